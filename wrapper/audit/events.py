@@ -1,0 +1,135 @@
+"""What a session's log can hold: one frozen type per kind of event, tagged `type` on disk.
+
+Texts and bodies in events are already redacted; no event ever holds a secret's value. `at` is seconds since the
+epoch, UTC. Paths are relative to the workspace unless they begin with `/`.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
+    """The base of all events."""
+
+    at: float
+
+
+class SessionStart(Event, frozen=True, tag="start", kw_only=True):
+    """Who started what, where; `policy` is the SHA-256 of the effective policy, `plan` the plan as JSON."""
+
+    session: str
+    user: str
+    host: str
+    workspace: str
+    agent: str
+    agent_version: str
+    version: str
+    argv: tuple[str, ...]
+    policy: str
+    plan: msgspec.Raw
+    degraded: tuple[str, ...] = ()
+
+
+class Output(Event, frozen=True, tag="output", kw_only=True):
+    """Bytes shown on the terminal (or written to a pipe) after redaction; `stream` is `tty`, `stdout` or `stderr`."""
+
+    stream: str
+    data: bytes
+
+
+class Resize(Event, frozen=True, tag="resize", kw_only=True):
+    """The terminal's new size in characters."""
+
+    rows: int
+    columns: int
+
+
+class Redacted(Event, frozen=True, tag="redacted", kw_only=True):
+    """One kind of value replaced at one place; `place` is `environment`, `file`, `request`, `response` or `terminal`.
+
+    `where` names the variable, the path, or the request's number and offset.
+    """
+
+    kind: str
+    placeholder: str
+    place: str
+    where: str
+    rule: str = ""
+    count: int = 1
+
+
+class Request(Event, frozen=True, tag="request", kw_only=True):
+    """A request as it leaves: `number` counts from 1 in the session, headers without credentials, body redacted."""
+
+    number: int
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Response(Event, frozen=True, tag="response", kw_only=True):
+    """What came back for request `number`, after redaction; `complete` is false where the stream broke off."""
+
+    number: int
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    complete: bool = True
+
+
+class Refused(Event, frozen=True, tag="refused", kw_only=True):
+    """A request of the inside that safe-agent did not forward, and why."""
+
+    number: int
+    method: str
+    url: str
+    reason: str
+
+
+class Connection(Event, frozen=True, tag="connection", kw_only=True):
+    """One decision of the egress proxy; byte counts are those after the tunnel closed."""
+
+    host: str
+    port: int
+    allowed: bool
+    rule: str
+    sent: int = 0
+    received: int = 0
+
+
+class FileChange(Event, frozen=True, tag="file", kw_only=True):
+    """A change in the workspace; `action` is `created`, `modified`, `deleted`, `moved`, `masked` or `restored`."""
+
+    path: str
+    action: str
+    target: str = ""
+
+
+class Warned(Event, frozen=True, tag="warning", kw_only=True):
+    """Something the user was told, or would have been: an overflow, a protected path that appeared, a lost mask."""
+
+    text: str
+
+
+class SessionEnd(Event, frozen=True, tag="end", kw_only=True):
+    """How it ended: the exit code given to the caller and, where safe-agent ended it, the reason."""
+
+    exit_code: int
+    reason: str = ""
+
+
+AnyEvent = (
+    SessionStart
+    | Output
+    | Resize
+    | Redacted
+    | Request
+    | Response
+    | Refused
+    | Connection
+    | FileChange
+    | Warned
+    | SessionEnd
+)
