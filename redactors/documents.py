@@ -1,0 +1,179 @@
+"""What a file looks like inside: its secrets masked, its keys, comments, quotes and layout as they are.
+
+Two depths. `whole` is for files that policy calls credentials (mode `mask`): every value that may be secret goes. The
+other one is for any file: only what is certainly a secret, so that sources and fixtures still work.
+
+A placeholder here stands for the exact bytes of its span, escapes included: written back outside, the file is the
+same again, byte for byte. The value as a program sees it is what joins the known values.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from redactors import dotenv, fields, filters, jsonbytes
+from redactors.baseline import Baseline, has_pragma
+from redactors.engine import Engine
+from redactors.finding import Confidence, Finding, Redaction
+from redactors.vault import PLACEHOLDER, Origin
+
+_SECRET_KEY = re.compile(
+    r"(?i)pass(?:w|phrase|$|_)|(?:^|[_.-])(?:pass|pw|pwd|pin|otp|psk)$|secret|token|[_.-]key$|^key$|credential"
+    r"|(?:api|access|auth|private|client|account|signing|encryption|master|session|service|ssh|host|license|deploy|app"
+    r"|application)[_.-]?key|(?:^|[_.:-])auth$|_auth|authorization|webhook|dsn|conn(?:ection)?[_.-]?str|cookie|salt|jwt"
+    r"|bearer|signature|seed|mnemonic"
+)
+_PUBLIC_KEY = re.compile(
+    r"(?i)public|pubkey|_uri$|endpoint|_file$|_path$|_name$|_type$|algorithm|expir|username|lifetime|ttl"
+)
+_PLAIN = re.compile(
+    rb"(?i)^(?:true|false|yes|no|on|off|null|none|nil|enabled?|disabled?|default|auto"
+    rb"|[-+]?\d{1,6}(?:\.\d+)?(?:ms|s|m|h|d|kb|mb|gb|k|g|%)?|v?\d{1,4}(?:\.\d{1,4}){1,3}"
+    rb"|dev(?:elopment)?|prod(?:uction)?|stag(?:e|ing)|test(?:ing)?|local(?:host)?|ci|debug|info|warn(?:ing)?|error|trace"
+    rb"|verbose|fatal|127\.0\.0\.1|0\.0\.0\.0|::1|localhost:\d{1,5}|utf-?8|json|text|utc|[a-z]{2}_[A-Z]{2}(?:\.utf-?8)?|\*"
+    rb"|https?|tcp|smtp|(?:us|eu|ap|ca|sa|af|me)-[a-z]+-\d|postgres(?:ql)?|mysql|redis|sqlite|memory|file|s3|console)$"
+)
+_REFERENCE = re.compile(rb"^(?:\$\{[^}]*\}|\$\w+|\{\{[^}]*\}\}|<[^>]*>|%\(?\w+\)?s?%?|\$\([^)]*\))$")
+_URL = re.compile(rb"^[a-z][a-z0-9+.-]*://(?P<user>[^/@\s]*@)?(?P<rest>[^\s]*)$", re.IGNORECASE)
+_LONGEST_HOST = 100
+_LONGEST_WORD = 24
+_SHORTEST_SECRET = 8
+_OURS = re.compile(PLACEHOLDER)
+_JSON_START = re.compile(rb"\s*(?:\{\s*[\"}/]|\[\s*[\[{\"])")
+_INNER = frozenset({"private-key", "url-password", "url-token"})
+
+
+class _Value(NamedTuple):
+    start: int
+    end: int
+    kind: str
+    value: bytes
+    name: str
+
+
+def mask_document(
+    path: str, data: bytes, engine: Engine, *, whole: bool, baseline: Baseline | None = None
+) -> Redaction:
+    """Mask the secrets of the file `path` (`/` between its parts; its name chooses the reader).
+
+    `whole=False`: certain findings, but those that a remark or `baseline` allows. `whole=True`: besides all findings,
+    every value that its notation and its key make a secret. Values are issued as OUTSIDE and join the known values.
+    """
+    found = [one for one in engine.find(data) if whole or one.confidence is Confidence.CERTAIN]
+    if not whole:
+        found = [one for one in found if not _is_allowed(path, data, one, baseline)]
+    values = [_of_finding(one) for one in found]
+    if whole:
+        values = _merge(list(_of_fields(path, data, found)), values)
+    return _replace(data, values, engine)
+
+
+def is_dotenv(path: str) -> bool:
+    """Tell a dotenv file by its name: `.env`, `.env.local`, `prod.env`, `.envrc`, `.flaskenv`."""
+    name = path.rpartition("/")[2].lower()
+    return name in {".env", ".envrc", ".flaskenv", "env"} or name.startswith(".env.") or name.endswith(".env")
+
+
+def _fields(path: str, data: bytes) -> Iterator[fields.Field]:
+    name = path.rpartition("/")[2].lower()
+    folder = path.rpartition("/")[0].rpartition("/")[2].lower()
+    if is_dotenv(path):
+        yield from (fields.Field(one.name(data), one.start, one.end) for one in dotenv.parse(data))
+    elif name in {".netrc", "_netrc"}:
+        yield from fields.netrc_fields(data)
+    elif name in {".pgpass", "pgpass.conf"}:
+        yield from fields.colon_fields(data, 4)
+    elif name in {".htpasswd", "htpasswd", "shadow"}:
+        yield from fields.colon_fields(data, 1)
+    elif name.endswith((".json", ".jsonc", ".json5")) or _JSON_START.match(data):
+        yield from fields.json_fields(data)
+    elif name.endswith((".yaml", ".yml")) or "kubeconfig" in name or folder == ".kube":
+        yield from fields.yaml_fields(data)
+    else:
+        yield from fields.ini_fields(data)
+
+
+def _of_fields(path: str, data: bytes, found: Sequence[Finding]) -> Iterator[_Value]:
+    every = is_dotenv(path)
+    for key, start, end in _fields(path, data):
+        text = data[start:end]
+        named = key.startswith("secret.") or bool(_SECRET_KEY.search(key) and not _PUBLIC_KEY.search(key))
+        if not text or not _may_be_secret(text, named=named, every=every):
+            continue
+        within = [one for one in found if start <= one.start and one.end <= end]
+        inner = [one for one in within if one.rule in _INNER and (one.end - one.start) < (end - start)]
+        if inner:
+            yield from (_of_finding(one) for one in inner)
+        else:
+            kind = next((one.kind for one in within if (one.start, one.end) == (start, end)), _kind(key))
+            yield _Value(start, end, kind, jsonbytes.unescaped(text), key)
+
+
+def _may_be_secret(text: bytes, *, named: bool, every: bool) -> bool:
+    if _REFERENCE.match(text) or _OURS.fullmatch(text):
+        return False
+    if named:
+        return not re.match(rb"(?i)^(?:true|false|yes|no|null|none|nil)?$", text) and not _is_plain_url(text)
+    return every and not _PLAIN.match(text) and not _is_plain_url(text)
+
+
+def _is_plain_url(text: bytes) -> bool:
+    """Tell an address that says nothing: no user, no query, a path of short words."""
+    url = _URL.match(text)
+    if url is None or url["user"] or b"?" in url["rest"]:
+        return False
+    host, _, path = url["rest"].partition(b"/")
+    telling = any(len(one) > _LONGEST_WORD or _is_random_segment(one) for one in path.split(b"/"))
+    return len(host) <= _LONGEST_HOST and not telling
+
+
+def _is_random_segment(text: bytes) -> bool:
+    return len(text) >= _SHORTEST_SECRET and filters.is_random(text)
+
+
+def _kind(key: str) -> str:
+    name = key.upper()
+    for word in ("PASSWORD", "PASSPHRASE", "TOKEN", "SECRET", "KEY"):
+        if word in name:
+            return word
+    return "PASSWORD" if "PASS" in name or "PWD" in name else "VALUE"
+
+
+def _of_finding(found: Finding) -> _Value:
+    return _Value(found.start, found.end, found.kind, found.value, "")
+
+
+def _is_allowed(path: str, data: bytes, found: Finding, baseline: Baseline | None) -> bool:
+    if found.rule.startswith("known"):
+        return False
+    if baseline is not None and baseline.allows(path, found.value):
+        return True
+    return has_pragma(data, found.start, found.end)
+
+
+def _merge(first: Sequence[_Value], second: Sequence[_Value]) -> list[_Value]:
+    taken: list[_Value] = []
+    for value in (*first, *second):
+        if not any(one.start < value.end and value.start < one.end for one in taken):
+            taken.append(value)
+    return sorted(taken)
+
+
+def _replace(data: bytes, values: Sequence[_Value], engine: Engine) -> Redaction:
+    if not values:
+        return Redaction(data, (), ())
+    findings: list[Finding] = []
+    placeholders: list[str] = []
+    pieces: list[bytes] = []
+    at = 0
+    for value in values:
+        span = data[value.start : value.end]
+        placeholder = engine.vault.issue(value.kind, span, Origin.OUTSIDE)
+        if engine.known is not None:
+            engine.known.add(value.kind, value.value, Origin.OUTSIDE, name=value.name)
+        pieces += (data[at : value.start], placeholder.encode())
+        at = value.end
+        findings.append(Finding(value.start, value.end, value.kind, Confidence.CERTAIN, "document", value.value))
+        placeholders.append(placeholder)
+    pieces.append(data[at:])
+    return Redaction(b"".join(pieces), tuple(findings), tuple(placeholders))

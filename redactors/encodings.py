@@ -1,0 +1,120 @@
+"""The forms in which one value may appear, and where a window of the value lies in each form.
+
+What is not here on purpose: JSON escapes of quotes and backslashes at any depth, shell backslashes, line wraps and
+UTF-16: they all come down to bytes that `redactors.squeeze` deletes, so the raw form finds them there. Base64 of
+base64 has nine forms of its own; it is recognised by its alphabet instead (`redactors.hints`) and decoded once.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+Span = tuple[int, int]
+
+
+class Form(NamedTuple):
+    """One way to write a value. `windows[i]` is where the value's i-th window stands in `text`."""
+
+    name: str
+    text: bytes
+    windows: tuple[Span, ...]
+
+
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")  # RFC 3986, 2.3
+_ONE_TO_ONE = _UNRESERVED - {0x7E}  # nothing escapes these; the shell expands a leading `~`
+_DROPPED = (0, 2, 3)  # characters of base64 that hold bits of the 0, 1 or 2 bytes before the value
+
+
+def forms(value: bytes, windows: tuple[Span, ...]) -> Iterator[Form]:
+    """Give every form of `value`, the raw one first, no text twice, with each of `windows` located in it."""
+    seen: set[bytes] = set()
+    for form in _all_forms(value, windows):
+        if form.text not in seen:
+            seen.add(form.text)
+            yield form
+
+
+def _all_forms(value: bytes, windows: tuple[Span, ...]) -> Iterator[Form]:
+    size = len(value)
+    yield Form("raw", value, windows)
+    if not _ONE_TO_ONE.issuperset(value):
+        yield from _escaped(value, windows)
+    yield Form("reversed", value[::-1], tuple((size - end, size - start) for start, end in windows))
+    doubled = tuple((2 * start, 2 * end) for start, end in windows)
+    yield Form("hex", value.hex().encode(), doubled)
+    yield Form("hex", value.hex().upper().encode(), doubled)
+    for once in _base64(value, windows):
+        yield from _both_alphabets(once)
+
+
+def _base64(value: bytes, windows: tuple[Span, ...]) -> Iterator[Form]:
+    """Give the characters that depend on `value` alone, for 0, 1 and 2 foreign bytes before it (modulo 3)."""
+    for before, dropped in enumerate(_DROPPED):
+        encoded = base64.b64encode(bytes(before) + value)
+        text = encoded[dropped : (len(value) + before) * 8 // 6]
+        located = tuple((-(-(s + before) * 8 // 6) - dropped, (e + before) * 8 // 6 - dropped) for s, e in windows)
+        yield Form("base64", text, located)
+
+
+def _both_alphabets(form: Form) -> Iterator[Form]:
+    yield form
+    if b"+" in form.text or b"/" in form.text:
+        yield form._replace(text=form.text.replace(b"+", b"-").replace(b"/", b"_"))
+
+
+def _escaped(value: bytes, windows: tuple[Span, ...]) -> Iterator[Form]:
+    """Forms that write one character as several; only for values with characters that anything escapes."""
+    for name, escape in _escapes(value):
+        places = {place: len(escape(value[:place])) for window in windows for place in window}
+        yield Form(name, escape(value), tuple((places[start], places[end]) for start, end in windows))
+
+
+def _escapes(value: bytes) -> Iterator[tuple[str, Callable[[bytes], bytes]]]:
+    yield from (("url", escape) for escape in _url_escapes())
+    if any(byte in b"&<>\"'" for byte in value):
+        yield from (("html", _table(table)) for table in _HTML)
+    if b"'" in value:
+        yield "shell", _table([(b"'", b"'\"'\"'")])
+    yield "json", _json(ascii_only=False)
+    if not value.isascii():
+        yield "json", _json(ascii_only=True)
+    if any(byte in b"<>&" for byte in value):
+        yield "json", _table(_JSON_FOR_HTML)
+
+
+def _url_escapes() -> Iterator[Callable[[bytes], bytes]]:
+    """Percent-encoding: with `/` left or not, a space as `+` or not, hex digits of either case."""
+    for safe in (b"", b"/", b"/:@!$&'()*+,;="):
+        keep = _UNRESERVED.union(safe)
+        for pattern in ("%%%02X", "%%%02x"):
+            plain = [bytes((byte,)) if byte in keep else (pattern % byte).encode() for byte in range(256)]
+            yield lambda data, table=plain: b"".join([table[byte] for byte in data])  # type: ignore[misc]
+            plus = [*plain[:32], b"+", *plain[33:]]
+            yield lambda data, table=plus: b"".join([table[byte] for byte in data])  # type: ignore[misc]
+
+
+_HTML: tuple[tuple[tuple[bytes, bytes], ...], ...] = (
+    ((b"&", b"&amp;"), (b"<", b"&lt;"), (b">", b"&gt;")),
+    ((b"&", b"&amp;"), (b"<", b"&lt;"), (b">", b"&gt;"), (b'"', b"&quot;"), (b"'", b"&#x27;")),  # Python
+    ((b"&", b"&amp;"), (b"<", b"&lt;"), (b">", b"&gt;"), (b'"', b"&quot;"), (b"'", b"&#39;")),  # JavaScript, PHP
+    ((b"&", b"&amp;"), (b"<", b"&lt;"), (b">", b"&gt;"), (b'"', b"&quot;"), (b"'", b"&apos;")),  # XML
+    ((b"&", b"&amp;"), (b"<", b"&lt;"), (b">", b"&gt;"), (b'"', b"&#34;"), (b"'", b"&#39;")),  # Go
+)
+_JSON_FOR_HTML = ((b"&", b"\\u0026"), (b"<", b"\\u003c"), (b">", b"\\u003e"))  # Go's encoding/json by default
+
+
+def _table(pairs: Iterable[tuple[bytes, bytes]]) -> Callable[[bytes], bytes]:
+    table = [bytes((byte,)) for byte in range(256)]
+    for plain, escaped in pairs:
+        table[plain[0]] = escaped
+    return lambda data: b"".join([table[byte] for byte in data])
+
+
+def _json(*, ascii_only: bool) -> Callable[[bytes], bytes]:
+    """Escape as `json.dumps` does; of a prefix cut inside a character only the length is used."""
+
+    def escape(data: bytes) -> bytes:
+        return json.dumps(data.decode("utf-8", "ignore"), ensure_ascii=ascii_only)[1:-1].encode()
+
+    return escape

@@ -1,0 +1,111 @@
+"""One detection rule, and the regular expressions that are made of it.
+
+A rule is written once and used twice. Hyperscan gets the *trigger*: no groups that matter, no look-around, the last
+repeat cut to its least length, so that it reports one end per secret and not one per further byte. `re` gets the
+*pattern* and runs it on a small window around the reported end to fix the span. Two shapes exist:
+
+- a token: `regex` is the secret itself, or a context whose group `secret` is the secret;
+- an assigned value: `names` is the key before the value, `regex` the value alone, or all that follows the key, with
+  the group `secret`.
+"""
+
+import re
+from dataclasses import dataclass
+
+from redactors.finding import Confidence
+
+QUOTE = r"""(?:\\{0,15}["'`])"""
+"""A quote as it stands in plain text, in a JSON string, and in a JSON string within a JSON string."""
+
+_NAME_TAIL = r"[A-Za-z0-9_.\-]{0,24}"
+_SEPARATOR = (
+    QUOTE
+    + r"""?[\])]?(?:: ?[A-Za-z]{2,12}| [a-z]{3,8})?[ \t]{0,12}(?::?=>?|={2,3}|:|,|>| is |\|\|=?|\?=)[ \t]{0,12}"""
+    + r"""(?:[A-Za-z_.]{1,16}\()?(?:[brfu]{0,2}"""
+    + QUOTE
+    + ")?"
+)
+_BOUNDS = re.compile(r"\{(\d),\d+\}")
+_LAST_REPEAT = re.compile(r"\{(\d+),\d*\}\??(\)*)$")
+_OPTIONAL_END = re.compile(r"(?:=|\[[^\]]{1,60}\]|\([^()]{1,60}\))(?:\{0,\d+\}|\?)(\)*)$")
+_GROUP_NAME = re.compile(r"\(\?P<\w+>")
+_LOOK_AROUND = re.compile(r"\(\?<?[!=](?:[^()\\]|\\.|\((?:[^()\\]|\\.)*\))*\)")
+_REPEAT = re.compile(r"\{(\d+)(?:,(\d+))?\}")
+# For Hyperscan the repeats of the context are unbounded: one state each instead of one per count, a tenth of the
+# time to compile. What matches too far the pattern throws out.
+_LOOSE_CONTEXT = _BOUNDS.sub(lambda found: "*" if found[1] == "0" else "+", _NAME_TAIL + _SEPARATOR)
+_LEAST_WIDTH = 64
+_LONGEST_NAME = 40
+# An issuer's name begins a word: `etsy` is not meant by `SetSysctl`.
+_WORD_BEGIN = "(?:(?<![A-Za-z])|(?=[A-Z][a-z]))"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What to look for and how sure a match is; `regex`, `names` and `allow` are ASCII regular expressions.
+
+    `keywords`: one of them must stand, in any case, in the 64 bytes before the match. `entropy`: least Shannon
+    entropy of the secret in bits per byte. `check`: name of a function in `redactors.checks`. `allow`: a secret that
+    one of these matches whole is none. `trigger`: what Hyperscan gets in the place of `regex`, where
+    the derived one does not do.
+    """
+
+    id: str
+    kind: str
+    regex: str
+    confidence: Confidence = Confidence.LIKELY
+    issuer: str = ""
+    names: str = ""
+    keywords: tuple[str, ...] = ()
+    entropy: float = 0.0
+    check: str = ""
+    allow: tuple[str, ...] = ()
+    trigger: str = ""
+
+    def pattern(self) -> str:
+        """Give the regular expression for `re`; the secret is the group `secret` if there is one, else all."""
+        if not self.names:
+            return self.regex
+        if self._has_context():
+            return self.begin() + self.regex
+        return f"{self.begin()}{_NAME_TAIL}{_SEPARATOR}(?P<secret>{self.regex})"
+
+    def _has_context(self) -> bool:
+        return "(?P<secret>" in self.regex
+
+    def begin(self) -> str:
+        """Give the expression that every match of an assigned value begins with: its key; empty for other shapes."""
+        if not self.names:
+            return ""
+        return f"{_WORD_BEGIN if self.issuer else ''}(?i:{self.names})"
+
+    def hyperscan_pattern(self) -> str:
+        """Give the regular expression for Hyperscan."""
+        value = self.trigger
+        if not value:
+            value = _OPTIONAL_END.sub(r"\1", _without_groups(self.regex))
+            value = _LAST_REPEAT.sub(r"{\1}\2", value)
+        names = _without_groups(self.names)
+        context = "" if self._has_context() else _LOOSE_CONTEXT
+        return f"(?i:{names}){context}(?:{value})" if names else value
+
+    def reach(self) -> tuple[int, int]:
+        """Bytes that a match can lie before and behind the end that Hyperscan reports, generously.
+
+        That is the sum of all repeats plus the length of what is spelled out; of a key's names only one is there.
+        """
+        context = (0 if self._has_context() else _repeats(_NAME_TAIL + _SEPARATOR)) + _LONGEST_NAME * bool(self.names)
+        value = self.trigger or self.regex
+        return context + _width(value), _width(self.regex)
+
+
+def _width(regex: str) -> int:
+    return max(_LEAST_WIDTH, len(regex) + _repeats(regex))
+
+
+def _repeats(regex: str) -> int:
+    return sum(int(found[2] or found[1]) for found in _REPEAT.finditer(regex))
+
+
+def _without_groups(regex: str) -> str:
+    return _LOOK_AROUND.sub("", _GROUP_NAME.sub("(?:", regex))

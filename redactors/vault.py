@@ -1,0 +1,155 @@
+"""Placeholders and the values behind them.
+
+Rules of this file:
+1. A placeholder is `MASKED-<KIND>-<TAG>`; TAG is the first 40 bits of HMAC-SHA256(masking key, value) in Crockford
+   base32, so one value has one tag for ever on this machine and a tag says nothing about its value.
+2. Values live in memory only. `repr` and exceptions never show one.
+3. A value once known to come from outside (a masked file, a masked variable) stays so: towards the inside it is never
+   restored again, whoever else claims it later.
+4. What was restored is never searched again: a value that looks like a placeholder cannot pull in another one.
+"""
+
+import enum
+import hashlib
+import hmac
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+PLACEHOLDER = rb"MASKED-[A-Z0-9]+(?:-[A-Z0-9]+)*-[0-9A-HJKMNP-TV-Z]{8}"
+"""The shape of a placeholder as a regular expression over bytes (not anchored)."""
+
+_MARK = b"MASKED-"
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U, so a tag survives being read aloud
+_TAG_BITS = 40
+_TAG_CHARACTERS = 8
+_LONGEST_KIND = 64
+_RUN = re.compile(rb"MASKED-[A-Z0-9-]{1,80}")  # longer than any placeholder
+_TAG_BEHIND = re.compile(rb"-(?=[0-9A-HJKMNP-TV-Z]{8})")
+_UNFIT = re.compile(r"[^A-Z0-9]+")
+_KEY_BYTES = 32
+
+
+class Origin(enum.Enum):
+    """Who knows the value: OUTSIDE, only the user's machine; INSIDE, the sandboxed agent has it already."""
+
+    OUTSIDE = "outside"
+    INSIDE = "inside"
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """One placeholder that was given out, and what stands behind it."""
+
+    placeholder: str
+    kind: str
+    value: bytes = field(repr=False)
+    origin: Origin
+
+
+def identity(value: bytes) -> bytes:
+    """Give back `value` as it is: the quoting of a context that needs none."""
+    return value
+
+
+class Vault:
+    """Issues placeholders and turns them back into values; safe to share between threads of one process.
+
+    `key` is the user's 32-byte masking key; `ValueError` if its length is another.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != _KEY_BYTES:
+            raise ValueError(f"a masking key has {_KEY_BYTES} bytes, not {len(key)}")
+        self._key = key
+        self._by_value: dict[bytes, Issued] = {}
+        self._by_placeholder: dict[bytes, Issued] = {}
+        self._writing = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Vault of {len(self._by_value)} values>"
+
+    def issue(self, kind: str, value: bytes, origin: Origin) -> str:
+        """Give the placeholder of `value`, the same one for ever.
+
+        `kind` is made fit (upper case, words joined by `-`) and stays that of the first call. An OUTSIDE value stays
+        OUTSIDE. `ValueError` for an empty value.
+        """
+        known = self._by_value.get(value)
+        if known is not None and (known.origin is Origin.OUTSIDE or origin is Origin.INSIDE):
+            return known.placeholder
+        if not value:
+            raise ValueError("an empty value has no placeholder")
+        with self._writing:
+            known = self._by_value.get(value)
+            if known is None:
+                issued = Issued(self._free_placeholder(_fit(kind), value), _fit(kind), value, origin)
+            elif known.origin is Origin.INSIDE and origin is Origin.OUTSIDE:
+                issued = Issued(known.placeholder, known.kind, value, origin)
+            else:
+                issued = known
+            self._by_value[value] = issued
+            self._by_placeholder[issued.placeholder.encode()] = issued
+            return issued.placeholder
+
+    def restore(self, data: bytes, *, to: Origin, quote: Callable[[bytes], bytes] = identity) -> bytes:
+        """Put values back for their placeholders.
+
+        `to=OUTSIDE` restores every issued placeholder; `to=INSIDE` only those whose value the inside already had.
+        `quote` escapes a value for the place it goes to (a JSON string, a shell word). Placeholders that were never
+        issued stay as they are. Data without the mark is given back as the same object.
+        """
+        if _MARK not in data:
+            return data
+
+        out: list[bytes] = []
+        done, at = 0, data.find(_MARK)
+        while at >= 0:
+            found = self._longest_issued(data, at)
+            if found is None or (to is Origin.INSIDE and found.origin is Origin.OUTSIDE):
+                at = data.find(_MARK, at + 1)
+                continue
+            out += data[done:at], quote(found.value)
+            done = at + len(found.placeholder)
+            at = data.find(_MARK, done)
+        return b"".join((*out, data[done:])) if out else data
+
+    def issued(self) -> Iterator[Issued]:
+        """Everything issued so far, in order of first issue; later issues do not disturb the iteration."""
+        return iter(tuple(self._by_value.values()))
+
+    def value_of(self, placeholder: str) -> bytes | None:
+        """Give the value behind `placeholder`, or None if it was never issued."""
+        found = self._by_placeholder.get(placeholder.encode("utf-8", "replace"))
+        return None if found is None else found.value
+
+    def placeholder_of(self, value: bytes) -> str | None:
+        """Give the placeholder of `value`, or None if it was never issued."""
+        found = self._by_value.get(value)
+        return None if found is None else found.placeholder
+
+    def _longest_issued(self, data: bytes, at: int) -> Issued | None:
+        """Find the issued placeholder at `at`; what follows may look like more: `MASKED-KEY-ABCDEFGH-12345678`."""
+        run = _RUN.match(data, at)
+        for border in reversed([tag.start() for tag in _TAG_BEHIND.finditer(run.group())] if run else []):
+            found = self._by_placeholder.get(data[at : at + border + _TAG_CHARACTERS + 1])
+            if found is not None:
+                return found
+        return None
+
+    def _free_placeholder(self, kind: str, value: bytes) -> str:
+        """Use the digest's next 40 bits if another value owns this placeholder: two values must never share one."""
+        digest = int.from_bytes(hmac.digest(self._key, value, hashlib.sha256), "big")
+        for place in range(256 // _TAG_BITS):
+            bits = digest >> (256 - _TAG_BITS * (place + 1)) & ((1 << _TAG_BITS) - 1)
+            tag = "".join(_ALPHABET[bits >> shift & 31] for shift in range(_TAG_BITS - 5, -1, -5))
+            placeholder = f"MASKED-{kind}-{tag}"
+            if placeholder.encode() not in self._by_placeholder:
+                return placeholder
+        raise ValueError("no free placeholder: the masking key is not random")
+
+
+def _fit(kind: str) -> str:
+    """Make `kind` fit for a placeholder: `aws_secret.key` becomes `AWS-SECRET-KEY`."""
+    return _UNFIT.sub("-", kind.upper())[:_LONGEST_KIND].strip("-") or "SECRET"

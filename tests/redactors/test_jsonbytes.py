@@ -1,0 +1,149 @@
+"""JSON stays valid, byte for byte outside the spans, and the provider's own fields stay untouched."""
+
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redactors import Engine, KnownValues, Origin, Vault, load
+from redactors.jsonbytes import Strings, opaque_spans, unescaped
+from redactors.rules.catalogue import expand
+
+GITHUB = expand(["gh", "p_{base62:30}{crc32}"])
+PEM = expand(["-----BEGIN PRIVATE ", "KEY-----\n{base64:64}\n{base64:64}\n-----END PRIVATE ", "KEY-----\n"])
+SECRETS = (GITHUB, 'password = "' + expand("{base62:15}7") + '"', f"postgres://me:{expand('{base62:14}')}@db/x", PEM)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    vault = Vault(os.urandom(32))
+    return load(vault, KnownValues(vault))
+
+
+def as_body(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_secret_is_replaced_at_any_depth_of_escapes(engine: Engine, secret: str, depth: int) -> None:
+    text = f"first line\n{secret}\nand \\ more"
+    for _ in range(depth - 1):
+        text = json.dumps({"arguments": text})
+    body = as_body({"messages": [{"content": text}]})
+    redaction = engine.redact_json(body)
+    assert redaction.findings
+    inner = json.loads(redaction.data)["messages"][0]["content"]
+    for _ in range(depth - 1):
+        inner = json.loads(inner)["arguments"]
+    assert inner.startswith("first line\n")
+    assert inner.endswith("\nand \\ more")
+    assert "MASKED-" in inner
+
+
+def test_bytes_outside_the_spans_stay_as_they_are(engine: Engine) -> None:
+    body = b'{ "a" :1.0,"b":"\\u0041 ' + GITHUB.encode() + b'",\n"c":[1e5,null]}'
+    assert engine.redact_json(body).data == body.replace(
+        GITHUB.encode(), engine.redact_json(body).placeholders[0].encode()
+    )
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "thinking", "thinking": f"the key is {GITHUB}", "signature": GITHUB},
+        {"type": "redacted_thinking", "data": GITHUB},
+        {"data": GITHUB, "type": "redacted_thinking"},
+        {"type": "reasoning", "encrypted_content": f'{GITHUB} \\" {GITHUB}'},
+    ],
+)
+def test_rules_leave_opaque_fields_alone(engine: Engine, block: dict[str, str]) -> None:
+    body = as_body({"messages": [{"content": [block]}], "max_tokens": 1})
+    assert engine.redact_json(body).data is body
+
+
+def test_the_same_name_inside_a_text_is_no_opaque_field(engine: Engine) -> None:
+    body = as_body({"content": json.dumps({"thinking": GITHUB})})
+    assert GITHUB.encode() not in engine.redact_json(body).data
+
+
+def test_known_values_are_replaced_in_opaque_fields_too() -> None:
+    vault = Vault(bytes(32))
+    known = KnownValues(vault)
+    known.add("MINE", GITHUB.encode(), Origin.OUTSIDE)
+    body = as_body({"thinking": GITHUB})
+    assert GITHUB.encode() not in load(vault, known).redact_json(body).data
+
+
+def test_a_known_value_in_a_number_becomes_a_string() -> None:
+    vault = Vault(bytes(32))
+    known = KnownValues(vault)
+    assert known.add("PIN", b"8264019375520", Origin.OUTSIDE)
+    redacted = load(vault, known).redact_json(b'{"pin":8264019375520,"other":[1,8264019375520]}').data
+    assert b"8264019375520" not in redacted
+    assert json.loads(redacted)["pin"].startswith("MASKED-PIN-")
+
+
+def test_numbers_and_structure_are_never_taken_for_a_value(engine: Engine) -> None:
+    body = b'{"password":92837465019283,"api_key":{"x":["a1b2"]},"token":null,"max_tokens":32000}'
+    assert json.loads(engine.redact_json(body).data) == json.loads(body)
+
+
+@given(st.recursive(st.text(max_size=30), lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=8), inner)))
+def test_any_document_stays_valid_and_changes_in_its_spans_only(engine: Engine, document: object) -> None:
+    for body in (as_body(document), json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")):
+        redaction = engine.redact_json(body)
+        json.loads(redaction.data.decode("utf-8", "surrogatepass"))
+        back = redaction.data
+        for one, placeholder in zip(reversed(redaction.findings), reversed(redaction.placeholders), strict=True):
+            before, _, behind = back.rpartition(placeholder.encode())
+            back = before + body[one.start : one.end] + behind
+        assert back == body
+
+
+@given(
+    st.lists(st.one_of(st.text(max_size=20), st.sampled_from(SECRETS)), max_size=5),
+    st.text(max_size=10),
+    st.booleans(),
+)
+def test_any_document_with_secrets_stays_valid(engine: Engine, texts: list[str], key: str, twice: bool) -> None:  # noqa: FBT001
+    value: object = {key: texts, "token": "".join(texts)}
+    body = as_body(json.dumps(value) if twice else value)
+    redacted = json.loads(engine.redact_json(body).data)
+    assert json.loads(redacted).keys() if twice else redacted.keys()
+
+
+@given(
+    st.recursive(
+        st.text(max_size=20) | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_the_state_of_strings_is_that_of_a_parser(document: object) -> None:
+    body = json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    expected, inside, escaped = [], False, False
+    for byte in body:
+        expected.append(inside)
+        if escaped:
+            escaped = False
+        elif byte == 0x5C:
+            escaped = True
+        elif byte == 0x22:
+            inside = not inside
+    strings = Strings(body)
+    assert [strings.covers(at) for at in range(len(body))] == expected
+
+
+def test_an_opaque_span_ends_at_its_own_quote() -> None:
+    body = rb'{"signature": "a\"b\\", "x": "y"}'
+    (span,) = opaque_spans(body)
+    assert body[slice(*span)] == rb"a\"b\\"
+
+
+@pytest.mark.parametrize(
+    ("escaped", "plain"),
+    [(rb"a\nb", b"a\nb"), (rb"a\\nb", b"a\nb"), (rb"a\/b", b"a/b"), (rb"a\u002fb", b"a/b"), (b"plain", b"plain")],
+)
+def test_escapes_are_undone_at_any_depth(escaped: bytes, plain: bytes) -> None:
+    assert unescaped(escaped) == plain
