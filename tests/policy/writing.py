@@ -1,0 +1,47 @@
+"""Policies for tests, written as TOML and merged without a disk."""
+
+from wrapper.policy import bundled
+from wrapper.policy.merge import Layered, merge
+from wrapper.policy.model import Layer, Policy
+from wrapper.policy.parse import parse
+
+DEFAULT = (bundled.folder() / "default.toml").read_bytes()
+
+NOTHING = """
+version = 1
+[files.scan]
+enabled = true
+max_bytes = 1000
+[home]
+cache = true
+[audit]
+keystrokes = false
+[terminal]
+status_line = true
+[limits]
+body_bytes = 1000
+"""
+
+
+def layer(which: Layer, text: str, *, trusted: bool = True) -> Layered:
+    """One layer from TOML; `version = 1` is put before it."""
+    return Layered(which, parse(f"version = 1\n{text}".encode(), f"{which.value}.toml"), trusted)
+
+
+def policy(
+    *,
+    bundle: str | bytes = NOTHING,
+    organisation: str | None = None,
+    user: str | None = None,
+    project: str | None = None,
+    trusted: bool = False,
+) -> Policy:
+    """Merge the given layers; without `bundle` over one that only has the settings that must be there."""
+    layers = [Layered(Layer.BUNDLED, parse(bundle.encode() if isinstance(bundle, str) else bundle, "bundled.toml"))]
+    if organisation is not None:
+        layers.append(layer(Layer.ORGANISATION, organisation))
+    if user is not None:
+        layers.append(layer(Layer.USER, user))
+    if project is not None:
+        layers.append(layer(Layer.PROJECT, project, trusted=trusted))
+    return merge("default", layers)

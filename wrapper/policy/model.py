@@ -1,0 +1,253 @@
+"""The effective policy: frozen, pure, and able to say of every answer which rule of which layer gave it.
+
+How rules decide (docs/policy.md says it for users):
+- Within one list of patterns the last match wins; `!` takes back.
+- Among the lists that match, the strictest action wins; but an explicit `pass` or `allow` of a layer above the
+  bundled one beats what is bundled.
+- What the organisation's own lists say is a floor, and what an untrusted project's lists say can only be added: both
+  are decided apart, and the strictest of the three answers is the answer.
+"""
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Final
+
+import msgspec
+
+from wrapper.policy.globs import Matcher, NameMatcher, PathMatcher, Pattern
+from wrapper.policy.hosts import HostMatcher
+
+
+class Layer(enum.Enum):
+    """Where a rule stands, from the lowest precedence to the highest; ORGANISATION is also a floor."""
+
+    BUNDLED = "bundled"
+    ORGANISATION = "organisation"
+    USER = "user"
+    PROJECT = "project"
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One entry of one policy file; `pattern` as written (with its `!`), or the value of a single setting."""
+
+    pattern: str
+    action: str
+    layer: Layer
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        """Read as `mask "*.env" (user, /path/policy.toml:12)`."""
+        return f'{self.action} "{self.pattern}" ({self.layer.value}, {self.file}:{self.line})'
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What happens to one thing, and the rule that says so (None: no rule matched, the default applied)."""
+
+    action: str
+    rule: Rule | None
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One row of `policy show`: the key as in TOML (`files.mask`), its value, and where it stands."""
+
+    key: str
+    value: str
+    rule: Rule
+
+
+class RedactionRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A rule of the policy's own: what `regex` matches is replaced by a placeholder of kind `kind`."""
+
+    id: str
+    kind: str
+    regex: str
+    confidence: str = "certain"
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """Something a policy file asked for that was not taken: where, under which key, why, and what to do about it."""
+
+    file: str
+    line: int
+    key: str
+    why: str
+    hint: str
+
+    @property
+    def what(self) -> str:
+        """The notice as one line."""
+        return f"{self.file}:{self.line}: `{self.key}` {self.why}: ignored"
+
+
+class Kind(enum.Enum):
+    """What the patterns of a ruleset are held against."""
+
+    NAME = "name"
+    PATH = "path"
+    HOST = "host"
+
+
+_MATCHERS: Final[Mapping[Kind, Callable[[Sequence[Pattern], int], Matcher]]] = {
+    Kind.NAME: NameMatcher,
+    Kind.PATH: PathMatcher,
+    Kind.HOST: HostMatcher,
+}
+
+
+class Ruleset(msgspec.Struct, frozen=True, dict=True):
+    """All rules about one sort of thing; `order` are the actions from loosest to strictest, `default` is one of them.
+
+    `rules` stand in the order of their layers; `floor` repeats the organisation's strict ones; `tightening` are the
+    strict ones of an untrusted project.
+    """
+
+    kind: Kind
+    order: tuple[str, ...]
+    default: str
+    rules: tuple[Rule, ...]
+    floor: tuple[Rule, ...] = ()
+    tightening: tuple[Rule, ...] = ()
+
+    @cached_property
+    def _all(self) -> tuple[Rule, ...]:
+        return self.rules + self.floor + self.tightening
+
+    @cached_property
+    def _matcher(self) -> Matcher:
+        """List number: group (0 rules, 1 floor, 2 tightening) times the number of actions, plus the action's own."""
+        width = len(self.order)
+        groups = [0] * len(self.rules) + [1] * len(self.floor) + [2] * len(self.tightening)
+        patterns = [
+            Pattern(rule.pattern.removeprefix("!"), group * width + self.order.index(rule.action), place)
+            for place, (group, rule) in enumerate(zip(groups, self._all, strict=True))
+        ]
+        return _MATCHERS[self.kind](patterns, 3 * width)
+
+    @cached_property
+    def _untouched(self) -> Decision:
+        return Decision(self.default, None)
+
+    def decide(self, subject: str) -> Decision:
+        """Say what happens to `subject`."""
+        best = self._matcher.best(subject)
+        return self._untouched if best is None else self._decided(best)
+
+    def _decided(self, best: tuple[int, ...]) -> Decision:
+        width = len(self.order)
+        decision = self._open(self._matched(best[:width]))
+        for group in (best[width : 2 * width], best[2 * width :]):
+            for rule in self._matched(group):
+                if self.order.index(rule.action) > self.order.index(decision.action):
+                    decision = Decision(rule.action, rule)
+        return decision
+
+    def _matched(self, places: tuple[int, ...]) -> list[Rule]:
+        """Give the deciding rules of the lists that match, loosest action first."""
+        found = [self._all[place] for place in places if place >= 0]
+        return [rule for rule in found if not rule.pattern.startswith("!")]
+
+    def _open(self, matched: list[Rule]) -> Decision:
+        """Decide among the rules of all layers, without the floor."""
+        if matched and matched[0].action == self.order[0] and matched[0].layer is not Layer.BUNDLED:
+            matched = [rule for rule in matched if rule.layer is not Layer.BUNDLED]
+        return Decision(matched[-1].action, matched[-1]) if matched else self._untouched
+
+
+class Policy(msgspec.Struct, frozen=True, dict=True, kw_only=True):
+    """The effective policy of one session. Sizes in bytes; paths of the home relative to it, without `~/`."""
+
+    profile: str
+    environment: Ruleset
+    files: Ruleset
+    protection: Ruleset
+    skipping: Ruleset
+    hosts: Ruleset
+    variables_set: Mapping[str, str]
+    scan_enabled: bool
+    scan_max_bytes: int
+    home_read_only: tuple[str, ...]
+    home_read_write: tuple[str, ...]
+    keep_cache: bool
+    loopback: tuple[int, ...]
+    upstream: Mapping[str, str]
+    redaction_disable: tuple[str, ...]
+    redaction_allow: tuple[str, ...]
+    redaction_rules: tuple[RedactionRule, ...]
+    audit_recipients: tuple[str, ...]
+    audit_keystrokes: bool
+    status_line: bool
+    body_limit: int
+    degraded: tuple[str, ...]
+    degradable: tuple[str, ...] | None
+    rows: tuple[Setting, ...]
+    notices: tuple[Notice, ...] = ()
+
+    def variable(self, name: str) -> Decision:
+        """Decide over an environment variable: `pass`, `mask` or `drop` (the default)."""
+        return self.environment.decide(name)
+
+    def file(self, path: str) -> Decision:
+        """Decide over a workspace-relative posix path (a folder's ends in `/`).
+
+        `pass`, `mask`, `deny`, `store` (a key store: deny if git tracks it, hide if not), `hide`, or `""`: no rule,
+        the content decides.
+        """
+        return self.files.decide(path)
+
+    @property
+    def protected(self) -> tuple[Rule, ...]:
+        """The rules of what is read-only inside, without those that take back; `is_protected` has the last word."""
+        rules = self.protection.rules + self.protection.tightening
+        return tuple(rule for rule in rules if not rule.pattern.startswith("!"))
+
+    def is_protected(self, path: str) -> Decision:
+        """Decide whether a path (as for `file`) is read-only inside: `protect` or `""`."""
+        return self.protection.decide(path)
+
+    def host(self, host: str, port: int) -> Decision:
+        """Decide over a connection to a host's port: `allow` or `deny` (the default)."""
+        return self.hosts.decide(f"{host}:{port}")
+
+    def is_scanned(self, path: str) -> bool:
+        """Whether the scan reads the file, or goes into the folder (then `path` must end in `/`)."""
+        return self.skipping.decide(path).action != "skip"
+
+    def may_degrade(self, protection: str) -> bool:
+        """Whether `--allow-degraded` may name this protection: not where the organisation's list lacks it."""
+        return self.degradable is None or protection in self.degradable
+
+    def settings(self) -> tuple[Setting, ...]:
+        """Give the rows of `policy show`, by key, then from the lowest layer to the highest."""
+        return self.rows
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 in hex over what is in effect: profile, keys, values and layers, not where the files lie."""
+        import hashlib  # noqa: PLC0415 - 2 ms that only the log and `policy show` need
+
+        rows = [(row.key, row.value, row.rule.layer.value) for row in self.rows]
+        own = (self.variables_set, self.redaction_rules)
+        return hashlib.sha256(msgspec.json.encode((self.profile, rows, own), order="sorted")).hexdigest()
+
+    def to_json(self) -> str:
+        """Give the policy as the JSON text of `policy show --json`: profile, digest, settings, notices."""
+        return msgspec.json.encode(
+            {
+                "version": 1,
+                "profile": self.profile,
+                "digest": self.digest,
+                "settings": [
+                    {
+                        "key": row.key,
+                        "value": row.value,
+                        "layer": row.rule.layer.value,
+                        "file": row.rule.file,
+                        "line": row.rule.line,
+                    }
+                    for row in self.rows
+                ],
+                "notices": self.notices,
+            }
+        ).decode()

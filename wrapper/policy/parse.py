@@ -1,0 +1,283 @@
+"""From the text of a policy file to its frozen form; pure. Every complaint says file, line and what would be right."""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from wrapper.errors import PolicyError
+from wrapper.policy import globs, hosts
+from wrapper.policy.lines import Path, positions
+from wrapper.policy.schema import Document, known_keys
+
+VERSION: Final = 1
+MOST_BYTES: Final = 1 << 20  # a policy is written by hand; the project's comes with any clone
+
+_MOST_REGEX: Final = 2000  # of a rule's regex: it is compiled at every start
+_PORTS: Final = range(1, 65536)
+# Patterns as texts: only a mistake or a rare key needs them, and start-up should not pay for compiling them.
+_UPSTREAM: Final = (
+    r"(?i)https://[a-z0-9._-]+(?::[0-9]{1,5})?(?:/[!-~]*)?"
+    r"|http://(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]{1,5})?(?:/[!-~]*)?"
+)
+_RECIPIENT: Final = r"age1[02-9ac-hj-np-z]{58}"  # Bech32 of 32 bytes with the prefix `age`
+_AT: Final = r"(?s)(?P<what>.*?)(?: - at `(?:key in )?(?P<at>\$[^`]*)`)?"
+_STEP: Final = r"\.([^.\[]+)|\[([0-9]+|\.\.\.)\]"
+_UNKNOWN: Final = r"(?s)Object contains unknown field `(?P<field>.*)`"
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One parsed policy file: its name as shown to the user, its content, and where each thing in it stands."""
+
+    file: str
+    document: Document
+    lines: Mapping[Path, int]
+
+    def line(self, *path: str | int) -> int:
+        """Give the line of a key or a list's element; of the nearest table around it where the scan lost it."""
+        for end in range(len(path), 0, -1):
+            if path[:end] in self.lines:
+                return self.lines[path[:end]]
+        return 1
+
+    def error(self, path: Path, what: str, hint: str = "") -> PolicyError:
+        """Make the error about one place of this file."""
+        return PolicyError(f"{self.file}:{self.line(*path)}: {printable(what)}", hint=printable(hint))
+
+
+def printable(text: str) -> str:
+    """Take the control characters out of a text that quotes a file: a clone's must not speak to the terminal."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
+
+
+def parse(content: bytes, file: str) -> Source:
+    """Read one policy file. Raises PolicyError `FILE:LINE: …`."""
+    text = _decoded(content, file)
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_error(error, text, file) from error
+    except RecursionError as error:
+        raise PolicyError(f"{file}: lists or tables are nested too deeply") from error
+    lines = positions(text)
+    try:
+        document = msgspec.convert(tables, Document)
+    except msgspec.ValidationError as error:
+        raise _shape_error(str(error), Source(file, Document(version=VERSION), lines), tables) from error
+    source = Source(file, document, lines)
+    for check in (_version, _patterns, _environment, _home, _network, _upstream, _redaction, _rest):
+        check(source)
+    return source
+
+
+def _decoded(content: bytes, file: str) -> str:
+    if len(content) > MOST_BYTES:
+        raise PolicyError(f"{file}: is larger than {MOST_BYTES} bytes", hint="a policy file is short text")
+    try:
+        return content.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise PolicyError(f"{file}:{line}: is not UTF-8 text", hint="save the file as UTF-8") from error
+
+
+def _syntax_error(error: tomllib.TOMLDecodeError, text: str, file: str) -> PolicyError:
+    what, _, place = str(error).partition(" (at ")
+    found = re.match(r"line ([0-9]+)", place)
+    line = int(found[1]) if found else text.count("\n") + 1
+    return PolicyError(
+        f"{file}:{line}: not valid TOML: {what[:1].lower()}{what[1:]}", hint="texts need quotes, lists need brackets"
+    )
+
+
+def _shape_error(message: str, source: Source, tables: Mapping[str, Any]) -> PolicyError:
+    """Turn msgspec's `… - at `$.files.mask[2]`` into a line and the nearest known key."""
+    match = re.fullmatch(_AT, message)
+    what, at = (match["what"], match["at"] or "$") if match else (message, "$")
+    path = _place(at, tables)
+    unknown = re.fullmatch(_UNKNOWN, what)
+    if unknown:
+        key = ".".join([str(part) for part in path if isinstance(part, str)] + [unknown["field"]])
+        return source.error((*path, unknown["field"]), f"unknown key `{key}`", _nearest(key))
+    what = what.replace(" | null`", "`").replace("`array`", "a list").replace("`object`", "a table")
+    name = ".".join(str(part) for part in path if isinstance(part, str)) or "the file"
+    return source.error(path, f"`{name}`: {what[:1].lower()}{what[1:]}", "see `docs/policy.md` for what each key takes")
+
+
+def _place(at: str, tables: Mapping[str, Any]) -> Path:
+    """Turn `$.a.b[2]` into a path; of a free table msgspec says only `[...]`, and it takes nothing but texts."""
+    path: list[str | int] = []
+    value: Any = tables
+    for name, number in re.findall(_STEP, at):
+        step: str | int = name or (int(number) if number.isdigit() else number)
+        if step == "..." and isinstance(value, dict):
+            step = next((key for key, inner in value.items() if not isinstance(inner, str)), step)
+        path.append(step)
+        value = value.get(step) if isinstance(value, dict) else None
+    return tuple(path)
+
+
+def _nearest(key: str) -> str:
+    """Name the known key most like `key`: first among its neighbours, then the same key in another table."""
+    import difflib  # noqa: PLC0415 - only a mistake needs it
+
+    table, _, last = key.rpartition(".")
+    known = [name.rpartition(".") for name in known_keys()]
+    neighbours = [inner for around, _, inner in known if around == table]
+    close = difflib.get_close_matches(last, neighbours, n=1)
+    candidates = [around for around, _, inner in known if inner == last]
+    if close:
+        return f"did you mean `{table}.{close[0]}`?" if table else f"did you mean `{close[0]}`?"
+    if candidates:
+        return f"did you mean `{candidates[0]}.{last}`?" if candidates[0] else f"did you mean `{last}`?"
+    names = ", ".join(f"`{table}.{inner}`" if table else f"`{inner}`" for inner in neighbours)
+    return f"known here: {names}"
+
+
+def _version(source: Source) -> None:
+    if source.document.version != VERSION:
+        raise source.error(
+            ("version",),
+            f"version {source.document.version} is not known",
+            f"this safe-agent reads version {VERSION}; a newer file needs a newer safe-agent",
+        )
+
+
+def lists(document: Document) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Give each list of patterns that is set, with the path of its key."""
+    environment, files, network = document.environment, document.files, document.network
+    for path, texts in (
+        (("environment", "pass"), environment.pass_),
+        (("environment", "mask"), environment.mask),
+        (("environment", "drop"), environment.drop),
+        (("files", "pass"), files.pass_),
+        (("files", "mask"), files.mask),
+        (("files", "deny"), files.deny),
+        (("files", "store"), files.store),
+        (("files", "hide"), files.hide),
+        (("files", "protect"), files.protect),
+        (("files", "scan", "skip"), files.scan.skip),
+        (("network", "allow"), network.allow),
+        (("network", "deny"), network.deny),
+    ):
+        if texts is not None:
+            yield path, texts
+
+
+def _patterns(source: Source) -> None:
+    problems: Mapping[str, Callable[[str], str]] = {
+        "environment": _name_problem,
+        "files": _path_problem,
+        "network": hosts.problem,
+    }
+    for path, texts in lists(source.document):
+        for number, text in enumerate(texts):
+            wrong = problems[str(path[0])](text.removeprefix("!"))
+            if wrong:
+                shown = text.partition("=")[0]  # whoever wrote NAME=value here may have written a secret
+                raise source.error((*path, number), f'`{".".join(map(str, path))}`: "{shown}" {wrong}')
+
+
+def _name_problem(text: str) -> str:
+    if "=" in text or "/" in text:
+        return "is not a pattern for a variable's name (values are set in `environment.set`)"
+    return globs.problem(text)
+
+
+def _path_problem(text: str) -> str:
+    if text.startswith("~"):
+        return "is under the home folder: patterns are relative to the workspace, see `[home]`"
+    if any(part in ("..", ".") for part in text.split("/")):
+        return "has a `.` or `..`: patterns are relative to the workspace"
+    return globs.problem(text)
+
+
+def _environment(source: Source) -> None:
+    for name, value in (source.document.environment.set or {}).items():
+        path = ("environment", "set", name)
+        if not name or "=" in name or "\0" in name:
+            raise source.error(path, f'"{name}" cannot be the name of a variable')
+        if "\0" in value:
+            raise source.error(path, f"the value of `{name}` holds a NUL")
+
+
+def _home(source: Source) -> None:
+    home = source.document.home
+    for key, folders in (("read_only", home.read_only), ("read_write", home.read_write)):
+        for number, folder in enumerate(folders or ()):
+            path = ("home", key, number)
+            parts = [part for part in folder.removeprefix("~/").split("/") if part]
+            if folder.startswith("/") or not parts or "\0" in folder or any(part in ("..", ".", "~") for part in parts):
+                raise source.error(
+                    path,
+                    f'`home.{key}`: "{folder}" is not a path below the home folder',
+                    'write it like "~/.cargo"; the home folder as a whole cannot be bound back',
+                )
+            if any(mark in folder for mark in "*?["):
+                raise source.error(path, f'`home.{key}`: "{folder}" is a pattern', "name each path; no globs here")
+
+
+def _network(source: Source) -> None:
+    for number, port in enumerate(source.document.network.loopback or ()):
+        if port not in _PORTS:
+            raise source.error(("network", "loopback", number), f"{port} is not a port (1 to 65535)")
+
+
+def _upstream(source: Source) -> None:
+    upstream = source.document.upstream
+    for key, url in (("anthropic", upstream.anthropic), ("openai", upstream.openai)):
+        if url is not None and (not re.fullmatch(_UPSTREAM, url) or "?" in url or "#" in url):
+            raise source.error(
+                ("upstream", key),
+                f"`upstream.{key}` is not an address that a key may be sent to",
+                "use https://HOST[:PORT][/PATH] without user, query or fragment; plain http only for this machine",
+            )
+
+
+def _redaction(source: Source) -> None:
+    seen: set[str] = set()
+    for number, rule in enumerate(source.document.redaction.rules or ()):
+        path = ("redaction", "rules", number)
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", rule.id):
+            raise source.error((*path, "id"), f'"{rule.id}" is not a rule\'s id (a-z, 0-9, `-`, `_`, `.`)')
+        if rule.id in seen:
+            raise source.error((*path, "id"), f'the rule "{rule.id}" stands here twice')
+        if not re.fullmatch(r"[A-Z0-9]+(?:-[A-Z0-9]+)*", rule.kind):
+            raise source.error(
+                (*path, "kind"), f'"{rule.kind}" is not a kind', "it becomes part of `MASKED-KIND-…`: A-Z, 0-9 and `-`"
+            )
+        if rule.confidence not in ("certain", "likely"):
+            raise source.error(
+                (*path, "confidence"), f'"{rule.confidence}" is not a confidence', 'use "certain" or "likely"'
+            )
+        _regex(source, (*path, "regex"), rule.regex)
+        seen.add(rule.id)
+
+
+def _regex(source: Source, path: Path, regex: str) -> None:
+    if not regex or len(regex) > _MOST_REGEX:
+        raise source.error(path, f"a regex has 1 to {_MOST_REGEX} characters")
+    try:
+        empty = re.compile(regex).fullmatch("")
+    except (re.error, OverflowError, RecursionError) as error:
+        raise source.error(path, f"not a valid regex: {error}") from error
+    if empty:
+        raise source.error(path, "this regex matches nothing at all, hence everywhere", "let it ask for a character")
+
+
+def _rest(source: Source) -> None:
+    document = source.document
+    for number, recipient in enumerate(document.audit.recipients or ()):
+        if not re.fullmatch(_RECIPIENT, recipient):
+            place = ("audit", "recipients", number)
+            raise source.error(place, "this is not an age public key", "it begins with `age1` and has 62 characters")
+    for number, name in enumerate(document.run.allow_degraded or ()):
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+            raise source.error(("run", "allow_degraded", number), f'"{name}" is not the name of a protection')
+    for path, value in (
+        (("limits", "body_bytes"), document.limits.body_bytes),
+        (("files", "scan", "max_bytes"), document.files.scan.max_bytes),
+    ):
+        if value is not None and value < 1:
+            raise source.error(path, f"`{'.'.join(path)}` is a number of bytes, at least 1")
