@@ -5,8 +5,11 @@ epoch, UTC. Paths are relative to the workspace unless they begin with `/`.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
+
+from wrapper.errors import AuditError
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
@@ -16,7 +19,7 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
 
 
 class SessionStart(Event, frozen=True, tag="start", kw_only=True):
-    """Who started what, where; `policy` is the SHA-256 of the effective policy, `plan` the plan as JSON."""
+    """Who started what, where; `policy` is the SHA-256 of the effective policy, `plan` the plan as JSON text."""
 
     session: str
     user: str
@@ -27,7 +30,7 @@ class SessionStart(Event, frozen=True, tag="start", kw_only=True):
     version: str
     argv: tuple[str, ...]
     policy: str
-    plan: msgspec.Raw
+    plan: str
     degraded: tuple[str, ...] = ()
 
 
@@ -35,6 +38,12 @@ class Output(Event, frozen=True, tag="output", kw_only=True):
     """Bytes shown on the terminal (or written to a pipe) after redaction; `stream` is `tty`, `stdout` or `stderr`."""
 
     stream: str
+    data: bytes
+
+
+class Typed(Event, frozen=True, tag="typed", kw_only=True):
+    """Keys the user typed, after redaction, where policy asks for them; never a line that was not echoed."""
+
     data: bytes
 
 
@@ -123,6 +132,7 @@ class SessionEnd(Event, frozen=True, tag="end", kw_only=True):
 AnyEvent = (
     SessionStart
     | Output
+    | Typed
     | Resize
     | Redacted
     | Request
@@ -133,3 +143,25 @@ AnyEvent = (
     | Warned
     | SessionEnd
 )
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(AnyEvent)
+
+
+def encode(event: Event) -> bytes:
+    """Return the event as MessagePack: a map with the field names as keys and the tag under `type`."""
+    return _encoder.encode(event)
+
+
+def decode(record: bytes) -> AnyEvent:
+    """Read one event back. Raises AuditError where `record` is no event that this version knows."""
+    try:
+        event: AnyEvent = _decoder.decode(record)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise AuditError(f"not an event of this version: {error}", hint="read it with a newer safe-agent") from error
+    return event
+
+
+def tags() -> tuple[str, ...]:
+    """Return the names of all kinds of events, as they stand under `type`."""
+    return tuple(str(kind.__struct_config__.tag) for kind in AnyEvent.__args__)

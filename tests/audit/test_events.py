@@ -1,0 +1,61 @@
+import subprocess
+import sys
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.audit.recording import start_event
+from wrapper.audit import events
+from wrapper.errors import AuditError
+
+_EVENTS = st.one_of(
+    st.builds(events.Output, at=st.floats(0, 4e9), stream=st.sampled_from(["tty", "stdout"]), data=st.binary()),
+    st.builds(
+        events.Request,
+        at=st.floats(0, 4e9),
+        number=st.integers(1, 2**40),
+        method=st.text(),
+        url=st.text(),
+        headers=st.dictionaries(st.text(), st.text()),
+        body=st.binary(),
+    ),
+    st.builds(events.SessionEnd, at=st.floats(0, 4e9), exit_code=st.integers(0, 255), reason=st.text()),
+    st.builds(
+        events.Redacted, **{name: st.text() for name in ("kind", "placeholder", "place", "where")}, at=st.just(1.0)
+    ),
+)
+
+
+@given(_EVENTS)
+def test_every_event_comes_back_as_it_was(event: events.Event) -> None:
+    assert events.decode(events.encode(event)) == event
+
+
+def test_a_start_keeps_its_plan_as_json_text() -> None:
+    event = events.decode(events.encode(start_event(plan='{"a": [1, 2]}')))
+    assert isinstance(event, events.SessionStart)
+    assert event.plan == '{"a": [1, 2]}'
+
+
+@given(st.binary())
+def test_bytes_that_are_no_event_raise_an_audit_error(record: bytes) -> None:
+    with pytest.raises(AuditError):
+        events.decode(record)
+
+
+def test_an_event_of_a_later_version_is_refused_with_a_hint() -> None:
+    with pytest.raises(AuditError) as raised:
+        events.decode(msgspec.msgpack.encode({"type": "telepathy", "at": 1.0}))
+    assert "newer safe-agent" in raised.value.hint
+
+
+def test_every_kind_has_a_tag_of_its_own() -> None:
+    assert len(set(events.tags())) == len(events.tags()) == 12
+
+
+def test_the_relays_side_of_the_log_loads_neither_cryptography_nor_asyncio() -> None:
+    code = "import sys, wrapper.audit.client; print({'cryptography', 'asyncio', 'click'} & set(sys.modules))"
+    seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={})
+    assert seen.stdout.strip() == "set()"

@@ -1,0 +1,178 @@
+"""The recorder process: takes events from the session's processes and writes the log.
+
+- Nothing is acknowledged before it is on disk; acknowledgements of one connection come in its order.
+- What is not durable is on disk 200 ms after it arrived; events of one connection keep their order.
+- A full socket buffer holds the sender: memory is bounded by one message per connection.
+- A failed write is told to every connection, then the process ends: the session must not go on unrecorded.
+- The end of all connections seals the log. So whoever holds a connection must not leak it into other processes.
+"""
+
+import contextlib
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from wrapper.audit import wire
+from wrapper.audit.events import Output, Warned, encode
+from wrapper.audit.writer import SessionWriter
+from wrapper.errors import AuditError
+
+_AT_RISK: Final = 0.15  # seconds from arrival to fsync: 200 ms less the time that the fsync takes
+_RECEIVE: Final = 1 << 20
+_MERGED: Final = 1 << 16  # terminal output joined into one record: a pty gives 4 KiB at a time
+_MERGED_SECONDS: Final = 0.02  # and no further apart than a replay would show
+# the session decides when to end: by closing its connections. A terminal's keys and a shutdown reach us too, and the
+# last two would kill where an error is wanted: a client that is gone, a file that may not grow
+_IGNORED: Final = (
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGTERM,
+    signal.SIGTSTP,
+    signal.SIGTTOU,
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+)
+
+
+def serve(connections: Sequence[socket.socket], directory: Path, recipients: Sequence[str]) -> int:
+    """Record until all connections have ended; returns the exit code: 0 sealed, 1 the log failed.
+
+    Takes the process over: changes its signal handling, closes `connections`.
+    """
+    for ignored in _IGNORED:
+        signal.signal(ignored, signal.SIG_IGN)
+    clients = [_Client(connection) for connection in connections]
+    try:
+        writer = SessionWriter(directory, recipients)
+        _Recorder(writer, clients).run()
+        writer.close()
+    except AuditError as error:
+        for client in clients:
+            client.fail(error)
+        return 1
+    return 0
+
+
+class _Client:
+    """One connection; `owed` counts durable events taken and not yet acknowledged."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.inbox = wire.Inbox()
+        self.owed = 0
+        connection.setblocking(False)
+
+    def receive(self, room: memoryview) -> bool:
+        """Take what has come; false at the end of the connection."""
+        try:
+            size = self.connection.recv_into(room)
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
+        self.inbox.feed(room[:size])
+        return size > 0
+
+    def acknowledge(self) -> None:
+        """Say that what was owed is on disk; a client that is gone does not need to know."""
+        if self.owed:
+            try:
+                self.connection.send(wire.ANSWER.pack(wire.WRITTEN, self.owed))
+            except BlockingIOError:
+                return  # it does not read now; the next answer counts these too
+            except OSError:
+                pass
+            self.owed = 0
+
+    def fail(self, error: AuditError) -> None:
+        """Say why the log failed, and close."""
+        reason = error.what.encode()[: wire.MAX_REASON]
+        with contextlib.suppress(OSError):
+            self.connection.send(wire.ANSWER.pack(wire.FAILED, len(reason)) + reason)
+        self.connection.close()
+
+
+class _Recorder:
+    def __init__(self, writer: SessionWriter, clients: Sequence[_Client]) -> None:
+        self._writer = writer
+        self._clients = list(clients)
+        self._room = memoryview(bytearray(_RECEIVE))
+        self._merged = _Merged(writer)
+        self._deadline: float | None = None
+
+    def run(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            for client in self._clients:
+                selector.register(client.connection, selectors.EVENT_READ, client)
+            while self._clients:
+                for key, _ in selector.select(self._patience()):
+                    self._take(key.data, selector)
+                self._settle()
+
+    def _patience(self) -> float | None:
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def _take(self, client: _Client, selector: selectors.BaseSelector) -> None:
+        alive = client.receive(self._room)
+        for kind, payload in client.inbox.messages():
+            if kind == wire.OUTPUT:
+                self._merged.add(*wire.output(payload))
+                continue
+            self._merged.write()
+            self._writer.append(bytes(payload))
+            client.owed += kind == wire.DURABLE
+        self._merged.write()
+        if self._deadline is None:
+            self._deadline = time.monotonic() + _AT_RISK
+        if not alive:
+            self._leave(client, selector)
+
+    def _leave(self, client: _Client, selector: selectors.BaseSelector) -> None:
+        if client.inbox.pending:
+            lost = client.inbox.pending
+            text = f"a process of the session ended in the middle of an event; {lost} bytes of it are lost"
+            self._writer.append(encode(Warned(at=time.time(), text=text)))
+        selector.unregister(client.connection)
+        self._settle(now=True)
+        client.connection.close()
+        self._clients.remove(client)
+
+    def _settle(self, *, now: bool = False) -> None:
+        """Bring to disk what is due, and say so to those who wait."""
+        due = self._deadline is not None and time.monotonic() >= self._deadline
+        if now or due or any(client.owed for client in self._clients):
+            self._writer.sync()
+            self._deadline = None
+            for client in self._clients:
+                client.acknowledge()
+
+
+class _Merged:
+    """Terminal output on its way into records: what came in one go and belongs together becomes one."""
+
+    def __init__(self, writer: SessionWriter) -> None:
+        self._writer = writer
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._at = 0.0
+        self._stream = ""
+
+    def add(self, at: float, stream: str, data: bytes) -> None:
+        fits = self._size + len(data) <= _MERGED and 0 <= at - self._at < _MERGED_SECONDS
+        if stream != self._stream or not fits:
+            self.write()
+        if not self._pieces:
+            self._at, self._stream = at, stream
+        self._pieces.append(data)
+        self._size += len(data)
+
+    def write(self) -> None:
+        if self._pieces:
+            self._writer.append(encode(Output(at=self._at, stream=self._stream, data=b"".join(self._pieces))))
+            self._pieces.clear()
+            self._size = 0
