@@ -1,0 +1,97 @@
+"""What of the host's file system stands inside, and how: an ordered list of mounts, made from facts alone.
+
+Outside the workspace everything is an allow-list. A later mount lies over an earlier one, so the order is: system,
+empty folders, then what is bound back, shallow before deep.
+"""
+
+import posixpath
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from wrapper.plan.facts import HostFacts
+
+Kind = Literal["read-only", "read-write", "empty", "proc", "dev", "link", "seal"]
+
+# the entries of /etc that programs need to find users, hosts, time, certificates, libraries and terminals; the rest
+# (shadow, sudoers, ssh host keys, machine-id, mail and database configuration) stays outside
+ETC = (
+    "alternatives", "bash.bashrc", "crypto-policies", "debian_version", "fonts", "group", "inputrc", "java-11-openjdk",
+    "java-17-openjdk", "java-21-openjdk", "ld.so.cache", "locale.alias", "locale.conf", "localtime", "lsb-release",
+    "magic", "mime.types", "nanorc", "nsswitch.conf", "os-release", "passwd", "pki/ca-trust", "pki/tls/certs",
+    "profile", "profile.d", "protocols", "python3", "python3.11", "python3.12", "python3.13", "services", "shells",
+    "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone", "vim", "xdg", "zsh",
+)  # fmt: skip
+
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt")
+_EMPTY = ("/tmp", "/var/tmp", "/run", "/var/cache", "/var/lib", "/var/log")  # noqa: S108 (fresh ones, inside)
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One thing that stands inside: `target` is the path inside, `source` the host's path or the link's text."""
+
+    kind: Kind
+    target: str
+    source: str = ""
+    reason: str = ""
+
+
+def plan_mounts(
+    facts: HostFacts,
+    *,
+    state: Iterable[str],
+    roots: Iterable[str],
+    read_only: Iterable[str] = (),
+    read_write: Iterable[str] = (),
+    cache: str | None = None,
+    hosts_file: str | None = None,
+) -> tuple[Mount, ...]:
+    """List the mounts of one session; all paths are absolute and exist on the host.
+
+    `state` are the client's own folders and files (read-write), `roots` what the client's program needs to run
+    (read-only), `read_only` and `read_write` what policy adds, `cache` the project's cache folder outside.
+    """
+    # what the workspace itself has in PATH (a virtual environment) is the workspace's, and as writable as the rest
+    toolchains = (path for path in facts.toolchains if not _below(path, (facts.workspace,)))
+    bound = [
+        *(Mount("read-only", path, path, "toolchain in PATH") for path in toolchains),
+        *(Mount("read-only", path, path, "the client's program") for path in roots),
+        *(Mount("read-only", path, path, "policy `home.read_only`") for path in read_only),
+        *(Mount("read-write", path, path, "policy `home.read_write`") for path in read_write),
+        *(Mount("read-write", path, path, "the client's state") for path in state),
+        *((Mount("read-write", posixpath.join(facts.home, ".cache"), cache, "the project's cache"),) if cache else ()),
+        *(Mount("read-write", path, path, "git's folder of this worktree") for path in facts.git_folders),
+        Mount("read-write", facts.workspace, facts.workspace, "the workspace"),
+    ]
+    outside_system = (
+        mount for mount in bound if mount.kind == "read-write" or not _below(mount.target, facts.system_folders)
+    )
+    return (*_system(facts, hosts_file), *sorted(outside_system, key=_depth))
+
+
+def _system(facts: HostFacts, hosts_file: str | None) -> Iterable[Mount]:
+    for path in SYSTEM:
+        if path in facts.links:
+            yield Mount("link", path, facts.links[path], "system")
+        elif path in facts.system_folders:
+            yield Mount("read-only", path, path, "system")
+    yield Mount("empty", "/etc", reason="only what programs need is bound back")
+    for name in facts.etc:
+        yield Mount("read-only", f"/etc/{name}", f"/etc/{name}", "system")
+    if hosts_file:
+        yield Mount("read-only", "/etc/hosts", hosts_file, "localhost only")
+    yield Mount("seal", "/etc", reason="nothing is written to /etc")
+    yield Mount("proc", "/proc")
+    yield Mount("dev", "/dev")
+    for path in (*_EMPTY, facts.home):
+        yield Mount("empty", path, reason="private to the session")
+    yield Mount("link", "/var/run", "../run", "system")
+
+
+def _below(path: str, folders: Iterable[str]) -> bool:
+    return any(path == folder or path.startswith(folder + "/") for folder in folders)
+
+
+def _depth(mount: Mount) -> tuple[int, str]:
+    return mount.target.count("/"), mount.target
