@@ -1,0 +1,94 @@
+"""What a guard works with, made by a test: a workspace, sockets, covers without mounts."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from redactors import Engine
+from tests.policy.writing import policy
+from tests.view.staged import VAULT, FakeView, judge, masked
+from wrapper.disguises import Document
+from wrapper.guard.duties import GuardDuties
+from wrapper.guard.watcher import Message, Watched
+from wrapper.view.covers import Covers
+
+_POLICY = """
+[files]
+protect = ["Makefile", ".git/hooks/"]
+"""
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+@dataclass
+class Desk:
+    """Our ends of the guard's sockets, and its folders."""
+
+    root: Path
+    control: socket.socket
+    updates: socket.socket
+    changes: socket.socket
+    audit: socket.socket
+    view: FakeView
+    covers: Covers
+    duties: GuardDuties
+    again: list[str] = field(default_factory=list)
+
+    @classmethod
+    def make(cls, root: Path, **more: Any) -> "Desk":
+        for name in ("work", "staging", "state"):
+            (root / name).mkdir()
+        ours, theirs = zip(pair(), pair(), pair(), socket.socketpair(), strict=True)
+        view = FakeView(root / "staging")
+        covers = Covers(view, VAULT, judge, roots=[str(root / "work"), str(root / "state")])
+        again: list[str] = []
+
+        def rescan() -> Iterator[str]:
+            yield from again
+
+        given: dict[str, Any] = {
+            "control": theirs[0],
+            "updates": theirs[1],
+            "changes": theirs[2],
+            "audit": theirs[3],
+            "seen": (),
+            "folders": (Watched(root / "work", deep=True), Watched(root / "staging"), Watched(root / "state")),
+            "workspace": root / "work",
+            "staging": root / "staging",
+            "policy": policy(user=_POLICY),
+            "engine": cast("Engine", None),
+            "vault": VAULT,
+            "covers": covers,
+            "rescan": rescan,
+            "gateways": {},
+            "state_files": (root / "state" / "settings.json",),
+        }
+        return cls(root, *ours, view, covers, GuardDuties(**given | more), again)
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
+
+    def cover(self, content: bytes) -> Path:
+        """Cover `.env` before anything runs."""
+        file = self.work / ".env"
+        file.write_bytes(content)
+        self.covers.add(str(file), Document(masked, VAULT), early=True)
+        return file
+
+    def close(self) -> None:
+        ours = (self.control, self.updates, self.changes, self.audit)
+        given = self.duties
+        for one in (*ours, given.control, given.updates, given.changes, given.audit):
+            one.close()
+
+    def say(self, *messages: Message) -> None:
+        """Speak as the watcher."""
+        for message in messages:
+            self.changes.send(msgspec.msgpack.encode(message))

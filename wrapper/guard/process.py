@@ -1,0 +1,185 @@
+"""The guard's process: owns the vault, serves the gateway, the egress proxy and loopback forwards, watches files.
+
+It is forked by the session and hears from it over the control socket: `Listening` brings the sockets that were made
+inside, `FINISH` (or the socket's end) closes all. Files that wait to be restored are restored after the sandbox's
+last process is gone, also when the session itself was killed.
+"""
+
+import asyncio
+import contextlib
+import os
+import select
+import signal
+import socket
+import threading
+from functools import partial
+
+import msgspec
+
+from wrapper import linux
+from wrapper.audit.events import Connection, Event, Redacted, Request, Warned
+from wrapper.errors import AuditError
+from wrapper.guard.duties import GuardDuties
+from wrapper.guard.files import FileThread, reason
+from wrapper.guard.messages import FINISH, Listening, Summary
+from wrapper.guard.services import Lazy, service_for, warm
+from wrapper.messages import printable
+from wrapper.ports import AsyncAuditSink
+
+_END_WAIT = 3.0  # seconds that the sandbox, then open requests, get to be gone: less than the session waits for us
+_WARM_AFTER = 0.05  # seconds: a command that is over by then does not wait for imports that it never needed
+_MOST_SOCKETS = 250  # SCM_MAX_FD is 253
+# of what the inside can cause without end; the summary is one packet, and the log has all
+_MOST_TOLD, _LONGEST_TOLD = 50, 1000
+
+
+class _Tally:
+    """An audit sink that passes everything on and counts what the end of the session will tell."""
+
+    def __init__(self, sink: AsyncAuditSink) -> None:
+        self._sink = sink
+        self.requests = 0
+        self.redactions = 0
+        self.refused: dict[str, None] = {}
+        self.warnings: dict[str, None] = {}
+
+    def append(self, event: Event) -> None:
+        self._count(event)
+        self._sink.append(event)
+
+    async def append_durable(self, event: Event) -> None:
+        self._count(event)
+        await self._sink.append_durable(event)
+
+    def _count(self, event: Event) -> None:
+        match event:
+            case Request():
+                self.requests += 1
+            case Redacted(place="request"):
+                self.redactions += event.count
+            case Connection(allowed=False):
+                self._keep(self.refused, event.host)
+            case Warned():
+                self._keep(self.warnings, event.text)
+
+    def _keep(self, told: dict[str, None], text: str) -> None:
+        if len(told) < _MOST_TOLD:
+            told[text[:_LONGEST_TOLD]] = None
+
+
+def serve(duties: GuardDuties) -> int:
+    """Be the guard until the session ends; returns the process's exit code."""
+
+    async def run() -> int:
+        return await _Guard(duties).run()
+
+    return asyncio.run(run())
+
+
+class _Guard:
+    """What follows the session's words. The first failure ends it; what waits to be restored is restored anyway."""
+
+    def __init__(self, duties: GuardDuties) -> None:
+        from wrapper.audit.client import AsyncRecorderClient  # noqa: PLC0415 (after the fork, like the gateway)
+
+        self._duties = duties
+        self._loop = asyncio.get_running_loop()
+        self._failure: asyncio.Future[None] = self._loop.create_future()
+        self._recorder = AsyncRecorderClient(duties.audit, on_failure=self._failed)
+        self._tally = _Tally(self._recorder)
+        self._files = FileThread(duties, tell=self._tell, failed=self._failed)
+        self._services: list[Lazy] = []
+        self._sandbox: int | None = None
+
+    async def run(self) -> int:
+        self._files.start()
+        for step in (self._follow, self._end_sandbox, self._close_services, self._restore, self._tell_all):
+            try:
+                await step()
+            except Exception as error:  # noqa: BLE001 (the next step must be taken whatever it was)
+                self._fail(error)
+        return int(self._failure.done())
+
+    async def _follow(self) -> None:
+        """Do as the session says, until it says that it ends, or is gone."""
+        while (packet := await _packet(self._duties.control, self._failure))[0] not in (b"", FINISH):
+            listening = msgspec.msgpack.decode(packet[0], type=Listening)
+            self._sandbox = _opened(listening.pid)
+            for use, sock in zip(listening.uses, packet[1], strict=True):
+                make = partial(service_for, use, self._duties, self._tally)
+                self._services.append(Lazy(sock, partial(warm, self._duties), make, self._failed))
+            warming = threading.Thread(target=warm, args=(self._duties,), daemon=True)
+            self._loop.call_later(_WARM_AFTER, warming.start)
+
+    async def _end_sandbox(self) -> None:
+        """End whatever still runs inside, and wait for that: what is restored from now on must not be seen there."""
+        if self._sandbox is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._sandbox, signal.SIGKILL)
+            await asyncio.to_thread(select.select, [self._sandbox], [], [], _END_WAIT)
+
+    async def _close_services(self) -> None:
+        closing = asyncio.gather(*(service.close() for service in self._services), return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(closing, _END_WAIT)
+
+    async def _restore(self) -> None:
+        await asyncio.to_thread(self._files.finish)
+        await asyncio.sleep(0)  # the events that the last files brought
+
+    async def _tell_all(self) -> None:
+        if self._failure.done():
+            return
+        await self._recorder.close()
+        tally = self._tally
+        summary = Summary(tally.requests, tally.redactions, tuple(tally.refused), tuple(tally.warnings))
+        with contextlib.suppress(OSError):
+            self._duties.control.send(msgspec.msgpack.encode(summary))
+
+    def _tell(self, event: Event) -> None:
+        """Record an event of another thread."""
+        self._loop.call_soon_threadsafe(self._append, event)
+
+    def _append(self, event: Event) -> None:
+        try:
+            self._tally.append(event)
+        except AuditError as error:
+            self._fail(error)
+
+    def _failed(self, error: BaseException) -> None:
+        """Take notice, from any thread, that the session must end."""
+        self._loop.call_soon_threadsafe(self._fail, error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._failure.done():  # what fails after the first is a consequence
+            return
+        self._failure.set_result(None)
+        os.write(2, f"safe-agent: the guard failed: {printable(reason(error))}\n".encode())
+
+
+def _opened(pid: int) -> int | None:
+    """Give a pidfd; None where the process is gone already: a command may be over before we hear of it."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+async def _packet(control: socket.socket, failure: "asyncio.Future[None]") -> tuple[bytes, list[socket.socket]]:
+    """Wait for the session's next packet; after a failure, its end."""
+    loop = asyncio.get_running_loop()
+    readable = loop.create_future()
+
+    def wake() -> None:
+        if not readable.done():
+            readable.set_result(None)
+
+    loop.add_reader(control, wake)
+    try:
+        await asyncio.wait((readable, failure), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        loop.remove_reader(control)
+    if failure.done():
+        return b"", []
+    message, descriptors = linux.receive_descriptors(control, _MOST_SOCKETS)
+    return message, [socket.socket(fileno=descriptor) for descriptor in descriptors]

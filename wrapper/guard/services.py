@@ -1,0 +1,102 @@
+"""What the guard serves on the sockets that were made inside: gateways, the egress proxy, loopback forwards.
+
+Nearly all of their cost is imports, so each starts when its first connection is there: a listening socket queues that.
+"""
+
+import asyncio
+import importlib
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from wrapper.guard.duties import GuardDuties
+from wrapper.policy.model import Decision
+from wrapper.ports import AsyncAuditSink
+
+
+class Service(Protocol):
+    """What serves one socket."""
+
+    async def start(self, sock: socket.socket) -> None:
+        """Serve what `sock` accepts."""
+
+    async def close(self) -> None:
+        """Serve no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """A decision of the policy, with the rule in words."""
+
+    action: str
+    text: str
+
+    @classmethod
+    def of(cls, decision: Decision) -> Self:
+        return cls(decision.action, str(decision.rule) if decision.rule else "no rule allows it")
+
+
+class Lazy:
+    """A service that starts when the first connection waits for it; `failed` hears why it could not."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        warm: Callable[[], None],
+        make: Callable[[], Service],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._sock = sock
+        self._warm = warm
+        self._make = make
+        self._failed = failed
+        self._service: Service | None = None
+        self._starting: asyncio.Task[None] | None = None
+        asyncio.get_running_loop().add_reader(sock, self._begin)
+
+    def _begin(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._sock)
+        self._starting = asyncio.create_task(self._start())
+
+    async def _start(self) -> None:
+        try:
+            await asyncio.to_thread(self._warm)
+            self._service = self._make()
+            await self._service.start(self._sock)
+        except Exception as error:  # noqa: BLE001 (a service that cannot start ends the session)
+            self._failed(error)
+
+    async def close(self) -> None:
+        """End it, started or not."""
+        if self._starting is None:
+            asyncio.get_running_loop().remove_reader(self._sock)
+            self._sock.close()
+            return
+        await self._starting
+        if self._service is not None:
+            await self._service.close()
+
+
+def warm(duties: GuardDuties) -> None:
+    """Import and compile what the services need, while the client itself boots."""
+    for module in ("wrapper.gateway.server", "wrapper.gateway.egress", "wrapper.gateway.loopback"):
+        importlib.import_module(module)
+    duties.engine.redact_json(b"{}")
+
+
+def service_for(use: str, duties: GuardDuties, sink: AsyncAuditSink) -> Service:
+    """Make the service for one use (see `messages.Listening`)."""
+    from wrapper.gateway.egress import EgressProxy  # noqa: PLC0415 (aiohttp: 200 ms, while the client boots)
+    from wrapper.gateway.loopback import LoopbackForward  # noqa: PLC0415
+    from wrapper.gateway.server import Gateway  # noqa: PLC0415
+
+    if use == "egress":
+        return EgressProxy(
+            lambda host, port: _Verdict.of(duties.policy.host(host, port)),
+            sink,
+            redact=lambda name: duties.engine.redact(name).data,
+        )
+    if use in duties.gateways:
+        return Gateway(duties.gateways[use](), duties.engine, duties.vault, sink)
+    return LoopbackForward(int(use), sink)

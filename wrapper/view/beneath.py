@@ -1,0 +1,43 @@
+"""Open a file of a folder that others can change at any moment, and never one outside of it.
+
+The inside can put a symbolic link in the place of a folder of the workspace between two of our steps; we, outside,
+would follow it to any file of the user's. So paths are walked from a trusted root, folder by folder, each opened
+without following a link (the walk that openat2(2) does with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS).
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def open_beneath(roots: Sequence[str], path: str, flags: int) -> int:
+    """Open the absolute `path` below the deepest of `roots`; below none of them, its own folder is trusted.
+
+    Never waits for a pipe's other end. Raises OSError: ELOOP or ENOTDIR where a link stands in the way.
+    """
+    own = path.rpartition("/")[0] or "/"
+    root = max((root for root in roots if path.startswith(f"{root}/")), key=len, default=own)
+    *folders, name = path[len(root) :].strip("/").split("/")
+    at = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for folder in folders:
+            if folder == "..":
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+            below = os.open(folder, _FOLDER, dir_fd=at)
+            os.close(at)
+            at = below
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=at)
+    finally:
+        os.close(at)
+
+
+def open_regular(roots: Sequence[str], path: str, flags: int) -> int:
+    """Do the same for regular files only. Raises OSError (EINVAL) for anything else."""
+    descriptor = open_beneath(roots, path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor
