@@ -1,0 +1,111 @@
+"""An egress proxy before a server of the test's own; names resolve as the test says; all on loopback."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.gateway.wire import MemorySink, listening
+from wrapper.audit.events import Connection
+from wrapper.gateway.egress import EgressProxy, Timeouts
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    action: str
+    text: str
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer what came, after the client has closed its half."""
+    data = await reader.read(-1)
+    writer.write(b"got " + data)
+    await writer.drain()
+    writer.close()
+
+
+@dataclass
+class Site:
+    """The proxy, what it asked and what it reached. `port` stands for 443: the test's server has no right to it."""
+
+    proxy: EgressProxy
+    sink: MemorySink
+    port: int
+    asked: list[str] = field(default_factory=list)
+    reached: list[bytes] = field(default_factory=list)
+
+    async def say(self, data: bytes, *, eof: bool = True) -> bytes:
+        """Send bytes, close this half, return all that comes back."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(data)
+            if eof:
+                writer.write_eof()
+            out = b""
+            with contextlib.suppress(ConnectionError):
+                out = await asyncio.wait_for(reader.read(-1), 5)
+            return out
+        finally:
+            writer.close()
+
+    async def connect(self, authority: str, data: bytes = b"") -> bytes:
+        return await self.say(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode() + data)
+
+    def connections(self) -> list[tuple[str, int, bool]]:
+        return [(one.host, one.port, one.allowed) for one in self.sink.of(Connection)]
+
+
+@contextlib.asynccontextmanager
+async def site(
+    serve: Serve = echo,
+    *,
+    allowed: Sequence[str] = ("allowed.example",),
+    names: Mapping[str, Sequence[str]] | None = None,
+    allow_private: bool = True,
+    timeouts: Timeouts | None = None,
+    redact: Callable[[bytes], bytes] | None = None,
+) -> AsyncIterator[Site]:
+    """Start a server and the proxy. Every dial to port 443 or 80 goes to the server's port instead."""
+    sink = MemorySink()
+    asked: list[str] = []
+    reached: list[bytes] = []
+    writers: list[asyncio.StreamWriter] = []
+    known = names if names is not None else {"allowed.example": ["127.0.0.1"]}
+
+    async def resolve(host: str, _port: int) -> Sequence[str]:
+        asked.append(host)
+        if host not in known:
+            raise OSError("no such name")
+        return known[host]
+
+    def decide(host: str, _port: int) -> Verdict:
+        return Verdict("allow", "allowed by test.toml:1") if host in allowed else Verdict("deny", "nothing allows it")
+
+    async def noted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.append(writer.get_extra_info("peername")[0].encode())
+        writers.append(writer)
+        await serve(reader, writer)
+
+    server = await asyncio.start_server(noted, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    proxy = EgressProxy(
+        decide,
+        sink,
+        resolve=resolve,
+        dial=lambda address, _port: asyncio.open_connection(address, port),
+        redact=redact,
+        allow_private=(lambda address: address.startswith("127.")) if allow_private else None,
+        timeouts=timeouts,
+    )
+    sock = listening()
+    await proxy.start(sock)
+    try:
+        yield Site(proxy, sink, sock.getsockname()[1], asked, reached)
+    finally:
+        await proxy.close()
+        server.close()
+        for writer in writers:
+            writer.close()
+        await asyncio.sleep(0.01)  # the server's handlers see their ends
