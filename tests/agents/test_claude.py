@@ -1,0 +1,218 @@
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.agents.building import EGRESS, GATEWAY, HOME, PROGRAM, facts, mask
+from wrapper.agents.claude import UPSTREAM, ClaudeCode
+from wrapper.agents.client import ClientLaunch
+from wrapper.errors import SessionError
+
+KEY = "sk-fake-" + "k" * 32
+OAUTH: dict[str, Any] = {
+    "accessToken": "fake-access-token",
+    "refreshToken": "fake-refresh-token",
+    "expiresAt": 1_700_000_000_000,
+    "scopes": ["user:inference", "user:profile"],
+    "subscriptionType": "max",
+}
+LOGIN = {
+    "claudeAiOauth": OAUTH,
+    "mcpOAuth": {"srv|1": {"accessToken": "fake-mcp-token", "serverUrl": "https://mcp.example.com", "clientId": "c"}},
+}
+READY = {"hasCompletedOnboarding": True}
+
+
+def launch(
+    arguments: tuple[str, ...] = (),
+    files: Mapping[str, object] | None = None,
+    environ: dict[str, str] | None = None,
+    upstreams: dict[str, str] | None = None,
+) -> ClientLaunch:
+    everything: dict[str, object] = {".claude.json": READY, **(files or {})}
+    return ClaudeCode().launch(PROGRAM, arguments, facts(everything, environ, upstreams))
+
+
+def test_the_users_arguments_stay_untouched_and_last() -> None:
+    arguments = ("-p", "x y", "--settings", "{}", "--", "--odd")
+    assert launch(arguments).argv == ("/opt/client/bin/it", *arguments)
+
+
+def test_the_client_is_led_to_the_gateway_whatever_settings_say() -> None:
+    environment = launch().environment
+    assert environment["ANTHROPIC_BASE_URL"] == GATEWAY
+    assert environment["CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST"] == "1"
+    assert environment["HTTPS_PROXY"] == environment["https_proxy"] == EGRESS
+    assert "127.0.0.1" in environment["NO_PROXY"]
+
+
+def test_the_upstream_is_policys_then_the_users_then_the_providers() -> None:
+    settings = {".claude/settings.json": {"env": {"ANTHROPIC_BASE_URL": "https://settings.test/a/"}}}
+    host = {"ANTHROPIC_BASE_URL": "https://host.test"}
+    given = ("--settings", '{"env":{"ANTHROPIC_BASE_URL":"https://given.test"}}')
+    assert launch().upstream == UPSTREAM
+    assert launch(environ=host).upstream == "https://host.test"
+    assert launch(files=settings, environ=host).upstream == "https://settings.test/a"
+    assert launch(given, settings, host).upstream == "https://given.test"
+    assert launch(given, settings, host, {"anthropic": "https://policy.test"}).upstream == "https://policy.test"
+
+
+def test_a_project_cannot_say_where_the_provider_is() -> None:
+    evil = {"env": {"ANTHROPIC_BASE_URL": "https://evil.test", "ANTHROPIC_API_KEY": KEY}}
+    names = ("work/.claude/settings.json", "work/.claude/settings.local.json", ".claude/settings.local.json")
+    found = launch(files=dict.fromkeys(names, evil), environ={"PWD": str(HOME / "work")})
+    assert found.upstream == UPSTREAM
+    assert found.credential is None
+
+
+def test_settings_may_be_given_as_a_file() -> None:
+    file = {"given.json": {"env": {"ANTHROPIC_BASE_URL": "https://given.test"}}}
+    assert launch((f"--settings={HOME}/given.json",), file).upstream == "https://given.test"
+
+
+@pytest.mark.parametrize(
+    ("environ", "headers"),
+    [
+        ({"ANTHROPIC_API_KEY": KEY}, {"x-api-key": KEY}),
+        ({"ANTHROPIC_AUTH_TOKEN": "tok"}, {"authorization": "Bearer tok"}),
+        ({"CLAUDE_CODE_OAUTH_TOKEN": "oat"}, {"authorization": "Bearer oat"}),
+        ({"CLAUDE_CODE_OAUTH_TOKEN": "oat", "ANTHROPIC_API_KEY": KEY}, {"x-api-key": KEY}),
+        (
+            {"ANTHROPIC_AUTH_TOKEN": "tok", "ANTHROPIC_API_KEY": KEY},
+            {"authorization": "Bearer tok", "x-api-key": KEY},
+        ),
+    ],
+)
+def test_the_key_is_the_one_that_the_bare_client_takes(environ: dict[str, str], headers: dict[str, str]) -> None:
+    credential = launch(environ=environ).credential
+    assert credential is not None
+    assert credential.headers == headers
+    assert {secret.value for secret in credential.variables.values()} == {secret.value for secret in credential.secrets}
+
+
+def test_no_value_of_a_secret_is_in_what_is_set_or_shown() -> None:
+    files = {".claude/.credentials.json": LOGIN, ".claude/settings.json": {"env": {"ANTHROPIC_API_KEY": KEY}}}
+    found = launch(files=files, environ={"ANTHROPIC_AUTH_TOKEN": "fake-auth-token"})
+    for secret in (KEY, "fake-auth-token", "fake-access-token", "fake-refresh-token", "fake-mcp-token"):
+        assert secret not in repr(found)
+        assert secret not in str((found.argv, found.environment, found.notes))
+
+
+def test_a_key_in_the_users_settings_counts_and_becomes_a_variable() -> None:
+    settings = {"env": {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_MODEL": "some-model", "FOO": "bar"}}
+    found = launch(files={".claude/settings.json": settings}, environ={"ANTHROPIC_API_KEY": "other"})
+    assert found.credential is not None
+    assert found.credential.headers == {"x-api-key": KEY}
+    assert set(found.credential.variables) == {"ANTHROPIC_API_KEY"}
+    assert found.environment["ANTHROPIC_MODEL"] == "some-model"
+    assert "FOO" not in found.environment  # the client reads it itself
+
+
+def test_a_key_in_the_state_file_counts() -> None:
+    credential = launch(files={".claude.json": READY | {"primaryApiKey": KEY}}).credential
+    assert credential is not None
+    assert credential.headers == {"x-api-key": KEY}
+
+
+def test_a_login_is_shown_masked_and_never_ending() -> None:
+    credential = launch(files={".claude/.credentials.json": LOGIN}).credential
+    assert credential is not None
+    assert credential.headers == {"authorization": "Bearer fake-access-token"}
+    assert credential.login is not None
+    assert credential.login.path == HOME / ".claude/.credentials.json"
+    assert credential.login.expires == 1_700_000_000
+    shown = json.loads(credential.login.shown(mask))
+    assert shown["claudeAiOauth"]["accessToken"].startswith("MASKED-ANTHROPIC-LOGIN-")
+    assert shown["claudeAiOauth"]["refreshToken"].startswith("MASKED-")
+    assert shown["claudeAiOauth"]["expiresAt"] > 4_000_000_000_000
+    assert shown["claudeAiOauth"]["subscriptionType"] == "max"
+    assert shown["mcpOAuth"]["srv|1"] == {
+        "accessToken": "MASKED-ANTHROPIC-LOGIN-00000014",
+        "serverUrl": "https://mcp.example.com",
+        "clientId": "c",
+    }
+    masked = {secret.value.decode() for secret in credential.secrets}
+    assert masked == {"fake-access-token", "fake-refresh-token", "fake-mcp-token"}
+
+
+def test_a_login_is_renewed_into_the_same_file() -> None:
+    credential = launch(files={".claude/.credentials.json": LOGIN}).credential
+    assert credential is not None
+    assert credential.login is not None
+    renewal = credential.login.renewal
+    assert renewal is not None
+    asked = json.loads(renewal.body)
+    assert (asked["grant_type"], asked["refresh_token"]) == ("refresh_token", "fake-refresh-token")
+    assert asked["scope"] == "user:inference user:profile"
+    answer = json.dumps({"access_token": "new", "expires_in": 100}).encode()
+    new = json.loads(credential.login.renewed(answer, 1000.0))
+    assert new["mcpOAuth"] == LOGIN["mcpOAuth"]
+    assert new["claudeAiOauth"] == OAUTH | {"accessToken": "new", "expiresAt": 1_100_000}
+    for wrong in (b"{}", b"[]", b"no", b'{"access_token": "a\\nb"}'):
+        with pytest.raises(ValueError, match=r"."):
+            credential.login.renewed(wrong, 0.0)
+
+
+def test_a_login_beside_a_key_is_hidden_and_not_renewed() -> None:
+    found = launch(files={".claude/.credentials.json": LOGIN}, environ={"ANTHROPIC_API_KEY": KEY}).credential
+    assert found is not None
+    assert found.headers == {"x-api-key": KEY}
+    assert found.login is not None
+    assert (found.login.expires, found.login.renewal) == (None, None)
+    assert b"fake-access-token" not in found.login.shown(mask)
+    assert b"fake-refresh-token" in {secret.value for secret in found.secrets}
+
+
+def test_logins_of_mcp_servers_alone_are_hidden_too() -> None:
+    found = launch(files={".claude/.credentials.json": {"mcpOAuth": LOGIN["mcpOAuth"]}}).credential
+    assert found is not None
+    assert found.headers == {}
+    assert found.login is not None
+    assert b"fake-mcp-token" not in found.login.shown(mask)
+
+
+@pytest.mark.parametrize("data", [b"", b"not json", b"[]", b'{"claudeAiOauth": 3}', b'{"claudeAiOauth": {}}'])
+def test_a_broken_login_file_is_no_login(data: bytes) -> None:
+    found = launch(files={".claude/.credentials.json": data}).credential
+    assert found is None or found.headers == {}
+
+
+def test_the_end_of_an_approved_key_stands_in_for_the_placeholders() -> None:
+    placeholder = "MASKED-ANTHROPIC-KEY-0123ABCD"
+    assert ClaudeCode().stand_ins({KEY.encode(): placeholder, b"short": placeholder}) == {
+        KEY[-20:].encode(): placeholder[-20:].encode()
+    }
+
+
+def test_state_lies_where_the_user_keeps_it() -> None:
+    plain, moved = launch(), launch(environ={"CLAUDE_CONFIG_DIR": "/data/claude"})
+    assert (plain.folders, plain.files) == ((HOME / ".claude",), (HOME / ".claude.json",))
+    assert (moved.folders, moved.files) == ((Path("/data/claude"),), ())
+    assert Path("/data/claude/.claude.json") in moved.masked
+    assert HOME / ".claude/settings.json" in plain.masked
+
+
+@pytest.mark.parametrize("where", ["environ", "settings"])
+def test_another_clouds_provider_is_refused_with_a_way_out(where: str) -> None:
+    variable = {"CLAUDE_CODE_USE_BEDROCK": "1"}
+    with pytest.raises(SessionError, match="CLAUDE_CODE_USE_BEDROCK") as refused:
+        if where == "environ":
+            launch(environ=variable)
+        else:
+            launch(files={".claude/settings.json": {"env": variable}})
+    assert "unset" in refused.value.hint
+
+
+def test_a_first_start_and_a_key_helper_are_pointed_out() -> None:
+    assert not launch().notes
+    assert any("never set up" in note for note in launch(files={".claude.json": {}}).notes)
+    assert not launch(("-p", "x"), {".claude.json": {}}).notes
+    helper: dict[str, object] = {".claude/settings.json": {"apiKeyHelper": "cat key"}}
+    assert any("apiKeyHelper" in note for note in launch(files=helper).notes)
+    assert not launch(files=helper, environ={"ANTHROPIC_API_KEY": KEY}).notes
+
+
+def test_broken_settings_do_not_stop_the_start() -> None:
+    assert launch(files={".claude/settings.json": b"{oops", ".claude.json": b"\xff"}).upstream == UPSTREAM

@@ -1,0 +1,157 @@
+"""What a client is to the session: where its program lies, how it is started, what it may keep, who it is logged in as.
+
+An adapter reads files only through the `read` it is given, so everything but `find` is a function of its arguments.
+Rules that all adapters keep:
+1. The user's arguments stay as they are and in order; ours stand before them.
+2. No value of a secret is in `argv` or in `environment`: they stand in `Credential`, whose text never shows them, and
+   reach the inside as placeholders.
+3. Inside, a base URL has no path: it is the gateway's origin, and the gateway appends what is asked for to
+   `upstream`, which is a base URL as the client itself would take it (with `/v1` for OpenAI, without for Anthropic).
+4. What the project says (its `.claude` or `.codex` folder) is never asked where the provider is.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeGuard
+
+Read = Callable[[Path], bytes | None]
+"""Returns a file's content, None where there is none (or it cannot be read)."""
+
+Mask = Callable[[str, bytes], str]
+"""Takes kind and value of a secret known outside, returns its placeholder (`Vault.issue`)."""
+
+NO_PROXY = "127.0.0.1,localhost,::1"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is executed: `path` is resolved; `roots` are the folders (or the file) it needs, to be shown read-only.
+
+    `version` is what its package says, `""` where nothing says it.
+    """
+
+    path: Path
+    roots: tuple[Path, ...]
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFacts:
+    """What an adapter may know. `gateway` and `egress` are origins inside; `upstreams` are policy's, by kind."""
+
+    home: Path
+    environ: Mapping[str, str] = field(repr=False)
+    gateway: str
+    egress: str
+    read: Read = field(repr=False)
+    upstreams: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A value that stays outside. `name` says where it was found, `kind` is the placeholder's."""
+
+    name: str
+    kind: str
+    value: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """How a login is renewed (OAuth 2.0, RFC 6749 section 6): POST `body` (JSON) to `url`."""
+
+    url: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFile:
+    """A login that the client keeps in a file. The real file is read and renewed outside only.
+
+    `shown` is told how to mask and gives the file's content for the inside, to be shown there read-only: it says that
+    the login never expires, so the client never tries to renew what it does not have. `renewed` takes the provider's
+    answer to `renewal` and the time (seconds since the epoch), and gives the new content of the real file; it raises
+    ValueError where the answer is not one. `expires` is in seconds since the epoch, None where nothing says it.
+    """
+
+    path: Path
+    shown: Callable[[Mask], bytes] = field(repr=False)
+    renewed: Callable[[bytes, float], bytes] = field(repr=False)
+    expires: float | None = None
+    renewal: Renewal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Who the client is at the provider.
+
+    `headers` (lower-case names, real values) replace every credential header that comes from inside; `secrets` are
+    all values that must never be inside; `variables` are set inside with the placeholder of their secret.
+    """
+
+    source: str
+    headers: Mapping[str, str] = field(repr=False)
+    secrets: tuple[Secret, ...]
+    variables: Mapping[str, Secret] = field(default_factory=dict)
+    login: LoginFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLaunch:
+    """How to start a client inside.
+
+    `argv` has the program as its first item. `environment` is set, `passed` are names (`*` at the end is a wildcard)
+    that pass from the host like those on the allow-list, masked where they look secret. `folders` and `files` are
+    absolute paths of the client's state, to be bound read-write (made where missing: folders with mode 0700);
+    `masked` are absolute paths of state files in which secrets may stand and which are shown masked. `login_hosts`
+    are what the client's own `login` talks to. `notes` are for the user.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    passed: tuple[str, ...] = ()
+    kind: str = ""
+    upstream: str = ""
+    credential: Credential | None = None
+    folders: tuple[Path, ...] = ()
+    files: tuple[Path, ...] = ()
+    masked: tuple[Path, ...] = ()
+    login_hosts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Client(Protocol):
+    """One adapter."""
+
+    @property
+    def name(self) -> str:
+        """Return the name as the user types it."""
+
+    def find(self, path: Sequence[str], home: Path) -> Program:
+        """Find the program in the folders of `path`. Raises ClientNotFoundError."""
+
+    def launch(self, program: Program, arguments: Sequence[str], facts: ClientFacts) -> ClientLaunch:
+        """Say how to start it. Raises SessionError for a set-up that cannot be protected."""
+
+    def stand_ins(self, secrets: Mapping[bytes, str]) -> dict[bytes, bytes]:
+        """Return parts of secrets that stand in the client's `masked` files, and what stands there inside instead.
+
+        `secrets` maps values to placeholders. Inside, each key of the result is shown as its value, and on the way
+        back the other way round.
+        """
+
+
+def proxies(egress: str) -> dict[str, str]:
+    """Return the variables that lead HTTP clients to the egress proxy.
+
+    Both spellings, because curl reads only the lower-case `http_proxy` and others only the upper-case names. A client
+    without a route waits for time-outs (measured: codex-cli 5 s at its end); one with a proxy that refuses does not.
+    """
+    both = {"HTTP_PROXY": egress, "HTTPS_PROXY": egress, "ALL_PROXY": egress, "NO_PROXY": NO_PROXY}
+    return both | {name.lower(): value for name, value in both.items()}
+
+
+def header_safe(value: object) -> TypeGuard[str]:
+    """Whether a credential can stand in a header at all (RFC 9110, section 5.5)."""
+    return isinstance(value, str) and bool(value) and value.isascii() and value.isprintable()

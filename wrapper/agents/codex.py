@@ -1,0 +1,265 @@
+"""Codex: how it is started so that its provider is the gateway and its login stays outside.
+
+Facts below without another source were seen with codex-cli 0.169.0 against a scripted provider:
+- OPENAI_BASE_URL and OPENAI_API_KEY are not read. `-c openai_base_url=…` moves the built-in provider `openai`,
+  `-c model_providers.ID.base_url=…` one of the user's own. Of several `-c` of one key the last counts, and each goes
+  before every configuration file, the project's included.
+- A ChatGPT login cannot be used inside as it is: the client asks the provider which origin its workspace lives at, and
+  refuses one that is not `https`; an `id_token` that is no JWT counts as no login; a login that looks old is renewed
+  at once. So the inside is shown a login by API key, with a placeholder of the access token as the key, and the
+  gateway sends the access token and the account's id to the provider that ChatGPT logins are for.
+- The interactive client does not take CODEX_API_KEY, only a login file; `exec` takes both, the variable first.
+- `--no-daemon` is known before every subcommand, not behind all of them, and not twice. Without it the client starts
+  (or talks to) a server shared with other sessions, which would act outside.
+"""
+
+import base64
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from wrapper.agents import codex_config, programs
+from wrapper.agents.client import (
+    ClientFacts,
+    ClientLaunch,
+    Credential,
+    LoginFile,
+    Mask,
+    Program,
+    Renewal,
+    Secret,
+    header_safe,
+    proxies,
+)
+from wrapper.agents.logins import beside, granted, masked, secrets_of
+from wrapper.errors import SessionError
+
+UPSTREAM = "https://api.openai.com/v1"
+CHATGPT_UPSTREAM = "https://chatgpt.com/backend-api/codex"
+LOGIN_HOSTS = ("auth.openai.com", "chatgpt.com")
+_INSTALL = "install Codex: `npm install -g @openai/codex`, or put the folder of `codex` into PATH"
+_TARGETS = {"x64": "x86_64-unknown-linux-musl", "arm64": "aarch64-unknown-linux-musl"}
+_RENEW_URL = "https://auth.openai.com/oauth/token"  # the client's own build; so is the id
+_RENEW_CLIENT = "app_EMoamEEZ73f0CkXaXp7hrann"
+_RENEW_AFTER = 8 * 86400.0  # seconds; the client renews a login that is older
+_PRIVATE = (Path("/tmp"), Path("/run"), Path("/dev/shm"))  # noqa: S108 - fresh inside, so no place for state
+_LOGIN = "OPENAI-LOGIN"
+_ACCOUNT = "chatgpt-account-id"
+_BY_VARIABLE = {"exec", "e", "review"}  # subcommands that take CODEX_API_KEY before the login file
+_PASSED = ("CODEX_HOME", "CODEX_SQLITE_HOME", "CODEX_TUI_*", "CODEX_OSS_*", "RUST_LOG", "RUST_BACKTRACE")
+
+
+class Codex:
+    """The adapter for `codex`."""
+
+    name = "codex"
+
+    def find(self, path: Sequence[str], home: Path) -> Program:  # noqa: ARG002 - the face of every adapter
+        """Find `codex`: the native program, which needs no node, behind npm's script."""
+        return programs.find("codex", path, _native, _INSTALL)
+
+    def launch(self, program: Program, arguments: Sequence[str], facts: ClientFacts) -> ClientLaunch:
+        """Say how to start it. Raises SessionError for a provider or a state folder that cannot be had inside."""
+        folder = _folder(facts)
+        config = codex_config.effective(folder, arguments, facts.read)
+        provider, settings = codex_config.provider(config, arguments)
+        credential = _credential(folder, settings, arguments, facts)
+        key = "openai_base_url" if settings is None else f"model_providers.{provider}.base_url"
+        ours = ("-c", f"{key}={json.dumps(facts.gateway)}")
+        return ClientLaunch(
+            argv=(str(program.path), *(() if "--no-daemon" in arguments else ("--no-daemon",)), *ours, *arguments),
+            environment=proxies(facts.egress),
+            passed=_PASSED,
+            kind="openai",
+            upstream=_upstream(config, settings, credential, facts),
+            credential=credential,
+            folders=(folder, *_sqlite(folder, facts)),
+            masked=(folder / "config.toml", folder / ".credentials.json", folder / "auth.json"),
+            login_hosts=LOGIN_HOSTS,
+            notes=tuple(_notes(config, credential)),
+        )
+
+    def stand_ins(self, secrets: Mapping[bytes, str]) -> dict[bytes, bytes]:  # noqa: ARG002 - the face of every adapter
+        """Codex keeps no parts of keys."""
+        return {}
+
+
+def _native(program: Path) -> Path | None:
+    if program.suffix != ".js":
+        return None
+    architecture = programs.architecture()
+    inner = Path("vendor", _TARGETS.get(architecture, architecture), "bin", "codex")
+    platform = f"@openai/codex-linux-{architecture}"
+    found = [folder / platform / inner for folder in programs.modules(program)]
+    found.append(program.parent.parent / inner)
+    return next((file.resolve() for file in found if file.is_file()), None)
+
+
+def _folder(facts: ClientFacts) -> Path:
+    named = facts.environ.get("CODEX_HOME", "")
+    folder = Path(named) if Path(named).is_absolute() else facts.home / ".codex"
+    temporary = facts.environ.get("TMPDIR", "")
+    private = (*_PRIVATE, Path(temporary)) if Path(temporary).is_absolute() else _PRIVATE
+    for place in private:
+        if folder.is_relative_to(place):
+            raise SessionError(
+                f"`{folder}`, Codex's state, lies in `{place}`, which is private and empty inside",
+                hint="set CODEX_HOME to a folder elsewhere, for example below your home folder",
+            )
+    return folder
+
+
+def _sqlite(folder: Path, facts: ClientFacts) -> tuple[Path, ...]:
+    named = Path(facts.environ.get("CODEX_SQLITE_HOME", ""))
+    return (named,) if named.is_absolute() and not named.is_relative_to(folder) else ()
+
+
+def _upstream(
+    config: Mapping[str, Any], settings: Mapping[str, Any] | None, credential: Credential | None, facts: ClientFacts
+) -> str:
+    if facts.upstreams.get("openai"):
+        return facts.upstreams["openai"].rstrip("/")
+    if settings is not None and settings.get("base_url"):
+        return str(settings["base_url"]).rstrip("/")
+    if config.get("openai_base_url"):
+        return str(config["openai_base_url"]).rstrip("/")
+    if credential is not None and _ACCOUNT in credential.headers:
+        return CHATGPT_UPSTREAM  # never the host's OPENAI_BASE_URL: that is for keys, and would be handed a login
+    return (facts.environ.get("OPENAI_BASE_URL") or UPSTREAM).rstrip("/")
+
+
+def _credential(
+    folder: Path, settings: Mapping[str, Any] | None, arguments: Sequence[str], facts: ClientFacts
+) -> Credential | None:
+    path = folder / "auth.json"
+    login = _from_login(path, _document(facts.read(path)))
+    if settings is not None and not settings.get("requires_openai_auth"):
+        return beside(_provider_key(settings, facts), login)
+    key = facts.environ.get("CODEX_API_KEY", "").strip()
+    if header_safe(key) and (login is None or not _BY_VARIABLE.isdisjoint(arguments)):
+        secret = Secret("CODEX_API_KEY", "OPENAI-KEY", key.encode())
+        chosen = Credential("CODEX_API_KEY", {"authorization": f"Bearer {key}"}, (secret,), {secret.name: secret})
+        return beside(chosen, login)
+    return login
+
+
+def key_in(environ: Mapping[str, str]) -> Credential | None:
+    """Take the key that programs for this provider take from their environment."""
+    names = [name for name in ("CODEX_API_KEY", "OPENAI_API_KEY") if header_safe(environ.get(name, "").strip())]
+    if not names:
+        return None
+    secrets = {name: Secret(name, "OPENAI-KEY", environ[name].strip().encode()) for name in names}
+    headers = {"authorization": f"Bearer {environ[names[0]].strip()}"}
+    return Credential(names[0], headers, tuple(secrets.values()), secrets)
+
+
+def _provider_key(settings: Mapping[str, Any], facts: ClientFacts) -> Credential | None:
+    """Take the key of one of the user's own providers: from a variable, or a token in the configuration."""
+    name = str(settings.get("env_key") or "")
+    value = facts.environ.get(name, "").strip() if name else str(settings.get("experimental_bearer_token") or "")
+    if not header_safe(value):
+        return None
+    secret = Secret(name or "experimental_bearer_token", "OPENAI-KEY", value.encode())
+    return Credential(secret.name, {"authorization": f"Bearer {value}"}, (secret,), {name: secret} if name else {})
+
+
+def _document(data: bytes | None) -> dict[str, Any]:
+    try:
+        value = json.loads(data or b"{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _from_login(path: Path, document: dict[str, Any]) -> Credential | None:
+    key, tokens = document.get("OPENAI_API_KEY"), document.get("tokens")
+    access = tokens.get("access_token") if isinstance(tokens, dict) else None
+    if document.get("auth_mode") in (None, "apikey") and header_safe(key):
+        headers = {"authorization": f"Bearer {key}"}
+        return _of_file(path, document, headers, lambda mask: _shown(mask, "OPENAI-KEY", key))
+    if isinstance(tokens, dict) and header_safe(access):
+        return _chatgpt(path, document, tokens, access)
+    if not document:
+        return None
+    return _of_file(path, document, {}, lambda mask: json.dumps(masked(document, _LOGIN, _is_secret, mask)).encode())
+
+
+def _of_file(
+    path: Path, document: dict[str, Any], headers: Mapping[str, str], shown: Callable[[Mask], bytes]
+) -> Credential:
+    file = LoginFile(path, shown, renewed=lambda _answer, _now: json.dumps(document).encode())
+    return Credential(str(path), headers, tuple(secrets_of(document, _LOGIN, _is_secret)), login=file)
+
+
+def _chatgpt(path: Path, document: dict[str, Any], tokens: Mapping[str, Any], access: str) -> Credential:
+    claims = _claims(access)
+    account = str(tokens.get("account_id") or claims.get("account") or "")
+    file = LoginFile(
+        path=path,
+        shown=lambda mask: _shown(mask, _LOGIN, access),
+        renewed=lambda answer, now: _renewed(document, answer, now),
+        expires=_expires(document, claims),
+        renewal=_renewal(tokens),
+    )
+    headers = {"authorization": f"Bearer {access}", _ACCOUNT: account}
+    return Credential(str(path), headers, tuple(secrets_of(document, _LOGIN, _is_secret)), login=file)
+
+
+def _is_secret(name: str, _value: str) -> bool:
+    """Everything in this file but what says who and when: nothing of it is needed inside."""
+    return name not in ("auth_mode", "account_id", "last_refresh")
+
+
+def _shown(mask: Mask, kind: str, key: str) -> bytes:
+    """Write the login as it is shown inside: by API key, whatever it is outside."""
+    shown = {"auth_mode": "apikey", "OPENAI_API_KEY": mask(kind, key.encode()), "tokens": None}
+    return json.dumps(shown).encode()
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """Read what an access token says of itself (RFC 7519); empty for one that is no JWT. It is the user's own."""
+    parts = token.split(".")
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, IndexError):
+        return {}
+    if not isinstance(claims, dict):
+        return {}
+    auth = claims.get("https://api.openai.com/auth")
+    return {"exp": claims.get("exp"), "account": auth.get("chatgpt_account_id") if isinstance(auth, dict) else None}
+
+
+def _expires(document: Mapping[str, Any], claims: Mapping[str, Any]) -> float | None:
+    """Take the earlier of the token's end and the age at which the client itself renews."""
+    ends = [float(claims["exp"])] if isinstance(claims.get("exp"), (int, float)) else []
+    with contextlib.suppress(ValueError):
+        ends.append(datetime.fromisoformat(str(document.get("last_refresh"))).timestamp() + _RENEW_AFTER)
+    return min(ends, default=None)
+
+
+def _renewal(tokens: Mapping[str, Any]) -> Renewal | None:
+    token = tokens.get("refresh_token")
+    if not isinstance(token, str) or not token:
+        return None
+    body = {"client_id": _RENEW_CLIENT, "grant_type": "refresh_token", "refresh_token": token}
+    return Renewal(_RENEW_URL, json.dumps(body).encode())
+
+
+def _renewed(document: dict[str, Any], answer: bytes, now: float) -> bytes:
+    new = granted(answer)
+    fresh = {name: new[name] for name in ("id_token", "access_token", "refresh_token") if new.get(name)}
+    when = datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")
+    return json.dumps(document | {"tokens": document["tokens"] | fresh, "last_refresh": when}, indent=2).encode()
+
+
+def _notes(config: Mapping[str, Any], credential: Credential | None) -> Iterator[str]:
+    if credential is not None and _ACCOUNT in credential.headers:
+        yield "Codex takes your ChatGPT login for an API key inside: its usage and apps are not shown"
+    if credential is None and config.get("cli_auth_credentials_store") in ("keyring", "auto"):
+        yield (
+            "Codex keeps its login in the desktop's keyring, which is not reached from inside: "
+            'set `cli_auth_credentials_store = "file"` and run `codex login`'
+        )
