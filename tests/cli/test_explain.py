@@ -1,0 +1,76 @@
+"""`safe-agent explain` on a machine of the test's own."""
+
+import json
+import re
+
+import pytest
+
+from tests.machine import Machine
+
+
+def test_the_page_names_what_is_masked_and_shows_no_value(machine: Machine) -> None:
+    done = machine.host("safe-agent", "explain", check=True)
+    assert re.search(r"^  (mask|drop)  GITHUB_TOKEN", done.stdout, re.MULTILINE)
+    assert "  mask  .env (" in done.stdout
+    assert machine.leaks(done.stdout, done.stderr) == []
+
+
+def test_each_thing_is_answered_on_a_line_with_its_rule(machine: Machine) -> None:
+    done = machine.host("safe-agent", "explain", ".env", "GITHUB_TOKEN", "example.com", "~/.ssh", check=True)
+    path, variable, host, hidden = done.stdout.splitlines()
+    assert path.startswith("path      .env: mask")
+    assert variable.startswith("variable  GITHUB_TOKEN: ")
+    assert host.startswith("host      example.com: deny")
+    assert hidden.startswith("path      ~/.ssh: hidden")
+    assert all(line.endswith("]") for line in done.stdout.splitlines())
+
+
+def test_json_has_a_stable_schema(machine: Machine) -> None:
+    done = machine.host("safe-agent", "explain", "--json", ".env", check=True)
+    found = json.loads(done.stdout)
+    assert found["version"] == 1
+    [one] = found["answers"]
+    assert one.keys() == {"thing", "what", "action", "rule", "inside"}
+    plan = json.loads(machine.host("safe-agent", "explain", "--json", check=True).stdout)
+    assert plan["version"] == 1
+    assert plan["workspace"] == str(machine.workspace)
+    assert machine.leaks(json.dumps(plan)) == []
+
+
+def test_nothing_is_started_and_nothing_is_left_in_the_workspace(machine: Machine) -> None:
+    before = machine.git("status", "--porcelain", "--ignored")
+    machine.host("safe-agent", "explain", check=True)
+    assert machine.git("status", "--porcelain", "--ignored") == before
+    assert machine.sessions() == []
+
+
+def test_a_strangers_file_name_does_nothing_to_the_terminal(machine: Machine) -> None:
+    (machine.workspace / "a\x1b[2J.env").write_text(f"KEY={machine.planted['stripe']}\n")
+    machine.give()
+    assert "\x1b" not in machine.host("safe-agent", "explain", check=True).stdout
+    assert "\x1b" not in machine.host("safe-agent", "explain", "./a\x1b[2J.env", check=True).stdout
+
+
+def test_another_profile_and_policy_are_explained_as_they_would_run(machine: Machine) -> None:
+    file = machine.root / "mine.toml"
+    file.write_text('version = 1\n[network]\nallow = ["example.com"]\n')
+    file.chmod(0o644)
+    done = machine.host("safe-agent", "explain", "--policy", str(file), "example.com", check=True)
+    assert done.stdout.startswith("host      example.com: allow")
+    assert str(file) in done.stdout
+    assert "profile     strict" in machine.host("safe-agent", "explain", "--profile", "strict", check=True).stdout
+
+
+@pytest.mark.parametrize("client", ["claude", "codex"])
+def test_a_client_that_is_not_there_ends_with_127(machine: Machine, client: str) -> None:
+    done = machine.host(
+        "safe-agent", "explain", "--client", client, PATH="/usr/bin:/bin:" + machine.environ["PATH"].split(":")[0]
+    )
+    assert done.returncode == 127
+    assert "hint: install" in done.stderr
+
+
+def test_a_refusal_is_the_sessions_own(machine: Machine) -> None:
+    done = machine.host("safe-agent", "explain", "--profile", "nonsense")
+    assert done.returncode == 125
+    assert done.stdout == ""

@@ -1,0 +1,60 @@
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.audit.recording import start_event, warned
+from wrapper.audit import events
+from wrapper.review import render
+from wrapper.review.timeline import Row
+
+
+@given(st.text())
+def test_what_is_printed_holds_only_printable_characters(text: str) -> None:
+    assert render.printable(text).isprintable()
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S"])))
+def test_plain_text_stays_as_it_is(text: str) -> None:
+    assert render.printable(text) == text
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\x9b1m", "\\x9b1m"),
+        ("\u202e", "\\u202e"),
+        ("a\tb", "a    b"),
+        ("\U000e0001", "\\U000e0001"),
+    ],
+)
+def test_what_a_terminal_would_act_on_is_spelled_out(raw: str, shown: str) -> None:
+    assert render.printable(raw) == shown
+
+
+@given(st.floats(0, 1e6), st.text(), st.lists(st.text()))
+def test_a_row_gives_as_many_lines_as_it_has(at: float, text: str, details: list[str]) -> None:
+    lines = render.lines(Row(at, "output", text, tuple(details)))
+    assert len(lines) == 1 + len(details)
+    assert all(line.isprintable() for line in lines)
+
+
+def test_times_are_counted_from_the_start() -> None:
+    times = [render.lines(Row(at, "end", "x"))[0].split()[0] for at in (0.0, 61.5, 3725.25, -1.0)]
+    assert times == ["+0:00.000", "+1:01.500", "+1:02:05.250", "+0:00.000"]
+
+
+@given(st.text(), st.binary())
+def test_a_line_of_json_is_printable_ascii(text: str, data: bytes) -> None:
+    for event in (warned(text), events.Output(at=1.0, stream=text, data=data)):
+        line = render.json_line(7, event)
+        assert re.fullmatch(r"[ -~]*", line)
+        assert json.loads(line)["frame"] == 7
+
+
+@given(st.text())
+def test_a_plan_that_is_no_json_stays_text(text: str) -> None:
+    assert "plan" in json.loads(render.json_line(0, start_event(plan=text)))

@@ -1,0 +1,112 @@
+import json
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.audit.recording import ended, start_event, warned
+from wrapper.audit import events
+from wrapper.review.timeline import row, size, text_lines, timeline
+
+
+def _output(data: bytes, at: float = 1.0) -> events.Output:
+    return events.Output(at=at, stream="tty", data=data)
+
+
+def _asked(body: object) -> tuple[str, ...]:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return row(events.Request(at=1.0, number=1, method="POST", url="u", headers={}, body=data)).details
+
+
+def test_output_that_follows_output_is_one_row() -> None:
+    rows = list(timeline([_output(b"one\r\nt"), _output(b"wo\r\n"), warned("x"), _output(b"three")]))
+    assert [(r.kind, r.details) for r in rows] == [("output", ("one", "two")), ("warning", ()), ("output", ("three",))]
+
+
+def test_equal_redactions_are_counted() -> None:
+    event = events.Redacted(at=1.0, kind="K", placeholder="MASKED-K-00000000", place="request", where="#1", count=2)
+    (only,) = timeline([event, event])
+    assert only.text == "MASKED-K-00000000 in request #1 (4 times)"
+
+
+def test_no_events_are_no_rows() -> None:
+    assert list(timeline([])) == []
+
+
+def test_text_loses_colours_titles_and_what_was_overwritten() -> None:
+    data = b"\x1b]0;title\x07\x1b[1;31mred\x1b[0m\r\n10%\r50%\r100%\r\n\r\n\x1b(Bplain\x1b7\r\n"
+    assert text_lines(data) == ["red", "100%", "plain"]
+
+
+def test_a_string_sequence_without_an_end_hides_no_later_line() -> None:
+    assert text_lines(b"\x1b]0;swallow\nvisible\n") == ["visible"]
+
+
+def test_a_megabyte_of_escapes_takes_no_time() -> None:
+    begun = time.monotonic()
+    for hostile in (b"\x1b]", b"\x1b[", b"\x1b", b"\x1bP\x1b", b"\x1b[1"):
+        text_lines(hostile * (1_000_000 // len(hostile)))
+    assert time.monotonic() - begun < 5
+
+
+def test_long_output_is_shortened_in_the_middle() -> None:
+    details = row(_output(b"".join(b"%d\n" % n for n in range(100)))).details
+    assert details[:2] == ("0", "1")
+    assert details[6] == "… 88 more lines"
+    assert details[-1] == "99"
+
+
+def test_a_request_shows_the_model_and_what_the_user_said_last() -> None:
+    said = {
+        "role": "user",
+        "content": [{"type": "text", "text": "<added>by the client</added>"}, {"type": "text", "text": "do it"}],
+    }
+    answer = {"role": "assistant", "content": "well"}
+    assert _asked({"model": "m", "messages": [said, answer]}) == ("model m", "“do it”")
+    parts = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "go"}]}]
+    assert _asked({"model": "m", "input": parts}) == ("model m", "“go”")
+    assert _asked({"model": "m", "input": "plain"}) == ("model m", "“plain”")
+
+
+def test_an_input_of_mixed_items_still_shows_the_prompt() -> None:
+    items = [
+        {"role": "user", "content": "go"},
+        {"type": "function_call_output", "output": "x"},
+        {"type": "reasoning", "content": None},
+    ]
+    assert _asked({"model": "m", "input": items}) == ("model m", "“go”")
+
+
+@given(
+    st.binary() | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(lambda v: json.dumps(v).encode())
+)
+def test_any_body_gives_a_row(body: bytes) -> None:
+    assert isinstance(_asked(body), tuple)
+
+
+@given(st.binary())
+def test_any_output_gives_lines_without_escapes_or_breaks(data: bytes) -> None:
+    assert all("\n" not in line and "\r" not in line for line in text_lines(data))
+
+
+def test_sizes_are_in_the_unit_that_a_person_would_use() -> None:
+    assert [size(n) for n in (0, 1023, 1024, 5 << 20, 3 << 30)] == ["0 B", "1023 B", "1.0 KiB", "5.0 MiB", "3.0 GiB"]
+
+
+def test_every_kind_of_event_has_a_row() -> None:
+    samples: list[events.AnyEvent] = [
+        start_event(),
+        _output(b"x"),
+        events.Typed(at=1.0, data=b"y"),
+        events.Resize(at=1.0, rows=24, columns=80),
+        events.Redacted(at=1.0, kind="K", placeholder="P", place="file", where=".env"),
+        events.Request(at=1.0, number=1, method="GET", url="u", headers={}, body=b""),
+        events.Response(at=1.0, number=1, status=200, headers={}, body=b""),
+        events.Refused(at=1.0, number=1, method="GET", url="u", reason="r"),
+        events.Connection(at=1.0, host="h", port=443, allowed=True, rule="r"),
+        events.FileChange(at=1.0, path="a", action="moved", target="b"),
+        warned("w"),
+        ended(),
+    ]
+    assert {type(sample) for sample in samples} == set(events.AnyEvent.__args__)
+    assert all(row(sample).text for sample in samples)

@@ -1,0 +1,56 @@
+"""`safe-agent explain`: the plan before anything runs."""
+
+import os
+from pathlib import Path
+
+import click
+import msgspec
+
+from wrapper.look import look
+from wrapper.messages import printable
+from wrapper.prepare import prepare
+from wrapper.review.explain import Answer, answer, page
+from wrapper.wishes import Wishes
+
+
+@click.command(
+    epilog="\b\nExit codes: 0; 125 when safe-agent refuses or fails; 127 when the client is not found; 2 wrong usage.",
+    help="""Show what a session would see, or what happens to each PATH, VARIABLE or HOST, and which rule says so.
+
+    \b
+    Example:
+      safe-agent explain                      # the whole plan
+      safe-agent explain .env DATABASE_URL api.github.com
+      safe-agent explain --client claude --json
+    """,
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON with a stable schema.")
+@click.option(
+    "--client",
+    type=click.Choice(["claude", "codex", "command"]),
+    default="command",
+    help="Plan for this client instead of any command.",
+)
+@click.option("--policy", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="As for `run`.")
+@click.option("--profile", metavar="NAME", help="As for `run`.")
+@click.argument("things", nargs=-1, metavar="[PATH|VARIABLE|HOST]...")
+def explain(*, as_json: bool, client: str, policy: Path | None, profile: str | None, things: tuple[str, ...]) -> None:
+    """Print the plan or the answers."""
+    command = ("true",) if client == "command" else ()
+    looked = look(Wishes(client, command, policy=policy, profile=profile), os.environ)
+    prepared = prepare(looked)
+    plan = prepared.plan
+    if not things:
+        click.echo(plan.to_json() if as_json else "\n".join(map(printable, page(plan))))
+        return
+    answers = [answer(thing, plan, looked.policy, looked.facts) for thing in things]
+    if as_json:
+        click.echo(msgspec.json.encode({"version": 1, "answers": answers}).decode())
+        return
+    for one in answers:
+        click.echo(printable(_line(one)))
+
+
+def _line(one: Answer) -> str:
+    inside = f"  ({one.inside})" if one.inside else ""
+    return f"{one.what:<8}  {one.thing}: {one.action}{inside}  [{one.rule}]"

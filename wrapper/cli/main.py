@@ -1,0 +1,91 @@
+"""The `safe-agent` command: finds the subcommand's module only when it is called, since imports cost start-up time."""
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Final
+
+import click
+
+from wrapper.errors import SafeAgentError
+from wrapper.messages import report, report_mistake
+from wrapper.version import VERSION
+
+# command → (module, name in it, what `--help` says of it)
+_COMMANDS: Final = MappingProxyType(
+    {
+        "run": ("wrapper.cli.run", "run", "Start Claude Code or Codex in the sandbox."),
+        "exec": ("wrapper.cli.run", "execute", "Run any command in the same sandbox, gateway and log."),
+        "explain": ("wrapper.cli.explain", "explain", "Show the plan, or what happens to one path, variable or host."),
+        "policy": ("wrapper.cli.policy", "group", "Show, check and trust policy files."),
+        "audit": ("wrapper.cli.audit", "group", "List, read and verify the logs of sessions."),
+        "keys": ("wrapper.cli.keys", "group", "Make and show the keys of this machine."),
+        "doctor": ("wrapper.cli.doctor", "doctor", "Say what is missing on this machine, and the fix."),
+        "demo": ("wrapper.cli.demo", "demo", "See it work on a throw-away project: no account, no network."),
+    }
+)
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name, _ = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)  # noqa: S101 (the table above is ours)
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # the reader of our output went away: end like any tool in a pipe, not with click's 1
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
+            ctx.exit(128 + signal.SIGPIPE)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, _, help_text) in _COMMANDS.items()])
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="safe-agent")
+def cli() -> None:
+    """Run Claude Code and Codex so that no secret gets in or out, with an encrypted log of every session.
+
+    \b
+    Example:
+      cd my-project && safe-claude        # as `claude`, in the sandbox
+      safe-agent explain .env             # what the agent would see of it
+      safe-agent audit show last          # what happened
+
+    \b
+    Exit codes: the client's own; 128+n when it died of signal n; 125 when safe-agent refuses or fails;
+    127 when the client is not found; 2 for wrong usage.
+    """  # noqa: D301 (click's mark for lines that stay as they are)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = cli.main(args=arguments, prog_name="safe-agent", standalone_mode=False)
+    except SafeAgentError as error:
+        code = report(error)
+    except click.exceptions.Exit as ended:
+        code = ended.exit_code
+    except click.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except Exception:  # noqa: BLE001 (whatever it was, the caller must be able to tell it from a command's own code)
+        code = report_mistake()
+    sys.exit(code if isinstance(code, int) else 0)

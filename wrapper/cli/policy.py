@@ -1,0 +1,183 @@
+"""`safe-agent policy`: what is in effect, whether a file is valid, and which projects' files are trusted."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import msgspec
+
+from wrapper.errors import PolicyError, SafeAgentError
+from wrapper.messages import report, say
+from wrapper.plan.facts import find_workspace
+from wrapper.plan.places import Places
+from wrapper.policy import trust
+from wrapper.policy.load import PROJECT_FILE, beyond_tightening, load_policy, read
+from wrapper.policy.model import Notice, Policy
+from wrapper.policy.parse import parse, printable
+
+_CODES = "\b\nExit codes: 0 done; 125 when a file cannot be read or is not valid; 2 for wrong usage."
+
+
+@click.group(
+    epilog=_CODES,
+    help="""Show, check and trust policy files.
+
+    \b
+    Example:
+      safe-agent policy show --origin     # what is in effect here, and which file says so
+      safe-agent policy check             # the files of this project
+      safe-agent policy trust             # let this project's file loosen the policy, as it is now
+    """,
+)
+def group() -> None:
+    """Group the commands about policy."""
+
+
+def _choice(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--profile", metavar="NAME", help="Bundled profile: default, strict, ci or lab."),
+        click.option(
+            "--policy",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="Policy file that takes the place of the user's own.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _effective(profile: str | None, policy: Path | None) -> Policy:
+    """Load what a session started here would have: options, then SAFE_AGENT_PROFILE and SAFE_AGENT_POLICY."""
+    places = Places.from_environment()
+    named = os.environ.get("SAFE_AGENT_POLICY", "")
+    return load_policy(
+        profile=profile or os.environ.get("SAFE_AGENT_PROFILE") or "default",
+        workspace=find_workspace(None, places)[1],
+        config_home=places.config,
+        explicit=policy or (Path(named) if named else None),
+    )
+
+
+def _warn(notices: tuple[Notice, ...]) -> None:
+    for notice in notices:
+        say(f"warning: {notice.what}")
+        click.echo(f"hint: {notice.hint}", err=True)
+
+
+@group.command(
+    epilog=_CODES,
+    help="""Print the effective policy of the current project.
+
+    \b
+    Example:
+      safe-agent policy show --origin | grep network
+      safe-agent policy show --json | jq .digest
+    """,
+)
+@_choice
+@click.option("--origin", is_flag=True, help="Say for each value which layer, file and line it comes from.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON (with origins).")
+def show(*, profile: str | None, policy: Path | None, origin: bool, as_json: bool) -> None:
+    """Print the settings."""
+    effective = _effective(profile, policy)
+    _warn(effective.notices)
+    if as_json:
+        click.echo(effective.to_json())
+        return
+    click.echo(f"# profile {effective.profile}, digest {effective.digest}")
+    rows = effective.settings()
+    widths = max(len(row.key) for row in rows), max(len(row.value) for row in rows)
+    for row in rows:
+        line = f"{row.key:<{widths[0]}}  {printable(row.value)}"
+        if origin:
+            line = f"{line:<{sum(widths) + 2}}  {row.rule.layer.value}  {row.rule.file}:{row.rule.line}"
+        click.echo(line)
+
+
+@group.command(
+    epilog=_CODES,
+    help="""Say whether policy files are valid: the given ones, or all that are in effect here.
+
+    \b
+    Example:
+      safe-agent policy check .safe-agent.toml
+    """,
+)
+@_choice
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
+@click.pass_context
+def check(ctx: click.Context, *, files: tuple[Path, ...], profile: str | None, policy: Path | None) -> None:
+    """Check files."""
+    if not files:
+        effective = _effective(profile, policy)
+        _warn(effective.notices)
+        click.echo(f"valid: profile {effective.profile}, digest {effective.digest}")
+        return
+    codes = [_check_file(file) for file in files]
+    ctx.exit(max(codes))
+
+
+def _check_file(file: Path) -> int:
+    try:
+        content = read(file)
+        if content is None:
+            raise PolicyError(f"{file}: no such file")
+        parse(content, str(file))
+    except SafeAgentError as error:
+        return report(error)
+    click.echo(f"{file}: valid")
+    return 0
+
+
+@group.command(
+    name="trust",
+    epilog=_CODES,
+    help=f"""Let this project's {PROJECT_FILE} loosen the policy, as long as its content stays exactly what it is now.
+
+    \b
+    Example:
+      safe-agent policy trust             # prints what the file asks for, and trusts it
+      safe-agent policy trust --revoke
+      safe-agent policy trust --list
+    """,
+)
+@click.option("--revoke", is_flag=True, help="Trust this project's file no longer.")
+@click.option("--list", "as_list", is_flag=True, help="Print the projects whose file is trusted.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
+def trust_project(*, revoke: bool, as_list: bool, as_json: bool) -> None:
+    """Trust, revoke or list."""
+    if (revoke and as_list) or (as_json and not as_list):
+        raise click.UsageError("give one of --revoke and --list; --json goes with --list")
+    places = Places.from_environment()
+    if as_list:
+        _list_trusted(trust.trusted(places.config), as_json=as_json)
+        return
+    workspace = find_workspace(None, places)[1]
+    if revoke:
+        known = trust.revoke(places.config, workspace)
+        click.echo(f"{workspace}: {'no longer trusted' if known else 'was not trusted'}")
+        return
+    _trust(places.config, workspace)
+
+
+def _list_trusted(projects: dict[str, str], *, as_json: bool) -> None:
+    if as_json:
+        rows = [{"workspace": path, "sha256": digest} for path, digest in sorted(projects.items())]
+        click.echo(msgspec.json.encode({"version": 1, "trusted": rows}).decode())
+        return
+    for path, digest in sorted(projects.items()):
+        click.echo(f"{digest}  {printable(path)}")
+
+
+def _trust(config_home: Path, workspace: Path) -> None:
+    """Trust what was read, not what the file holds a moment later."""
+    file = workspace / PROJECT_FILE
+    content = read(file)
+    if content is None:
+        raise PolicyError(f"{file}: no such file", hint=f"only a project with a `{PROJECT_FILE}` can be trusted")
+    for notice in beyond_tightening(content, str(file)):
+        click.echo(f"granted: line {notice.line}: `{notice.key}`")
+    trust.trust(config_home, workspace, content)
+    click.echo(f"{file}: trusted as it is (SHA-256 {trust.digest(content)})")

@@ -1,0 +1,91 @@
+"""`safe-agent run` and `safe-agent exec`: a session with options of its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from wrapper.session import run as run_session
+from wrapper.wishes import Wishes
+
+_CODES = """
+\b
+Exit codes: the command's own; 128+n when it died of signal n; 125 when safe-agent refuses or fails;
+127 when the command is not found; 2 for wrong usage.
+"""
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option(
+            "--allow-degraded",
+            "degraded",
+            multiple=True,
+            metavar="NAME",
+            help="Go on without the protection NAME if it cannot be had; recorded in the log. Repeatable.",
+        ),
+        click.option("--profile", metavar="NAME", help="Bundled profile: default, strict, ci or lab."),
+        click.option(
+            "--policy",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="Policy file that takes the place of the user's own.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog=_CODES,
+    help="""Start CLIENT (claude or codex) in the sandbox, with safe-agent's own options first.
+
+    \b
+    Example:
+      safe-agent run --profile strict claude -- -p "explain this repository"
+    """,
+)
+@_options
+@click.argument("client", type=click.Choice(["claude", "codex"]))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def run(
+    ctx: click.Context,
+    client: str,
+    arguments: tuple[str, ...],
+    policy: Path | None,
+    profile: str | None,
+    degraded: tuple[str, ...],
+) -> None:
+    """Start a client."""
+    if arguments[:1] == ("--",):  # ours, to end our options; a later one is the client's
+        arguments = arguments[1:]
+    ctx.exit(run_session(Wishes(client, arguments, policy=policy, profile=profile, degraded=degraded)))
+
+
+@click.command(
+    name="exec",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog=_CODES,
+    help="""Run COMMAND in the same sandbox, gateway and log as a client.
+
+    \b
+    Example:
+      safe-agent exec -- env              # what a tool of the agent would see
+      safe-agent exec -- cat .env
+      safe-agent exec -- bash
+    """,
+)
+@_options
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_context
+def execute(
+    ctx: click.Context,
+    command: tuple[str, ...],
+    policy: Path | None,
+    profile: str | None,
+    degraded: tuple[str, ...],
+) -> None:
+    """Run a command."""
+    ctx.exit(run_session(Wishes("command", command, policy=policy, profile=profile, degraded=degraded)))

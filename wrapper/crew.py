@@ -1,0 +1,101 @@
+"""The processes that are forked early, each for its own reason, and share nothing but sockets with what comes after.
+
+- The recorder first: before anything secret is read.
+- The mounter (`view.binds`) and the watcher next, as soon as policy is known: both take a while to stand, and the
+  watcher must before the client starts. Neither ever holds a secret but those of the environment.
+"""
+
+import socket
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from wrapper.audit.client import RecorderClient
+from wrapper.errors import ProtectionError
+from wrapper.guard.messages import LONGEST
+from wrapper.guard.watcher import Failed, Message, Standing, Watched, receive
+from wrapper.guard.watcher import serve as serve_watch
+from wrapper.look import Looked
+from wrapper.processes import fork
+from wrapper.view.binds import BindsView
+from wrapper.walker import Walker
+
+
+class Recorder:
+    """The recorder's process: forked before anything secret is read, told where to write when that is known."""
+
+    def __init__(self) -> None:
+        self._word, word = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._relay, relay = socket.socketpair()
+        self.guard, guard = socket.socketpair()
+        theirs = (word, relay, guard)
+        self.process = fork("safe-log", lambda: _record(*theirs), keep=[connection.fileno() for connection in theirs])
+        for connection in theirs:
+            connection.close()
+
+    def begin(self, folder: Path, recipients: tuple[str, ...]) -> RecorderClient:
+        """Say where to write, for whom; gives the relay's end."""
+        self._word.send(msgspec.msgpack.encode((str(folder), recipients)))
+        self._word.close()
+        return RecorderClient(self._relay)
+
+    def give_up(self) -> None:
+        """Let the recorder end: it seals what it has, or goes without a trace where nothing began."""
+        for connection in (self._word, self._relay, self.guard):
+            connection.close()
+        self.process.wait()
+
+
+class Watcher:
+    """The watcher's process, and what it has said before there was a guard to listen."""
+
+    def __init__(self, looked: Looked, staging: Path) -> None:
+        state = {path.parent for path in looked.launch.masked}
+        self.folders = (
+            Watched(Path(looked.facts.workspace), deep=True),
+            Watched(staging),
+            *(Watched(folder) for folder in sorted(state) if folder.is_dir()),
+        )
+        self.seen: list[Message] = []
+        self.connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        work = partial(serve_watch, theirs, self.folders, looked.policy, may_fail="watch" in looked.degraded)
+        self.process = fork("safe-watch", work, keep=[theirs.fileno()])
+        theirs.close()
+
+    def wait(self) -> None:
+        """Wait until all watches stand. Raises ProtectionError `watch` where they cannot be had."""
+        while not isinstance(message := receive(self.connection), Standing):
+            if message is None:
+                raise ProtectionError("watch", "the watcher ended before it stood", hint="see the message above")
+            if isinstance(message, Failed):
+                raise ProtectionError("watch", message.what, hint=message.hint)
+            self.seen.append(message)
+        self.seen += [Failed(what, "") for what in message.degraded]
+
+    def close(self) -> None:
+        """Let it end, and wait for that."""
+        self.connection.close()
+        self.process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """The early processes of one session."""
+
+    recorder: Recorder
+    watcher: Watcher
+    view: BindsView
+    walker: Walker
+
+
+def _record(word: socket.socket, *connections: socket.socket) -> int:
+    from wrapper.audit.recorder import serve  # noqa: PLC0415 (cryptography: 17 ms, on the other core)
+
+    said = word.recv(LONGEST)
+    if not said:
+        return 0  # nothing begins: the session was refused
+    word.close()
+    folder, recipients = msgspec.msgpack.decode(said, type=tuple[str, tuple[str, ...]])
+    return serve(connections, Path(folder), recipients)

@@ -1,0 +1,82 @@
+"""How a covered file is shown inside, and how what is written there becomes real again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from redactors.vault import Origin, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """A file that cannot be opened inside."""
+
+    def mask(self, data: bytes) -> bytes | None:
+        """Show nothing."""
+        del data
+        return None
+
+    def restore(self, data: bytes) -> bytes | None:
+        """Write nothing back."""
+        del data
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file whose secrets are placeholders inside; `masked` gives the inside's content for the real one."""
+
+    masked: Callable[[bytes], bytes]
+    vault: Vault
+
+    def mask(self, data: bytes) -> bytes | None:
+        """Show placeholders."""
+        return self.masked(data)
+
+    def restore(self, data: bytes) -> bytes | None:
+        """Put every value back (promise 3)."""
+        return self.vault.restore(data, to=Origin.OUTSIDE)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientState:
+    """A client's state file that names a credential by a part of it.
+
+    Claude Code keeps the last 20 characters of each API key that its user approved. Inside, the key is its placeholder,
+    so `swaps` (real part, part of the placeholder) are exchanged in both directions, besides what `document` masks.
+    """
+
+    document: Document
+    swaps: Sequence[tuple[bytes, bytes]]
+
+    def mask(self, data: bytes) -> bytes | None:
+        """Show the placeholder's part for the real one."""
+        for real, shown in self.swaps:
+            data = data.replace(real, shown)
+        return self.document.mask(data)
+
+    def restore(self, data: bytes) -> bytes | None:
+        """Put the real part back."""
+        restored = self.document.restore(data)
+        for real, shown in self.swaps:
+            restored = restored.replace(shown, real) if restored is not None else None
+        return restored
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A client's login file: `content` gives what is shown inside. Nothing is written back.
+
+    The login is renewed outside, by the gateway or by the bare client.
+    """
+
+    content: Callable[[], bytes | None]
+
+    def mask(self, data: bytes) -> bytes | None:
+        """Show what the client's adapter says."""
+        del data
+        return self.content()
+
+    def restore(self, data: bytes) -> bytes | None:
+        """Write nothing back."""
+        del data
+        return None

@@ -1,0 +1,135 @@
+"""The first look: who starts what where, under which policy, with which client. Quick, and nothing is read for secrets.
+
+What must stand early (the watch on the workspace) can begin after this, while `prepare` takes stock.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from redactors.vault import Vault
+from wrapper.agents.client import Client, ClientFacts, ClientLaunch, Program
+from wrapper.agents.registry import adapter_for
+from wrapper.audit.keys import Keys
+from wrapper.errors import PolicyError
+from wrapper.plan import facts as host
+from wrapper.plan.gitinfo import layout_at
+from wrapper.plan.launch import EGRESS_PORT, GATEWAY_PORT
+from wrapper.plan.mounts import ETC, SYSTEM
+from wrapper.plan.places import Places
+from wrapper.policy.load import load_policy
+from wrapper.policy.model import Policy
+from wrapper.sandbox.bubblewrap import find_bubblewrap
+from wrapper.wishes import Wishes
+
+DEGRADABLE = ("cover", "watch")
+"""Protections that a run can do without if the user says so: covering one file, noticing changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What is known after the first look; `relaunch` reads the client's own files again."""
+
+    wishes: Wishes
+    places: Places
+    facts: host.HostFacts
+    policy: Policy
+    degraded: tuple[str, ...]
+    bubblewrap: str
+    recipients: tuple[str, ...]
+    vault: Vault
+    client: Client
+    program: Program
+    launch: ClientLaunch
+    relaunch: Callable[[], ClientLaunch]
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The host folders under which covers are made."""
+        git = map(Path, self.facts.git_folders)
+        return (Path(self.facts.workspace), *git, *self.launch.folders)
+
+
+def look(wishes: Wishes, environ: Mapping[str, str]) -> Looked:
+    """Look. Raises the SafeAgentError of whatever refuses a session here."""
+    places = Places.from_environment(environ)
+    facts = host.gather(environ, places, system=SYSTEM, etc=ETC)
+    policy = _policy(wishes, facts, places)
+    degraded = _degraded(wishes, policy)
+    _refuse_own_ports(policy)
+    bubblewrap = find_bubblewrap(environ.get("PATH", ""))
+    keys = Keys(places.config)
+    recipients = policy.audit_recipients or keys.load_recipients()
+    vault = Vault(keys.masking_key())
+    places.private(places.cache)
+    client, arguments = adapter_for(wishes.client, wishes.arguments)
+    program = client.find(facts.path, places.home)
+    known = ClientFacts(
+        home=places.home,
+        environ=facts.environ,
+        gateway=f"http://127.0.0.1:{GATEWAY_PORT}",
+        egress=f"http://127.0.0.1:{EGRESS_PORT}",
+        read=read_file,
+        upstreams=policy.upstream,
+    )
+    relaunch = partial(client.launch, program, arguments, known)
+    return Looked(
+        wishes, places, facts, policy, degraded, bubblewrap, recipients, vault, client, program, relaunch(), relaunch
+    )
+
+
+def make_state(looked: Looked) -> None:
+    """Make what must exist to be mounted: the client's state, as the client would; git's folder for hooks."""
+    for folder in looked.launch.folders:
+        looked.places.private(folder)
+    for file in looked.launch.files:
+        if not file.exists():
+            with contextlib.suppress(OSError):
+                file.write_bytes(b"{}")
+    layout = layout_at(Path(looked.facts.workspace))
+    if layout is not None and layout.git_dir.resolve().is_relative_to(looked.facts.workspace):
+        with contextlib.suppress(OSError):  # git makes it too; what is not there cannot be made read-only
+            (layout.common_dir / "hooks").mkdir()
+
+
+def read_file(path: Path) -> bytes | None:
+    """Give a file's content, None where there is none or it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _policy(wishes: Wishes, facts: host.HostFacts, places: Places) -> Policy:
+    named = facts.environ.get("SAFE_AGENT_POLICY")
+    return load_policy(
+        profile=wishes.profile or facts.environ.get("SAFE_AGENT_PROFILE") or "default",
+        workspace=Path(facts.workspace),
+        config_home=places.config,
+        explicit=wishes.policy or (Path(named) if named else None),
+    )
+
+
+def _degraded(wishes: Wishes, policy: Policy) -> tuple[str, ...]:
+    wanted = tuple(dict.fromkeys((*policy.degraded, *wishes.degraded)))
+    for name in wanted:
+        if name not in DEGRADABLE:
+            raise PolicyError(
+                f"`{name}` is no protection that a run can do without", hint=f"these are: {', '.join(DEGRADABLE)}"
+            )
+        if not policy.may_degrade(name):
+            raise PolicyError(
+                f"the organisation's policy does not let a run do without `{name}`", hint="run without the option"
+            )
+    return wanted
+
+
+def _refuse_own_ports(policy: Policy) -> None:
+    taken = {GATEWAY_PORT, EGRESS_PORT} & set(policy.loopback)
+    if taken:
+        raise PolicyError(
+            f"`network.loopback` names port {taken.pop()}, which is safe-agent's own inside",
+            hint="let the service listen on another port",
+        )

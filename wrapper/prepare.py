@@ -1,0 +1,305 @@
+"""From what the user typed to the launch plan: facts, policy, client, environment, inventory, in this order.
+
+Nothing is started here and nothing is written but caches, so `safe-agent explain` does exactly this and prints it.
+"""
+
+import posixpath
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from redactors.documents import mask_document
+from redactors.engine import Engine
+from redactors.finding import Confidence
+from redactors.known import KnownValues
+from redactors.loading import load
+from redactors.rules.model import Rule
+from redactors.vault import Origin, Vault
+from wrapper.agents.client import ClientLaunch, Credential
+from wrapper.disguises import ClientState, Denied, Document, Fixed
+from wrapper.errors import PolicyError, StateError
+from wrapper.look import Looked, read_file
+from wrapper.plan import facts as host
+from wrapper.plan.dotfiles import git_configurations, git_files, hosts_file
+from wrapper.plan.environment import plan_environment
+from wrapper.plan.gitinfo import programs
+from wrapper.plan.inventory import Inventory, take_inventory
+from wrapper.plan.judge import FileVerdict
+from wrapper.plan.launch import EGRESS_PORT, GATEWAY_PORT, Covered, LaunchPlan, Upstream
+from wrapper.plan.mounts import plan_mounts
+from wrapper.plan.places import Places
+from wrapper.policy.model import Policy
+from wrapper.view.covers import Disguise
+
+if TYPE_CHECKING:  # aiohttp: 200 ms, and only the guard needs it
+    from wrapper.gateway.server import GatewayConfig
+
+
+_LOGINS = ("auth.json", ".credentials.json")  # the clients' files of nothing but logins, MCP servers' too
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that a session needs to know before its first process starts."""
+
+    looked: Looked
+    engine: Engine
+    inventory: Inventory
+    plan: LaunchPlan
+
+    @property
+    def state_files(self) -> tuple[Path, ...]:
+        """The client's own files in which secrets may stand; they may change, or be made, during the session."""
+        return tuple(dict.fromkeys((*self.looked.launch.masked, *map(Path, self._client_files()))))
+
+    @property
+    def closed_folders(self) -> tuple[str, ...]:
+        """Folders of the workspace that are empty inside."""
+        return tuple(
+            posixpath.join(self.looked.facts.workspace, one.path) for one in self.inventory.files if one.folder
+        )
+
+    @property
+    def early(self) -> Mapping[str, Disguise]:
+        """Every file that is covered before the client starts: absolute path to how it is shown."""
+        workspace = {
+            posixpath.join(self.looked.facts.workspace, one.path): self._disguise(one)
+            for one in self.inventory.files
+            if not one.folder
+        }
+        return {**workspace, **self._client_files(), **self._git_files()}
+
+    @property
+    def gateways(self) -> Mapping[str, Callable[[], "GatewayConfig"]]:
+        """What makes the configuration of each gateway, by kind of API."""
+        return {upstream.kind: self._gateway(upstream) for upstream in self.plan.upstreams}
+
+    def judged(self, path: str) -> Disguise | None:
+        """Judge an absolute path anew, one of the workspace or one of the client's own."""
+        if Path(path) in self.looked.launch.masked:
+            return self._client_file(Path(path), self._identity())
+        verdict = self.inventory.judge.judge(posixpath.relpath(path, self.looked.facts.workspace))
+        return None if verdict is None or verdict.folder else self._disguise(verdict)
+
+    def rescan(self) -> Iterator[str]:
+        """Take the inventory again; yield every absolute path that changed or must be covered."""
+        again = _inventory(self.looked, self.engine)
+        paths = {*again.changed, *(one.path for one in again.files if not one.folder)}
+        yield from (posixpath.join(self.looked.facts.workspace, path) for path in sorted(paths))
+
+    def _disguise(self, verdict: FileVerdict) -> Disguise:
+        if verdict.mode != "mask":
+            return Denied()
+        return Document(lambda data: self.inventory.judge.mask_file(verdict, data), self.looked.vault)
+
+    def _client_files(self) -> Mapping[str, Disguise]:
+        covers: dict[str, Disguise] = {}
+        credential = self.looked.launch.credential
+        for path in self.looked.launch.masked:
+            shown, data = self._client_file(path, credential), read_file(path)
+            # a covered file cannot be replaced inside, and clients save that way: only where it is needed
+            if data is not None and (path in self.looked.launch.files or shown.mask(data) != data):
+                covers[str(path)] = shown
+        return covers
+
+    def _client_file(self, path: Path, credential: Credential | None) -> Disguise:
+        """Say how one of the client's own files is shown, for who the client is now."""
+        if credential is not None and credential.login is not None and credential.login.path == path:
+            return Fixed(self._shown_login)
+        values = (
+            {} if credential is None else {one.value: self._issue(one.kind, one.value) for one in credential.secrets}
+        )
+        document = self._whole(str(path)) if path.name in _LOGINS else self._certain_only(path)
+        return ClientState(document, tuple(self.looked.client.stand_ins(values).items()))
+
+    def _git_files(self) -> Mapping[str, Disguise]:
+        """Show git's configuration from outside the workspace: who commits; there may be tokens in URLs and headers."""
+        shown = {path: self._whole(path) for path in git_configurations(self.looked.places.home)}
+        for folder in self.looked.facts.git_folders:  # a worktree's repository; an address there may hold a token
+            path = Path(folder, "config")
+            document, data = self._certain_only(path), read_file(path)
+            if data is not None and document.mask(data) != data:
+                shown[str(path)] = document
+        return shown
+
+    def _whole(self, path: str) -> Document:
+        return Document(lambda data: mask_document(path, data, self.engine, whole=True).data, self.looked.vault)
+
+    def _shown_login(self) -> bytes | None:
+        """Give the login file as it is shown inside, from what the real one holds now."""
+        credential = self._identity()
+        login = None if credential is None else credential.login
+        return None if login is None else login.shown(self._issue)
+
+    def _certain_only(self, path: Path) -> Document:
+        return Document(lambda data: mask_document(str(path), data, self.engine, whole=False).data, self.looked.vault)
+
+    def _issue(self, kind: str, value: bytes) -> str:
+        if self.engine.known is not None:
+            self.engine.known.add(kind, value, Origin.OUTSIDE)
+        return self.looked.vault.issue(kind, value, Origin.OUTSIDE)
+
+    def _identity(self) -> Credential | None:
+        """Read the client's credential anew from its files, and make its secrets known."""
+        credential = self.looked.relaunch().credential
+        for secret in () if credential is None else credential.secrets:
+            self._issue(secret.kind, secret.value)
+        return credential
+
+    def _gateway(self, upstream: Upstream) -> Callable[[], "GatewayConfig"]:
+        def config() -> "GatewayConfig":
+            from wrapper.gateway.login import LiveCredential, post  # noqa: PLC0415 (in the guard only)
+            from wrapper.gateway.server import GatewayConfig  # noqa: PLC0415
+
+            return GatewayConfig(
+                kind="openai" if upstream.kind == "openai" else "anthropic",
+                upstream=upstream.url,
+                credential=LiveCredential(self._identity, post),
+                body_limit=self.looked.policy.body_limit,
+                plain_http=upstream.url.startswith("http://"),
+            )
+
+        return config
+
+
+def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple) -> Prepared:
+    """Work out the whole session; `same` as for `take_inventory`. Raises the SafeAgentError of whatever refuses it."""
+    places, facts, policy, launch, vault = looked.places, looked.facts, looked.policy, looked.launch, looked.vault
+    engine = make_engine(policy, vault, places)
+    environment = plan_environment(
+        facts.environ, policy, _set_inside(launch, vault, engine), engine, vault, passed=launch.passed
+    )
+    inventory = _inventory(looked, engine, same)
+    upstreams = (Upstream(launch.kind, launch.upstream, _upstream_reason(looked)),) if launch.kind else ()
+    plan = LaunchPlan(
+        client=looked.wishes.client,
+        command=launch.argv,
+        folder=facts.folder,
+        workspace=facts.workspace,
+        profile=policy.profile,
+        policy=policy.digest,
+        environment=environment,
+        mounts=plan_mounts(
+            facts,
+            state=map(str, (*launch.folders, *launch.files)),
+            roots=(*map(str, looked.program.roots), *git_files(places.home)),
+            read_only=_existing(policy.home_read_only, places.home),
+            read_write=_existing(policy.home_read_write, places.home),
+            cache=_cache(policy, facts, places),
+            hosts_file=hosts_file(places),
+        ),
+        covered=(*_covered(inventory, facts), *_covered_state(looked)),
+        protected=(
+            *(posixpath.join(facts.workspace, path.rstrip("/")) for path in inventory.protected),
+            *(path for folder in facts.git_folders for path in programs(Path(folder))),
+        ),
+        upstreams=upstreams,
+        listeners={
+            **({GATEWAY_PORT: launch.kind} if launch.kind else {}),
+            EGRESS_PORT: "egress",
+            **{port: str(port) for port in policy.loopback},
+        },
+        unmatched=dict(inventory.unmatched),
+        degraded=looked.degraded,
+        notices=(*(f"{notice.what} ({notice.hint})" for notice in policy.notices), *launch.notes),
+    )
+    _refuse_shown_places(plan, places)
+    return Prepared(looked, engine, inventory, plan)
+
+
+def _refuse_shown_places(plan: LaunchPlan, places: Places) -> None:
+    """Refuse a start in which keys, logs or caches of safe-agent would stand inside (promise 2)."""
+    for own in (places.config, places.state, places.cache):
+        for mount in plan.mounts:
+            if mount.source.startswith("/") and own.resolve().is_relative_to(mount.source):
+                raise StateError(
+                    f"safe-agent's own folder `{own}` would be seen inside, by `{mount.source}` ({mount.reason})",
+                    hint="point XDG_CONFIG_HOME, XDG_STATE_HOME and XDG_CACHE_HOME elsewhere",
+                )
+
+
+def _upstream_reason(looked: Looked) -> str:
+    """Say who named the upstream, in the order in which the client's adapter asks."""
+    kind, url = looked.launch.kind, looked.launch.upstream
+    if looked.policy.upstream.get(kind, "").rstrip("/") == url:
+        return f"policy `upstream.{kind}`"
+    variable = {"anthropic": "ANTHROPIC_BASE_URL", "openai": "OPENAI_BASE_URL"}[kind]
+    if looked.facts.environ.get(variable, "").rstrip("/") == url:
+        return f"the environment's {variable}"
+    return "the client's own configuration, or its provider"
+
+
+def make_engine(policy: Policy, vault: Vault, places: Places) -> Engine:
+    """Load the rules that `policy` asks for, from the cache where they are in it. Raises PolicyError for a bad rule."""
+    extra = [
+        Rule(rule.id, rule.kind, rule.regex, Confidence[rule.confidence.upper()]) for rule in policy.redaction_rules
+    ]
+    try:
+        return load(
+            vault,
+            KnownValues(vault),
+            disable=policy.redaction_disable,
+            allow=policy.redaction_allow,
+            extra=extra,
+            cache_dir=places.cache / "rules",
+        )
+    except ValueError as error:
+        raise PolicyError(f"[redaction]: {error}", hint="correct the expression; `safe-agent policy check`") from error
+
+
+def _inventory(looked: Looked, engine: Engine, same: Callable[[], Collection[str]] = tuple) -> Inventory:
+    return take_inventory(
+        Path(looked.facts.workspace),
+        policy=looked.policy,
+        engine=engine,
+        cache=looked.places.cache,
+        home=looked.places.home,
+        same=same,
+    )
+
+
+def _set_inside(launch: ClientLaunch, vault: Vault, engine: Engine) -> dict[str, str]:
+    """Give what the client is started with: its own variables, with placeholders for its credential."""
+    credential = launch.credential
+    variables = {} if credential is None else credential.variables
+    for secret in () if credential is None else credential.secrets:
+        if engine.known is not None:
+            engine.known.add(secret.kind, secret.value, Origin.OUTSIDE, name=secret.name)
+    placeholders = {name: vault.issue(secret.kind, secret.value, Origin.OUTSIDE) for name, secret in variables.items()}
+    return {**launch.environment, **placeholders, host.NESTED: "1"}
+
+
+def _existing(names: tuple[str, ...], home: Path) -> Iterator[str]:
+    """Give the folders of HOME that policy names, where they are there and are not links out of it."""
+    for name in names:
+        path = (home / name).resolve()
+        if path.exists() and path.is_relative_to(home) and path != home:
+            yield str(path)
+
+
+def _cache(policy: Policy, facts: host.HostFacts, places: Places) -> str | None:
+    if not policy.keep_cache:
+        return None
+    import hashlib  # noqa: PLC0415 (2 ms)
+
+    folder = places.cache / "projects" / hashlib.sha256(facts.workspace.encode()).hexdigest()[:16]
+    places.private(folder)
+    return str(folder)
+
+
+def _covered(inventory: Inventory, facts: host.HostFacts) -> Iterator[Covered]:
+    for one in inventory.files:
+        yield Covered(posixpath.join(facts.workspace, one.path), one.mode, one.reason, one.kinds)
+
+
+def _covered_state(looked: Looked) -> Iterator[Covered]:
+    credential = looked.launch.credential
+    login = None if credential is None or credential.login is None else credential.login.path
+    for path in looked.launch.masked:
+        if path == login:
+            yield Covered(str(path), "mask", "the client's login: it stays outside", ("LOGIN",))
+        elif path.is_file():
+            yield Covered(str(path), "mask", "the client's state: only secrets in it are masked")
+    for name in git_configurations(looked.places.home):
+        yield Covered(name, "mask", "git's configuration: read-only, with placeholders")

@@ -1,0 +1,101 @@
+"""What `safe-agent explain` says: the plan as a readable page, or one thing and the rule that decides over it."""
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wrapper.plan.facts import HostFacts
+from wrapper.plan.launch import LaunchPlan
+from wrapper.plan.mounts import Mount
+from wrapper.policy.model import Policy
+
+_HOST = re.compile(r"(?=.*[.:])[a-z0-9*-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?\Z", re.IGNORECASE)
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What happens to one thing: `what` is `path`, `variable` or `host`, `rule` says why."""
+
+    thing: str
+    what: str
+    action: str
+    rule: str
+    inside: str = ""
+
+
+def page(plan: LaunchPlan) -> Iterator[str]:
+    """Give the whole plan, line by line."""
+    yield f"client      {plan.client}: {' '.join(plan.command)}"
+    yield f"workspace   {plan.workspace}"
+    yield f"profile     {plan.profile}, policy {plan.policy[:16]}"
+    for upstream in plan.upstreams:
+        yield f"upstream    {upstream.kind}: {upstream.url} ({upstream.reason})"
+    for name in plan.degraded:
+        yield f"degraded    {name}"
+    yield ""
+    yield "environment"
+    for row in plan.environment.rows:
+        shown = "" if row.value_inside is None else f" = {row.value_inside}"
+        yield f"  {row.action:<5} {row.name}{shown if row.action in ('mask', 'set') else ''}  [{row.rule}]"
+    yield ""
+    yield "files of the workspace that are not shown as they are"
+    for one in plan.covered:
+        kinds = f" ({', '.join(one.kinds)})" if one.kinds else ""
+        yield f"  {one.mode:<5} {posixpath.relpath(one.path, plan.workspace)}{kinds}  [{one.reason}]"
+    for path in plan.protected:
+        yield f"  read-only {posixpath.relpath(path, plan.workspace)}"
+    yield ""
+    yield "outside the workspace"
+    for mount in plan.mounts:
+        yield f"  {_mounted(mount)}"
+    yield ""
+    yield "network: no way out but these, served from outside"
+    for port, use in plan.listeners.items():
+        yield f"  127.0.0.1:{port}  {use}"
+    if plan.unmatched:
+        yield ""
+        yield "too short or too common to be found on the wire"
+        for name, reason in plan.unmatched.items():
+            yield f"  {name}: {reason}"
+
+
+def _mounted(mount: Mount) -> str:
+    source = f" ← {mount.source}" if mount.source not in ("", mount.target) else ""
+    return f"{mount.kind:<10} {mount.target}{source}" + (f"  [{mount.reason}]" if mount.reason else "")
+
+
+def answer(thing: str, plan: LaunchPlan, policy: Policy, facts: HostFacts) -> Answer:
+    """Say what happens to a variable, a host or a path (tried in this order, so write `./NAME` for a path)."""
+    for row in plan.environment.rows:
+        if row.name == thing:
+            return Answer(thing, "variable", row.action, row.rule, row.value_inside or "")
+    if _VARIABLE.match(thing):
+        decision = policy.variable(thing)
+        return Answer(thing, "variable", decision.action, str(decision.rule or "default: not on the allow-list"))
+    path = posixpath.realpath(posixpath.join(facts.folder, _home(thing, facts)))  # a link shows what it leads to
+    known = posixpath.exists(path) or any(path == one.path for one in plan.covered)
+    if _HOST.match(thing) and not known:
+        name, _, port = thing.partition(":")
+        decision = policy.host(name, int(port or 443))
+        return Answer(thing, "host", decision.action, str(decision.rule or "default: no rule allows it"))
+    return _path(thing, path, plan)
+
+
+def _home(thing: str, facts: HostFacts) -> str:
+    return facts.home + thing[1:] if thing == "~" or thing.startswith("~/") else thing
+
+
+def _path(thing: str, path: str, plan: LaunchPlan) -> Answer:
+    for one in plan.covered:
+        if path == one.path or path.startswith(one.path + "/"):
+            return Answer(thing, "path", one.mode, one.reason, ", ".join(one.kinds))
+    for protected in plan.protected:
+        if path == protected or path.startswith(protected + "/"):
+            return Answer(thing, "path", "read-only", "protected: what stands there runs outside later")
+    above = (mount for mount in plan.mounts if f"{path}/".startswith(mount.target.rstrip("/") + "/"))
+    deepest = max(reversed(list(above)), key=lambda mount: len(mount.target), default=None)  # the later lies on top
+    if deepest is None or deepest.kind in ("empty", "seal"):
+        return Answer(thing, "path", "hidden", "outside the workspace only what the plan lists is there")
+    return Answer(thing, "path", deepest.kind, deepest.reason)

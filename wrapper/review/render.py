@@ -1,0 +1,80 @@
+"""Makes rows and events printable.
+
+The log holds what the agent and servers sent. Printed raw, it could rewrite the reader's screen, answer for the
+reader or hide lines; so no control character, no invisible or direction-changing one, reaches the terminal.
+"""
+
+import base64
+import json
+from typing import Final
+
+import msgspec
+
+from wrapper.audit.events import Event
+from wrapper.review.timeline import Row
+
+_KIND_WIDTH: Final = 12
+_INDENT: Final = 26
+
+
+def printable(text: str) -> str:
+    r"""Return one line without anything that a terminal would act on: such characters stand as `\x1b` or `\u202e`.
+
+    Tabs become spaces. What counts is Unicode's category (Cc, Cf, Cs, Co, Cn, Zl, Zp, Zs but the plain space).
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    if letter == "\t":
+        return "    "
+    code = ord(letter)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def lines(row: Row) -> list[str]:
+    """Return the lines of one row; its time is in seconds since the session's start."""
+    head = f"{_clock(row.at):>12}  {row.kind:<{_KIND_WIDTH}}{printable(row.text)}".rstrip()
+    return [head, *(f"{'':<{_INDENT}}{printable(detail)}" for detail in row.details)]
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(max(seconds, 0.0), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"+{hours}:{minutes:02d}:{rest:06.3f}" if hours else f"+{minutes}:{rest:06.3f}"
+
+
+def json_line(sequence: int, event: Event) -> str:
+    """Return one event as a line of ASCII JSON: `frame`, `type`, `at`, then the fields of its type.
+
+    A field of bytes is text where it is UTF-8, else base64; `encoding` says which (`utf-8`, `base64`).
+    """
+    fields: dict[str, object] = {"frame": sequence, "type": event.__struct_config__.tag, "at": event.at}
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
+        if isinstance(value, bytes):
+            fields[name], fields["encoding"] = _text(value)
+        elif name == "plan":
+            fields[name] = _json_or_text(str(value))
+        elif name != "at":
+            fields[name] = value
+    return json.dumps(fields)  # ASCII only, also DEL and the C1 controls, which msgspec's JSON would print raw
+
+
+def _text(value: bytes) -> tuple[str, str]:
+    try:
+        return value.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return base64.b64encode(value).decode(), "base64"
+
+
+def _json_or_text(text: str) -> object:
+    try:
+        decoded: object = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return text
+    return decoded

@@ -1,0 +1,191 @@
+"""Turns the events of a session into the rows that a person reads; pure.
+
+A row's texts are raw: they may hold anything that the agent or a server sent. `render` makes them safe to print.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+
+from wrapper.audit.events import (
+    AnyEvent,
+    Connection,
+    Event,
+    FileChange,
+    Output,
+    Redacted,
+    Refused,
+    Request,
+    Resize,
+    Response,
+    SessionEnd,
+    SessionStart,
+    Typed,
+    Warned,
+)
+from wrapper.errors import AuditError
+
+# escape sequences of a terminal: CSI, then OSC and the other strings up to their end, then the two-byte ones (ECMA-48)
+# a string ends at a line's end here, so that one without an end hides nothing
+_ESCAPES: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
+_MOST_LINES: Final = 12  # of terminal output shown per row; `--json` has all
+_MOST_JOINED: Final = 1 << 16  # bytes of output joined into one row; each join copies
+_PROMPT: Final = 160  # characters of a prompt that a row shows
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the timeline: when (seconds since the epoch), what kind, what happened, and lines below it."""
+
+    at: float
+    kind: str
+    text: str
+    details: tuple[str, ...] = ()
+
+
+def timeline(events: Iterable[AnyEvent]) -> Iterator[Row]:
+    """Yield the rows of `events`; output that follows output, and equal redactions, become one row."""
+    held: AnyEvent | None = None
+    try:
+        for event in events:
+            joined = None if held is None else _join(held, event)
+            if joined is None and held is not None:
+                yield row(held)
+            held = joined or event
+    except AuditError:  # the log is bad from here on: what was good before is shown
+        if held is not None:
+            yield row(held)
+        raise
+    if held is not None:
+        yield row(held)
+
+
+def row(event: Event) -> Row:  # noqa: C901, PLR0911, PLR0912 (one case per kind of event, nothing else)
+    """Return the row of one event."""
+    kind = str(event.__struct_config__.tag)
+    match event:
+        case SessionStart():
+            return Row(event.at, kind, _command(event), _start_details(event))
+        case Output():
+            lines = text_lines(event.data)
+            return Row(event.at, kind, f"{event.stream} {size(len(event.data))}", _shortened(lines))
+        case Typed():
+            return Row(event.at, kind, size(len(event.data)), _shortened(text_lines(event.data)))
+        case Resize():
+            return Row(event.at, kind, f"{event.columns} columns, {event.rows} rows")
+        case Redacted():
+            times = "" if event.count == 1 else f" ({event.count} times)"
+            where = f"{event.place} {event.where}".strip()
+            return Row(event.at, kind, f"{event.placeholder} in {where}{times}", ())
+        case Request():
+            head = f"#{event.number} {event.method} {event.url}  {size(len(event.body))}"
+            return Row(event.at, kind, head, _glimpse(event.body))
+        case Response():
+            broken = "" if event.complete else "  broken off"
+            return Row(event.at, kind, f"#{event.number} {event.status}  {size(len(event.body))}{broken}")
+        case Refused():
+            return Row(event.at, kind, f"#{event.number} {event.method} {event.url}: {event.reason}")
+        case Connection():
+            verdict = "allowed" if event.allowed else "denied"
+            moved = f"  sent {size(event.sent)}, received {size(event.received)}" if event.allowed else ""
+            rule = f"  ({event.rule})" if event.rule else ""
+            return Row(event.at, kind, f"{verdict} {event.host}:{event.port}{rule}{moved}")
+        case FileChange():
+            target = f" → {event.target}" if event.target else ""
+            return Row(event.at, kind, f"{event.action} {event.path}{target}")
+        case Warned():
+            return Row(event.at, kind, event.text)
+        case SessionEnd():
+            reason = f": {event.reason}" if event.reason else ""
+            return Row(event.at, kind, f"exit code {event.exit_code}{reason}")
+        case _:
+            return Row(event.at, kind, "")
+
+
+def text_lines(data: bytes) -> list[str]:
+    """Return the readable lines of terminal output, without escape sequences, blank lines and what was overwritten."""
+    text = _ESCAPES.sub("", data.decode(errors="replace"))
+    lines = (line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n"))
+    return [line for line in lines if line]
+
+
+def size(count: int) -> str:
+    """Say a number of bytes in the unit that a person would use."""
+    if count < 1024:
+        return f"{count} B"
+    value = count / 1024
+    for unit in ("KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
+
+
+def _join(held: AnyEvent, event: AnyEvent) -> AnyEvent | None:
+    if isinstance(held, Output) and isinstance(event, Output):
+        if held.stream == event.stream and len(held.data) < _MOST_JOINED:
+            return msgspec.structs.replace(held, data=held.data + event.data)
+    elif isinstance(held, Redacted) and isinstance(event, Redacted):
+        same = (held.placeholder, held.place, held.where) == (event.placeholder, event.place, event.where)
+        return msgspec.structs.replace(held, count=held.count + event.count) if same else None
+    return None
+
+
+def _command(event: SessionStart) -> str:
+    return " ".join(event.argv) if event.argv else event.agent
+
+
+def _start_details(event: SessionStart) -> tuple[str, ...]:
+    agent = f"{event.agent} {event.agent_version}".strip()
+    degraded = (f"without: {', '.join(event.degraded)}",) if event.degraded else ()
+    return (
+        f"{agent} in {event.workspace}",
+        f"by {event.user}@{event.host}, safe-agent {event.version}, policy {event.policy[:16]}",
+        *degraded,
+    )
+
+
+def _shortened(lines: list[str]) -> tuple[str, ...]:
+    if len(lines) <= _MOST_LINES:
+        return tuple(lines)
+    half = _MOST_LINES // 2
+    return (*lines[:half], f"… {len(lines) - 2 * half} more lines", *lines[-half:])
+
+
+class _Message(msgspec.Struct):
+    role: str = ""
+    content: str | list[dict[str, object]] | None = None
+
+
+class _Body(msgspec.Struct):
+    model: str = ""
+    messages: list[_Message] = []  # Anthropic Messages
+    input: str | list[_Message] = []  # OpenAI Responses
+
+
+def _glimpse(body: bytes) -> tuple[str, ...]:
+    """Say which model was asked and what the user said last, where the body is one of the two APIs'."""
+    try:
+        asked = msgspec.json.decode(body, type=_Body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ()
+    messages = asked.messages or (asked.input if isinstance(asked.input, list) else [_Message("user", asked.input)])
+    said = next((text for message in reversed(messages) if message.role == "user" for text in _said(message)), "")
+    prompt = (f"{said[:_PROMPT]}…" if len(said) > _PROMPT else said).strip()
+    return tuple(line for line in (f"model {asked.model}" if asked.model else "", prompt and f"“{prompt}”") if line)
+
+
+def _said(message: _Message) -> list[str]:
+    if isinstance(message.content, str):
+        return [message.content] if message.content else []
+    parts = (part.get("text") for part in reversed(message.content or []) if part.get("type") in ("text", "input_text"))
+    # what stands in tags was added by the client, not typed by the user
+    return [part for part in parts if isinstance(part, str) and part and not part.lstrip().startswith("<")]
+
+
+def since(start: float, entry: Row) -> Row:
+    """Return the row with its time counted from `start`."""
+    return replace(entry, at=entry.at - start)

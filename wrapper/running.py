@@ -1,0 +1,348 @@
+"""The session from its first record to its last: prepare, record, cover, guard, start, relay, restore, seal."""
+
+import contextlib
+import gc
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from redactors.finding import Finding
+from redactors.vault import Origin
+from wrapper import linux
+from wrapper.audit.events import FileChange, Output, Redacted, Resize, SessionEnd, SessionStart, Typed, Warned
+from wrapper.crew import Crew
+from wrapper.errors import ProtectionError, SafeAgentError, SessionError
+from wrapper.guard.duties import GuardDuties
+from wrapper.guard.messages import FINISH, LONGEST, KnownValue, Listening, Summary
+from wrapper.look import Looked
+from wrapper.messages import printable, say
+from wrapper.ports import AuditSink
+from wrapper.prepare import Prepared, prepare
+from wrapper.processes import Forked, fork
+from wrapper.sandbox import bubblewrap
+from wrapper.sandbox.netns import listen_inside
+from wrapper.terminal.pty import Child, Stdio, spawn
+from wrapper.version import VERSION
+from wrapper.view.binds import BindsView
+from wrapper.view.covers import Covers
+
+if TYPE_CHECKING:
+    from redactors.stream import StreamRedactor
+    from wrapper.terminal.relay import Relay
+
+_FINISH_WAIT = 15.0  # seconds for the guard to end its requests and to restore what waits
+
+
+def run_recorded(session: str, folder: Path, looked: Looked, crew: Crew) -> int:
+    """Take stock, begin the log, run; whatever happens, the log says how it ended and is sealed."""
+    prepared = prepare(looked, crew.walker.same)
+    log = crew.recorder.begin(folder, looked.recipients)
+    code, reason = 125, ""
+    try:
+        log.append_durable(_start_event(session, prepared))
+        code = _Session(prepared, folder, log, crew).run()
+    except SafeAgentError as error:
+        reason = error.what
+        raise
+    except KeyboardInterrupt:
+        code, reason = 128 + signal.SIGINT, "interrupted before the client had started"
+    finally:
+        with contextlib.suppress(SafeAgentError):
+            log.append_durable(SessionEnd(at=time.time(), exit_code=code, reason=reason))
+        log.close()
+    return code
+
+
+class _Session:
+    """One session between its first record and its last."""
+
+    def __init__(self, prepared: Prepared, folder: Path, log: AuditSink, crew: Crew) -> None:
+        self._prepared = prepared
+        self._looked = prepared.looked
+        self._watcher = crew.watcher
+        self._view = crew.view
+        self._plan = prepared.plan
+        self._staging = folder / "view"
+        self._log = log
+        self._recorder = crew.recorder
+        self._control, self._their_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._updates, self._their_updates = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._agent: int | None = None
+
+    def run(self) -> int:
+        view = self._view
+        view.ready()
+        covers = self._cover(view)
+        self._watcher.wait()
+        guard = self._fork_guard(view, covers)
+        try:
+            child = self._start(view)
+            self._announce()
+            return self._relay(child, guard, view).run()
+        finally:
+            self._finish(guard)
+
+    def _cover(self, view: BindsView) -> Covers:
+        """Cover everything that must not be seen as it is, before anything runs."""
+        roots = [str(root) for root in self._looked.roots]
+        covers = Covers(view, self._looked.vault, self._prepared.judged, roots=roots)
+        for path, disguise in self._prepared.early.items():
+            with self._degradable("cover", f"`{path}` could not be covered"):
+                covers.add(path, disguise, early=True)
+                self._log.append(FileChange(at=time.time(), path=printable(self._relative(path)), action="masked"))
+        for path in self._prepared.closed_folders:
+            with self._degradable("cover", f"`{path}` could not be covered"):
+                view.cover_folder(path)
+        for path in self._plan.held:
+            with self._degradable("cover", f"`{path}` could not be kept in its place"):
+                view.hold(path)
+        for path in self._plan.protected:
+            with self._degradable("cover", f"`{path}` could not be made read-only"):
+                view.protect(path)
+        for row in self._plan.environment.rows:
+            for kind in row.kinds:
+                event = Redacted(
+                    at=time.time(), kind=kind, placeholder=row.value_inside or "", place="environment", where=row.name
+                )
+                self._log.append(event)
+        return covers
+
+    @contextlib.contextmanager
+    def _degradable(self, protection: str, what: str) -> Iterator[None]:
+        """Turn a failure of the system into a stop, or into a record where the user allowed to go on (promise 5)."""
+        try:
+            yield
+        except OSError as error:
+            if protection in self._plan.degraded:
+                self._log.append_durable(Warned(at=time.time(), text=f"degraded: {what}: {error.strerror}"))
+                return
+            raise ProtectionError(
+                protection, f"{what}: {error.strerror}", hint=f"`--allow-degraded {protection}` goes on without"
+            ) from error
+
+    def _fork_guard(self, view: BindsView, covers: Covers) -> Forked:
+        prepared = self._prepared
+        duties = GuardDuties(
+            control=self._their_control,
+            updates=self._their_updates,
+            audit=self._recorder.guard,
+            changes=self._watcher.connection,
+            seen=self._watcher.seen,
+            folders=self._watcher.folders,
+            workspace=Path(self._plan.workspace),
+            staging=self._staging,
+            policy=self._looked.policy,
+            engine=prepared.engine,
+            vault=self._looked.vault,
+            covers=covers,
+            rescan=prepared.rescan,
+            gateways=prepared.gateways,
+            state_files=prepared.state_files,
+            protected=frozenset(self._relative(path) for path in self._plan.protected),
+            may_miss_changes="watch" in self._plan.degraded,
+        )
+        keep = [
+            self._their_control,
+            self._their_updates,
+            self._recorder.guard,
+            view.connection,
+            self._watcher.connection,
+        ]
+        guard = fork("safe-guard", lambda: _guard(duties), keep=[one.fileno() for one in keep])
+        for theirs in (self._their_control, self._their_updates, self._recorder.guard):
+            theirs.close()
+        return guard
+
+    def _start(self, view: BindsView) -> Child:
+        """Start bubblewrap in the view's namespaces; hand the sockets made inside to the guard; let the client go."""
+        gate = bubblewrap.Gate.make()
+        facts = self._looked.facts
+        argv = bubblewrap.arguments(
+            self._looked.bubblewrap,
+            self._plan.mounts,
+            self._plan.command,
+            folder=self._plan.folder,
+            gate=gate,
+            as_root=facts.uid == 0,
+            foreign_owner=facts.owner != facts.uid,
+        )
+        user, mounts = view.namespaces
+
+        def enter() -> None:
+            linux.setns(user, linux.CLONE_NEWUSER)
+            linux.setns(mounts, linux.CLONE_NEWNS)
+            for descriptor in (user, mounts):  # they must not reach the inside
+                os.close(descriptor)
+
+        with contextlib.closing(gate):
+            child = spawn(
+                argv,
+                self._plan.environment.inside,
+                cwd=self._plan.folder,
+                before_exec=enter,
+                pass_fds=(*gate.childs, user, mounts),
+                interactive=Stdio.of_process(),
+            )
+            try:
+                importlib.import_module("redactors.stream")  # what the relay needs, while bubblewrap makes its mounts
+                importlib.import_module("wrapper.terminal.relay")
+                self._hand_out(gate)
+            except BaseException:
+                _show_rest(child)
+                child.kill()  # it waits at the gate, and must not pass when that is closed
+                raise
+        return child
+
+    def _hand_out(self, gate: bubblewrap.Gate) -> None:
+        """Give the guard the sockets made inside, then let the client go."""
+        pid = gate.started()
+        sockets = listen_inside(pid, tuple(self._plan.listeners))
+        packet = msgspec.msgpack.encode(Listening(pid, tuple(self._plan.listeners.values())))
+        linux.send_descriptors(self._control, packet, [opened.fileno() for opened in sockets])
+        for opened in sockets:
+            opened.close()
+        self._agent = pid
+        gate.release()
+
+    def _announce(self) -> None:
+        plan = self._plan
+        for notice in plan.notices:
+            say(notice)
+        if self._looked.policy.status_line:
+            upstreams = ", ".join(upstream.url for upstream in plan.upstreams) or "none"
+            masked = plan.environment.count("mask") + plan.count("mask")
+            denied = plan.count("deny", "hide")
+            session = self._staging.parent.name
+            say(f"profile {plan.profile}, {masked} masked, {denied} denied, upstream {upstreams}, log {session}")
+
+    def _relay(self, child: Child, guard: Forked, view: BindsView) -> "Relay":
+        from wrapper.terminal import jobs  # noqa: PLC0415 (imported while bubblewrap started)
+        from wrapper.terminal.relay import Relay  # noqa: PLC0415
+
+        gc.enable()
+        watched = {
+            "guard": guard.pidfd,
+            "recorder": self._recorder.process.pidfd,
+            "view": view.pidfd,
+            "watcher": self._watcher.process.pidfd,
+        }
+        return Relay(
+            child,
+            redactor_for=self._redactor,
+            on_output=self._shown,
+            on_typed=self._typed,
+            on_resize=lambda rows, columns: self._log.append(Resize(at=time.time(), rows=rows, columns=columns)),
+            watched=watched,
+            updates=self._updates.fileno(),
+            on_update=self._learn,
+            inner_pid=lambda: None if self._agent is None else jobs.first_child(self._agent),
+        )
+
+    def _redactor(self) -> "StreamRedactor":
+        from redactors.stream import StreamRedactor  # noqa: PLC0415 (as above)
+
+        known = self._prepared.engine.known
+        assert known is not None  # noqa: S101 (prepare made the engine with known values)
+        redactor = StreamRedactor(known, self._looked.vault)
+        redactor.on_mask = self._masked_on_screen
+        return redactor
+
+    def _shown(self, stream: str, data: bytes) -> None:
+        """Record what is shown; by rules too: the user may see a key that the agent has just made, the log may not."""
+        self._log.append(Output(at=time.time(), stream=stream, data=self._prepared.engine.redact(data).data))
+
+    def _typed(self, data: bytes) -> None:
+        if self._looked.policy.audit_keystrokes:
+            self._log.append(Typed(at=time.time(), data=self._prepared.engine.redact(data).data))
+
+    def _masked_on_screen(self, found: Finding, placeholder: str) -> None:
+        self._log.append(
+            Redacted(
+                at=time.time(), kind=found.kind, placeholder=placeholder, place="terminal", where="", rule=found.rule
+            )
+        )
+
+    def _learn(self) -> bool:
+        """Take a value that became known in the guard; False when the guard says no more."""
+        packet = self._updates.recv(LONGEST)
+        if not packet:
+            return False
+        value = msgspec.msgpack.decode(packet, type=KnownValue)
+        if self._prepared.engine.known is not None:
+            self._prepared.engine.known.add(value.kind, value.value, Origin.OUTSIDE)
+        return True
+
+    def _finish(self, guard: Forked) -> None:
+        """Let the guard end what it does and restore what waits; say what it has to tell."""
+        with contextlib.suppress(OSError):
+            self._control.send(FINISH)
+        self._updates.close()  # the guard must not wait for a relay that takes nothing any more
+        readable, _, _ = select.select([self._control], [], [], _FINISH_WAIT)
+        packet = b""
+        with contextlib.suppress(OSError):
+            packet = self._control.recv(LONGEST) if readable else b""
+        self._control.close()
+        if not readable:
+            os.kill(guard.pid, signal.SIGKILL)
+        code = guard.wait()
+        if packet:
+            for warning in dict.fromkeys(msgspec.msgpack.decode(packet, type=Summary).warnings):
+                say(f"warning: {warning}")
+        elif sys.exc_info()[0] is None:
+            raise SessionError(
+                f"the guard ended with code {code} before its work was done",
+                hint="files that quote placeholders may not have been restored; see `safe-agent audit show last`",
+            )
+
+    def _relative(self, path: str) -> str:
+        return path.removeprefix(self._plan.workspace + "/")
+
+
+def _guard(duties: GuardDuties) -> int:
+    from wrapper.guard.process import serve  # noqa: PLC0415 (asyncio: 15 ms, on the other core)
+
+    return serve(duties)
+
+
+def _show_rest(child: Child) -> None:
+    """Show what bubblewrap said before it gave up."""
+    for source in (child.pty, child.stderr):
+        if source is not None:
+            with contextlib.suppress(OSError):
+                os.write(2, os.read(source, 65536))
+
+
+def _start_event(session: str, prepared: Prepared) -> SessionStart:
+    facts = prepared.looked.facts
+    shown = tuple(_redacted(word, prepared) for word in prepared.plan.command)
+    plan = replace(prepared.plan, command=shown)
+    return SessionStart(
+        at=time.time(),
+        session=session,
+        user=facts.user,
+        host=facts.host,
+        workspace=printable(plan.workspace),
+        agent=plan.client,
+        agent_version=prepared.looked.program.version,
+        version=VERSION,
+        argv=plan.command,
+        policy=plan.policy,
+        plan=plan.to_json().decode(),
+        degraded=plan.degraded,
+    )
+
+
+def _redacted(word: str, prepared: Prepared) -> str:
+    """Give an argument as the log may hold it: the user may have typed a secret."""
+    data = prepared.engine.redact(os.fsencode(word), origin=Origin.OUTSIDE).data
+    return printable(os.fsdecode(data))

@@ -1,0 +1,15 @@
+"""What the user asked for: the one thing that the command line hands to a session."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user asked for; the environment fills in what the command line leaves open."""
+
+    client: str
+    arguments: tuple[str, ...]
+    policy: Path | None = None
+    profile: str | None = None
+    degraded: tuple[str, ...] = ()
