@@ -1,0 +1,228 @@
+"""Reading what must not be read: files of the host, and masked files that change while the session runs."""
+
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.machine import Machine, ciphered, deciphered, fake
+
+
+def test_nothing_of_the_host_can_be_read_but_the_system_and_the_workspace(anyones: Machine) -> None:
+    """Promise 2: the user's home, other users' homes, the system's secrets and safe-agent's own folders."""
+    home = anyones.home
+    script = (
+        f"cat {home}/.ssh/id_ed25519 {home}/.aws/credentials /etc/shadow /etc/gshadow /etc/sudoers /etc/machine-id; "
+        f"ls -A {home} {home}/.config {home}/.local {home}/.ssh /root /home /var /var/lib /var/log /run /tmp /mnt /srv "
+        f"{home}/.config/safe-agent/keys {home}/.local/state/safe-agent /var/tmp {home}/..; "
+        "cat ~/.config/safe-agent/keys/*; find / -xdev -name '*audit.key*' -o -xdev -name masking.key"
+    )
+    seen = anyones.seen(script)
+    assert not anyones.leaks(seen)
+    for absent in ("audit.key", "id_ed25519\n", "AGE-SECRET-KEY", "root:", "credentials\n", "shadow:\n"):
+        assert absent not in seen.replace("cannot access", "").replace("No such file", "")
+    for folder in ("/etc/shadow", "/etc/sudoers", "/root", "/home", f"{home}/.ssh"):
+        assert f"'{folder}': No such file" in seen or f"{folder}: No such file" in seen, folder
+
+
+def test_a_denied_file_stays_closed_whatever_its_permission_bits(anyones: Machine) -> None:
+    """Promise 2: chmod, copy, link, move and replace of a private key that is covered."""
+    key = (anyones.home / ".ssh/id_ed25519").read_text()
+    (anyones.workspace / "server.key").write_text(key)
+    (anyones.workspace / "id_rsa").write_text(key)
+    anyones.give()
+    anyones.git("add", "id_rsa")
+    script = (
+        "cat id_rsa server.key; chmod 777 id_rsa server.key; cat id_rsa server.key; cp id_rsa a; ln id_rsa b; mv id_rsa c; "
+        "cat a b c; dd if=id_rsa; python3 -c 'print(open(\"id_rsa\").read())'; rm -f id_rsa; cat id_rsa"
+    )
+    seen = anyones.seen(script)
+    assert not anyones.leaks(seen)
+    assert (anyones.workspace / "id_rsa").read_text() == key
+    assert (anyones.workspace / "server.key").read_text() == key
+
+
+@pytest.fixture
+def served(machine: Machine) -> Iterator[list[str]]:
+    """Sockets of host processes at the places where such sockets are, one of them abstract."""
+    runtime = Path(tempfile.mkdtemp(dir="/run" if os.getuid() == 0 else "/dev/shm"))
+    shared = Path(tempfile.mkdtemp(dir="/tmp"))
+    places = [
+        str(place)
+        for place in (
+            runtime / "docker.sock", runtime / "bus", shared / "agent.1", shared / "X0", shared / "default",
+            machine.home / ".gnupg.S", machine.workspace / "app.sock", machine.workspace / ".git/fsmonitor--daemon.ipc",
+        )
+    ]  # fmt: skip
+    places.append(f"\0safe-agent-test-{os.getpid()}")
+    listening = []
+    for place in places:
+        opened = socket.socket(socket.AF_UNIX)
+        opened.bind(place)
+        opened.listen()
+        threading.Thread(target=_greet, args=(opened,), daemon=True).start()
+        listening.append(opened)
+    yield places
+    for opened in listening:
+        opened.close()
+    for folder in (runtime, shared):
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+def _greet(listening: socket.socket) -> None:
+    try:
+        while True:
+            connection, _ = listening.accept()
+            connection.send(b"reached a host process\n")
+            connection.close()
+    except OSError:
+        return
+
+
+_CONNECT = r"""
+import os, socket, sys
+for place in sys.argv[1:]:
+    place = place.replace("@", "\0") if place.startswith("@") else place
+    one = socket.socket(socket.AF_UNIX)
+    try:
+        one.connect(place)
+        print(repr(place), one.recv(99))
+    except OSError as error:
+        print(repr(place), error)
+"""
+
+
+def test_no_socket_of_a_host_process_can_be_reached(machine: Machine, served: list[str]) -> None:
+    """Promise 1: whoever reaches docker, an ssh agent, D-Bus, X11, tmux or an editor has a process outside."""
+    names = " ".join(place.replace("\0", "@") for place in served)
+    seen = machine.seen(f"python3 -c '{_CONNECT}' {names}")
+    assert seen.count("\n") == len(served)
+    assert "reached" not in seen
+
+
+def test_a_socket_that_a_host_process_makes_later_is_covered(machine: Machine) -> None:
+    """Promise 1: within a second; sockets that the inside makes itself are left alone."""
+    place = machine.workspace / "late.sock"
+    own = "python3 -c 'import socket; s=socket.socket(1); s.bind(\"own.sock\"); s.listen(); s.accept()' & sleep 1"
+    wait = "until [ -e go ]; do sleep 0.05; done"
+    with machine.running(f"{own}; {wait}; python3 -c '{_CONNECT}' late.sock own.sock") as running:
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(str(place))
+        listening.listen()
+        threading.Thread(target=_greet, args=(listening,), daemon=True).start()
+        assert subprocess.run(["sleep", "1"], check=False).returncode == 0
+        (machine.workspace / "go").touch()
+        done = running.end()
+    listening.close()
+    assert "reached" not in done.stdout
+    assert "'late.sock' [Errno" in done.stdout
+    assert "'own.sock' b''" in done.stdout
+
+
+def _in_place(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def _by_rename(path: Path, text: str) -> None:
+    new = path.with_name(".new")
+    new.write_text(text)
+    new.rename(path)
+
+
+def _with_a_backup(path: Path, text: str) -> None:
+    path.rename(path.with_name(f"{path.name}~"))
+    path.write_text(text)
+    path.with_name(f"{path.name}~").unlink()
+
+
+def _removed_first(path: Path, text: str) -> None:
+    path.unlink()
+    path.write_text(text)
+
+
+_WAYS = [_in_place, _by_rename, _with_a_backup, _removed_first]
+
+
+@pytest.mark.parametrize("save", _WAYS, ids=["in place", "by rename", "with a backup", "removed first"])
+def test_a_masked_file_that_the_host_saves_is_masked_again(machine: Machine, save: Callable[[Path, str], None]) -> None:
+    """Promise 2, as far as binds can: a rename on the host takes the cover away, and there is a window.
+
+    What is promised: the new value is known (screen, wire) within 100 ms, and covered within a second.
+    """
+    env = machine.workspace / ".env"
+    machine.planted["fresh"] = fake("", 24)
+    loop = "until [ -e go ]; do sleep 0.02; done; cat .env; touch shown; sleep 0.9; "
+    with machine.running(loop + ciphered("cat .env")) as running:
+        save(env, f"FRESH_PASSWORD={machine.planted['fresh']}\n")
+        subprocess.run(["sleep", "0.1"], check=True)
+        (machine.workspace / "go").touch()
+        done = running.end()
+    shown, seen = done.stdout.splitlines()[0], deciphered(done.stdout.splitlines()[-1])
+    assert not machine.leaks(shown, seen)
+    assert seen.startswith("FRESH_PASSWORD=MASKED-")
+    assert env.read_text() == f"FRESH_PASSWORD={machine.planted['fresh']}\n"
+
+
+@pytest.mark.parametrize("name", [".env.local", "conf/deep/.env", "notes.md", "deploy.key"])
+def test_a_secret_file_that_appears_later_is_covered(anyones: Machine, name: str) -> None:
+    """Promise 2: within a second, by name or by content, also in folders that appear with it."""
+    anyones.planted["late"] = fake("sk" + "_live_", 24)
+    path = anyones.workspace / name
+    with anyones.running("until [ -e go ]; do sleep 0.02; done; " + ciphered(f"cat {name}")) as running:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"token = {anyones.planted['late']}\n")
+        anyones.give()
+        subprocess.run(["sleep", "1"], check=True)
+        (anyones.workspace / "go").touch()
+        done = running.end()
+    seen = deciphered(done.stdout)
+    assert not anyones.leaks(seen, done.stdout)
+    assert "MASKED-" in seen or "Permission denied" in seen
+
+
+def test_no_secret_is_seen_after_the_file_was_opened_in_the_window(machine: Machine) -> None:
+    """Promise 2: a file that the host replaced can be held open from the moment when no cover stood.
+
+    Through that descriptor the inside would read whatever is written back to the file, so nothing is, until nobody
+    inside is left: else it could write the placeholder of any secret there and read the value.
+    """
+    catch = (
+        "import os, time\n"
+        "held = {os.stat('.env').st_ino: None}\n"
+        "end = time.time() + 1.5\n"
+        "while time.time() < end:\n"
+        "    try: one = os.open('.env', os.O_RDONLY)\n"
+        "    except OSError: continue\n"
+        "    number = os.fstat(one).st_ino\n"
+        "    if number in held: os.close(one)\n"
+        "    else: held[number] = one\n"
+        "open('.env', 'a').write('COPY=' + os.environ['GITHUB_TOKEN'] + '\\n')\n"
+        "time.sleep(1)\n"
+        "for number, one in held.items():\n"
+        "    if one is not None: print('caught', number, os.pread(one, 9999, 0).decode())\n"
+    )
+    new = "HARMLESS=true\n"
+    with machine.running(ciphered(f'python3 -c "{catch}"')) as running:
+        subprocess.run(["sleep", "0.3"], check=True)
+        _by_rename(machine.workspace / ".env", new)
+        number = (machine.workspace / ".env").stat().st_ino
+        done = running.end()
+    seen = deciphered(done.stdout)
+    assert f"caught {number} {new}" in seen, "the window was not hit; this test must be made sharper"
+    assert machine.planted["github"] not in seen
+    assert (machine.workspace / ".env").read_text() == f"{new}COPY={machine.planted['github']}\n"
+
+
+def test_1500_masked_files_do_not_keep_a_session_from_starting(machine: Machine) -> None:
+    """Promise 5: all of them are covered; bubblewrap's own binds would take seconds and then fail."""
+    for number in range(1500):
+        folder = machine.workspace / f"service{number}"
+        folder.mkdir()
+        (folder / ".env").write_text(f"PASSWORD={fake('', 24)}\n")
+    seen = machine.seen("cat service*/.env | grep -vc PASSWORD=MASKED-; ls -d service* | wc -l")
+    assert seen.split() == ["0", "1500"]

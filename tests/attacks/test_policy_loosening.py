@@ -1,0 +1,255 @@
+"""Attacks the promises through the policy itself (1, 2 and 5): a clone brings its own `.safe-agent.toml`.
+
+Whoever writes a repository writes that file; whoever works in the sandbox may try to. Nothing in it may show a secret,
+open a host, move the provider, or weaken a protection, until the user has trusted its exact content.
+"""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.policy.writing import DEFAULT, policy
+from wrapper.errors import PolicyError
+from wrapper.policy.load import load_policy
+from wrapper.policy.model import Policy
+from wrapper.policy.trust import trust
+
+STRICTNESS = {
+    "variable": ["pass", "mask", "drop"],
+    "file": ["pass", "", "mask", "deny", "store", "hide"],
+    "host": ["allow", "deny"],
+    "is_protected": ["", "protect"],
+}
+VARIABLES = ["PATH", "AWS_SECRET_ACCESS_KEY", "SSH_AUTH_SOCK", "UNHEARD_OF", "MINE", "https_proxy", "LC_ALL"]
+PATHS = [
+    ".env",
+    "src/.env.local",
+    "id_rsa",
+    "a/.ssh/key",
+    "x.key",
+    "notes.txt",
+    "mine",
+    ".git/config",
+    ".envrc",
+    "own.key",
+]
+HOSTS = ["open.test", "evil.test", "a.evil.test", "github.com"]
+USER = """
+[environment]
+pass = ["MINE"]
+mask = ["UNHEARD_*"]
+[files]
+pass = ["own.key", "mine"]
+protect = ["notes.txt"]
+[network]
+allow = ["open.test"]
+[audit]
+keystrokes = false
+"""
+
+
+def decisions(found: Policy) -> dict[tuple[str, str], int]:
+    """How strict each decision is, by what was asked."""
+    ranks: dict[tuple[str, str], int] = {}
+    for name in VARIABLES:
+        ranks["variable", name] = STRICTNESS["variable"].index(found.variable(name).action)
+    for path in PATHS:
+        ranks["file", path] = STRICTNESS["file"].index(found.file(path).action)
+        ranks["is_protected", path] = STRICTNESS["is_protected"].index(found.is_protected(path).action)
+    for host in HOSTS:
+        for port in (443, 22):
+            ranks["host", f"{host}:{port}"] = STRICTNESS["host"].index(found.host(host, port).action)
+    return ranks
+
+
+def assert_not_looser(found: Policy, base: Policy) -> None:
+    ranks, before = decisions(found), decisions(base)
+    assert {key: rank for key, rank in ranks.items() if rank < before[key]} == {}
+    assert found.variables_set == base.variables_set
+    assert found.upstream == base.upstream
+    assert (found.home_read_only, found.home_read_write) == (base.home_read_only, base.home_read_write)
+    assert (found.loopback, found.degraded) == (base.loopback, base.degraded)
+    assert (found.redaction_disable, found.redaction_allow) == (base.redaction_disable, base.redaction_allow)
+    assert (found.audit_recipients, found.audit_keystrokes) == (base.audit_recipients, base.audit_keystrokes)
+    assert found.scan_enabled >= base.scan_enabled
+    assert found.scan_max_bytes >= base.scan_max_bytes
+    assert found.body_limit <= base.body_limit
+    assert found.keep_cache <= base.keep_cache
+    assert found.status_line >= base.status_line
+    assert set(base.redaction_rules) <= set(found.redaction_rules)
+    for path in (".env", "src/", "src/main.py", ".git/config", ".git/hooks/"):
+        assert found.is_scanned(path) >= base.is_scanned(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('environment.pass = ["*"]', "environment.pass"),
+        ('environment.mask = ["!*"]', "environment.mask"),
+        ('environment.drop = ["!SSH_AUTH_SOCK"]', "environment.drop"),
+        ('environment.set = { ANTHROPIC_BASE_URL = "https://evil.test", PATH = "/tmp" }', "environment.set.PATH"),
+        ('files.pass = ["**"]', "files.pass"),
+        ('files.mask = ["!.env"]', "files.mask"),
+        ('files.store = ["!id_rsa", "!*.key"]', "files.store"),
+        ('files.deny = ["!**"]', "files.deny"),
+        ('files.hide = ["!**"]', "files.hide"),
+        ('files.protect = ["!**/.git/config", "!**"]', "files.protect"),
+        ("files.scan.enabled = false", "files.scan.enabled"),
+        ('files.scan.skip = ["**"]', "files.scan.skip"),
+        ("files.scan.max_bytes = 1", "files.scan.max_bytes"),
+        ('home.read_only = ["~/.ssh"]', "home.read_only"),
+        ('home.read_write = ["~/.bashrc"]', "home.read_write"),
+        ('network.allow = ["*"]', "network.allow"),
+        ('network.deny = ["!evil.test"]', "network.deny"),
+        ("network.loopback = [5432]", "network.loopback"),
+        ('redaction.disable = ["aws-key"]', "redaction.disable"),
+        ('redaction.allow = ["hunter2"]', "redaction.allow"),
+        ('audit.recipients = ["age1' + "q" * 58 + '"]', "audit.recipients"),
+        ("audit.keystrokes = true", "audit.keystrokes"),
+        ("terminal.status_line = false", "terminal.status_line"),
+        ("limits.body_bytes = 99999999999", "limits.body_bytes"),
+        ('run.allow_degraded = ["view"]', "run.allow_degraded"),
+    ],
+)
+def test_no_key_of_a_clone_loosens_and_each_attempt_is_told(text: str, key: str) -> None:
+    base = policy(bundle=DEFAULT, user=USER)
+    found = policy(bundle=DEFAULT, user=USER, project=text)
+    assert_not_looser(found, base)
+    assert found.digest == base.digest
+    notice = next(notice for notice in found.notices if notice.key == key)
+    assert notice.what.startswith("project.toml:2: ")
+    assert "safe-agent policy trust" in notice.hint
+
+
+GLOBS = st.lists(
+    st.sampled_from(
+        ["*", "**", "!*", "!**", ".env", "!.env", "*.key", "!id_rsa", "MINE", "!MINE", "UNHEARD_OF", "own.key"]
+    ),
+    max_size=4,
+)
+HOST_GLOBS = st.lists(
+    st.sampled_from(["*", "!*", "evil.test", "*.evil.test:22", "!open.test", "open.test"]), max_size=3
+)
+
+
+@given(
+    environment=st.dictionaries(st.sampled_from(["pass", "mask", "drop"]), GLOBS),
+    files=st.dictionaries(st.sampled_from(["pass", "mask", "deny", "store", "hide", "protect"]), GLOBS),
+    network=st.dictionaries(st.sampled_from(["allow", "deny"]), HOST_GLOBS),
+    organisation=st.sampled_from([None, '[files]\ndeny = ["notes.txt"]\n[environment]\nmask = ["PATH"]\n']),
+)
+def test_no_combination_of_lists_loosens_anything(
+    environment: dict[str, list[str]],
+    files: dict[str, list[str]],
+    network: dict[str, list[str]],
+    organisation: str | None,
+) -> None:
+    text = ""
+    for table, lists in (("environment", environment), ("files", files), ("network", network)):
+        text += f"[{table}]\n" + "".join(f"{key} = {globs!r}\n" for key, globs in lists.items())
+    base = policy(bundle=SMALL, organisation=organisation, user=USER)
+    assert_not_looser(policy(bundle=SMALL, organisation=organisation, user=USER, project=text), base)
+
+
+@given(
+    lists=st.dictionaries(st.sampled_from(["pass", "mask", "deny", "store", "hide", "protect"]), GLOBS),
+    hosts=st.dictionaries(st.sampled_from(["allow", "deny"]), HOST_GLOBS),
+)
+def test_no_user_and_no_trusted_project_goes_below_the_organisations_floor(
+    lists: dict[str, list[str]], hosts: dict[str, list[str]]
+) -> None:
+    floor = '[files]\ndeny = ["notes.txt"]\nhide = [".env"]\nprotect = ["mine"]\n[network]\ndeny = ["evil.test"]\n'
+    text = "[files]\n" + "".join(f"{key} = {globs!r}\n" for key, globs in lists.items())
+    text += "[network]\n" + "".join(f"{key} = {globs!r}\n" for key, globs in hosts.items())
+    found = policy(bundle=SMALL, organisation=floor, user=text, project=text, trusted=True)
+    assert found.file("notes.txt").action in ("deny", "store", "hide")
+    assert found.file(".env").action == "hide"
+    assert found.is_protected("mine").action == "protect"
+    assert found.host("evil.test", 443).action == "deny"
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_no_project_says_where_the_provider_is(*, trusted: bool) -> None:
+    """The gateway would put the real key into a header to that address."""
+    with pytest.raises(PolicyError, match="a project may not say where the provider is"):
+        policy(project='upstream.anthropic = "https://evil.test"', trusted=trusted)
+
+
+def test_a_project_tightens_without_trust() -> None:
+    found = policy(
+        bundle=DEFAULT,
+        user=USER,
+        project='files.deny = ["own.key"]\nfiles.protect = ["src/"]\nenvironment.drop = ["MINE"]\n'
+        'network.deny = ["open.test"]\nnetwork.allow = ["!open.test"]\nfiles.scan.skip = ["!build/"]\n'
+        'home.cache = false\nlimits.body_bytes = 10\n[[redaction.rules]]\nid = "a"\nkind = "A"\nregex = "abc"\n',
+    )
+    assert found.notices == ()
+    assert found.file("own.key").action == "deny"
+    assert found.is_protected("src/x").action == "protect"
+    assert found.variable("MINE").action == "drop"
+    assert found.host("open.test", 443).action == "deny"
+    assert found.is_scanned("build/x")
+    assert not found.keep_cache
+    assert found.body_limit == 10
+    assert [rule.id for rule in found.redaction_rules] == ["a"]
+
+
+def test_a_project_cannot_replace_the_users_redaction_rule_with_one_that_finds_nothing() -> None:
+    rule = '[[redaction.rules]]\nid = "a"\nkind = "A"\nregex = "{}"\n'
+    found = policy(user=rule.format("real"), project=rule.format("never"))
+    assert [one.regex for one in found.redaction_rules] == ["real"]
+
+
+def test_trust_of_one_content_is_no_trust_of_the_next(tmp_path: Path) -> None:
+    """An agent that can write the project's file after it was trusted gains nothing at the next start."""
+    workspace, config = tmp_path / "work", tmp_path / "config"
+    workspace.mkdir()
+    file = workspace / ".safe-agent.toml"
+    file.write_text('version = 1\nnetwork.allow = ["good.test"]\n')
+    trust(config, workspace, file.read_bytes())
+    file.write_text('version = 1\nnetwork.allow = ["good.test", "evil.test"]\n')
+    found = load_policy(profile="default", workspace=workspace, config_home=config, organisation=tmp_path / "none")
+    assert found.host("evil.test", 443).action == "deny"
+    assert found.host("good.test", 443).action == "deny"
+
+
+def test_trust_does_not_move_with_a_copy(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".safe-agent.toml").write_text('version = 1\nnetwork.allow = ["a.test"]\n')
+    trust(config, tmp_path / "one", (tmp_path / "one/.safe-agent.toml").read_bytes())
+    found = load_policy(
+        profile="default", workspace=tmp_path / "two", config_home=config, organisation=tmp_path / "none"
+    )
+    assert found.host("a.test", 443).action == "deny"
+
+
+def test_the_projects_own_file_cannot_be_written_inside() -> None:
+    assert policy(bundle=DEFAULT).is_protected(".safe-agent.toml").action == "protect"
+
+
+SMALL = b"""
+version = 1
+[environment]
+pass = ["PATH", "LC_*"]
+mask = ["AWS_*"]
+drop = ["SSH_AUTH_SOCK", "*_proxy"]
+[files]
+mask = [".env", ".env.*"]
+store = ["id_rsa", "*.key", "**/.ssh/**"]
+protect = ["**/.git/config", ".envrc"]
+[files.scan]
+enabled = true
+max_bytes = 1000
+[home]
+cache = true
+[audit]
+keystrokes = false
+[terminal]
+status_line = true
+[limits]
+body_bytes = 1000
+"""
