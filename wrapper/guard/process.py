@@ -27,7 +27,7 @@ from wrapper.messages import printable
 from wrapper.ports import AsyncAuditSink
 
 _END_WAIT = 3.0  # seconds that the sandbox, then open requests, get to be gone: less than the session waits for us
-_WARM_AFTER = 0.05  # seconds: a command that is over by then does not wait for imports that it never needed
+_WARM_AFTER = 0.15  # seconds: a command that is over by then does not wait for imports that it never needed
 _MOST_SOCKETS = 250  # SCM_MAX_FD is 253
 # of what the inside can cause without end; the summary is one packet, and the log has all
 _MOST_TOLD, _LONGEST_TOLD = 50, 1000
