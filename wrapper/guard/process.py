@@ -166,7 +166,7 @@ def _opened(pid: int) -> int | None:
 
 
 async def _packet(control: socket.socket, failure: "asyncio.Future[None]") -> tuple[bytes, list[socket.socket]]:
-    """Wait for the session's next packet; after a failure, its end."""
+    """Wait for the session's next packet; after a failure, give what has come already, then its end."""
     loop = asyncio.get_running_loop()
     readable = loop.create_future()
 
@@ -179,7 +179,7 @@ async def _packet(control: socket.socket, failure: "asyncio.Future[None]") -> tu
         await asyncio.wait((readable, failure), return_when=asyncio.FIRST_COMPLETED)
     finally:
         loop.remove_reader(control)
-    if failure.done():
+    if failure.done() and not select.select([control], [], [], 0)[0]:  # what came first may name the sandbox to end
         return b"", []
     message, descriptors = linux.receive_descriptors(control, _MOST_SOCKETS)
     return message, [socket.socket(fileno=descriptor) for descriptor in descriptors]
