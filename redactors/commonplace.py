@@ -1,8 +1,8 @@
 """Which values are too short or too common to search for, and which parts of a value identify it.
 
 A value that stands in half of all files (`true`, `localhost`) would mask everything; it is listed, not matched. And a
-part of a value may only stand for the whole if it is random: `sk-ant-api03-` begins every key of its issuer, and
-`eyJhbGciOiJIUzI1NiIs` every token of its kind.
+part of a value may only stand for the whole if it is random: `sk-ant-api03-` begins every key of its issuer,
+`eyJhbGciOiJIUzI1NiIs` every token of its kind, and of a private key much is the same in all (`redactors.keybodies`).
 """
 
 import re
@@ -10,12 +10,17 @@ from bisect import bisect_left
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+from redactors.keybodies import own_parts
+
 SHORTEST = 6
 WINDOW = 12
 """Bytes that must remain of a trimmed value."""
-EDGE_SPACING = 48  # a line of a PEM body has 64 characters: 48 + 12 of them are one window for certain
+EDGE_SPACING = 12  # any 24 characters in a row hold a window
+_LONG = 1024
+_LONG_SPACING = 48  # of longer values: a line of a PEM body has 64 characters, 48 + 12 of them hold a window
 INNER_SPACING = 96
 _TRIMMABLE = 16
+_SPARE = 12
 _SHORTEST_NUMBER = 8
 _SHORTEST_WORD = 8
 _FEWEST_DIFFERENT = 4
@@ -58,8 +63,12 @@ _USUAL_PAIRS = (
 _FOLDED = bytes(  # letters to lower case, digits to `0`, all else to `.`
     byte | 32 if chr(byte).isalpha() and byte < 128 else 48 if 48 <= byte <= 57 else 46 for byte in range(256)
 )
-_USUAL = frozenset([*_USUAL_PAIRS, b"00", b"0.", b".0", b"..", *(b".%c" % letter for letter in range(97, 123))]).union(
-    b"%c." % letter for letter in range(97, 123)
+_USUAL = frozenset(
+    (pair[0], pair[1])
+    for pair in (
+        *(*_USUAL_PAIRS, b"00", b"0.", b".0", b".."),
+        *(pair for letter in range(97, 123) for pair in (b".%c" % letter, b"%c." % letter)),
+    )
 )
 
 # What an issuer or a format puts before the random part.
@@ -68,7 +77,8 @@ _ISSUED_PREFIX = re.compile(
     rb"(?:(?:[a-z]{1,12}|[A-Z]{1,12}|[A-Z][a-z]{1,11})[0-9]{0,3}[-_.:/]+){1,4})"
 )
 _WITH_PASSWORD = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/@:\s]*:(?P<secret>[^@\s]+)@")
-_SIGNED_TOKEN = re.compile(rb"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.(?P<secret>[A-Za-z0-9_-]+)\Z")
+_SIGNED_TOKEN = re.compile(rb".*?eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.(?P<secret>[A-Za-z0-9_-]+)\Z")
+_SEALED_TOKEN = re.compile(rb".*?eyJ[A-Za-z0-9_-]+\.(?P<secret>(?:[A-Za-z0-9_-]*\.){3}[A-Za-z0-9_-]+)\Z")
 
 
 def why_unmatched(value: bytes) -> str:
@@ -88,7 +98,7 @@ def why_unmatched(value: bytes) -> str:
 
 def secret_part(value: bytes) -> tuple[int, int]:
     """Where in `value` the part stands that is not the same in other values of its kind."""
-    for shape in (_WITH_PASSWORD, _SIGNED_TOKEN):
+    for shape in (_WITH_PASSWORD, _SIGNED_TOKEN, _SEALED_TOKEN):
         match = shape.match(value)
         if match:
             return match.span("secret")
@@ -100,11 +110,12 @@ class Windows(NamedTuple):
     """Spans of WINDOW bytes by which a part of a value is recognised; both empty if no part identifies it.
 
     `edges`: the first and the last such span, and between them one at least every EDGE_SPACING bytes. `inner`: those
-    in the middle of each stretch of INNER_SPACING bytes.
+    in the middle of each stretch of INNER_SPACING bytes; `spare`: some others, should none of them do.
     """
 
     edges: tuple[tuple[int, int], ...] = ()
     inner: tuple[tuple[int, int], ...] = ()
+    spare: tuple[tuple[int, int], ...] = ()
 
 
 def windows(value: bytes) -> Windows:
@@ -113,17 +124,22 @@ def windows(value: bytes) -> Windows:
         return Windows()
     start, end = secret_part(value)
     random = _random_places(value, start, end)
+    own = own_parts(value)
+    if own is not None:
+        random = [place for place in random if any(first <= place <= last - WINDOW for first, last in own)]
     if not random:
         return Windows()
     edges = [random[0]]
+    spacing = EDGE_SPACING if len(value) <= _LONG else _LONG_SPACING
     for place, following in pairwise(random):
-        if following - edges[-1] > EDGE_SPACING:
+        if following - edges[-1] > spacing:
             edges.append(place)
     edges.append(random[-1])
     stretches = -(-len(value) // INNER_SPACING)
     centres = [len(value) * (2 * at + 1) // (2 * stretches) - WINDOW // 2 for at in range(stretches)]
     middles = [random[min(bisect_left(random, centre), len(random) - 1)] for centre in centres]
-    return Windows(_spans(edges), _spans(middles))
+    spare = [place for place in random[:: max(1, len(random) // _SPARE)] if place not in middles]
+    return Windows(_spans(edges), _spans(middles), _spans(spare))
 
 
 def _spans(places: list[int]) -> tuple[tuple[int, int], ...]:
@@ -135,7 +151,7 @@ def _random_places(value: bytes, start: int, end: int) -> list[int]:
     if _HEX.fullmatch(value, start, end):  # six letters only, but no words
         return list(range(start, end - WINDOW + 1))
     folded = value.translate(_FOLDED)
-    odd = accumulate((folded[at : at + 2] not in _USUAL for at in range(len(folded) - 1)), initial=0)
+    odd = accumulate((pair not in _USUAL for pair in pairwise(folded)), initial=0)
     classes = value.translate(_CLASSES)
     changes = accumulate((one != other for one, other in pairwise(classes)), initial=0)
     seen, changed = list(odd), list(changes)

@@ -1,13 +1,16 @@
 """The forms in which one value may appear, and where a window of the value lies in each form.
 
+Not found at all: a value that was compressed, encrypted, hashed or shifted (rot13), or written in another base.
 What is not here on purpose: JSON escapes of quotes and backslashes at any depth, shell backslashes, line wraps and
 UTF-16: they all come down to bytes that `redactors.squeeze` deletes, so the raw form finds them there. Base64 of
-base64 has nine forms of its own; it is recognised by its alphabet instead (`redactors.hints`) and decoded once.
+base64 has nine forms of its own; it is recognised by its alphabet instead (`redactors.hints`) and decoded once, and so
+are lists of hex bytes with something between them (`redactors.hexbytes`).
 """
 
-import base64
 import json
+from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from typing import NamedTuple
 
 Span = tuple[int, int]
@@ -23,6 +26,7 @@ class Form(NamedTuple):
 
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")  # RFC 3986, 2.3
 _ONE_TO_ONE = _UNRESERVED - {0x7E}  # nothing escapes these; the shell expands a leading `~`
+_FOR_URLS = bytes.maketrans(b"+/", b"-_")
 _DROPPED = (0, 2, 3)  # characters of base64 that hold bits of the 0, 1 or 2 bytes before the value
 
 
@@ -33,6 +37,13 @@ def forms(value: bytes, windows: tuple[Span, ...]) -> Iterator[Form]:
         if form.text not in seen:
             seen.add(form.text)
             yield form
+
+
+def twice_encoded(value: bytes) -> Iterator[bytes]:
+    """Give every base64 of base64 of `value`, as far as it depends on `value` alone."""
+    for once in map(_own_base64, repeat(value), range(3)):
+        for inner in dict.fromkeys((once, once.translate(_FOR_URLS))):
+            yield from map(_own_base64, repeat(inner), range(3))
 
 
 def _all_forms(value: bytes, windows: tuple[Span, ...]) -> Iterator[Form]:
@@ -51,16 +62,21 @@ def _all_forms(value: bytes, windows: tuple[Span, ...]) -> Iterator[Form]:
 def _base64(value: bytes, windows: tuple[Span, ...]) -> Iterator[Form]:
     """Give the characters that depend on `value` alone, for 0, 1 and 2 foreign bytes before it (modulo 3)."""
     for before, dropped in enumerate(_DROPPED):
-        encoded = base64.b64encode(bytes(before) + value)
-        text = encoded[dropped : (len(value) + before) * 8 // 6]
+        text = _own_base64(value, before)
         located = tuple((-(-(s + before) * 8 // 6) - dropped, (e + before) * 8 // 6 - dropped) for s, e in windows)
         yield Form("base64", text, located)
+
+
+def _own_base64(value: bytes, before: int) -> bytes:
+    """Give the characters that depend on `value` alone, behind as many foreign bytes."""
+    encoded = b2a_base64(bytes(before) + value, newline=False)
+    return encoded[_DROPPED[before] : (len(value) + before) * 8 // 6]
 
 
 def _both_alphabets(form: Form) -> Iterator[Form]:
     yield form
     if b"+" in form.text or b"/" in form.text:
-        yield form._replace(text=form.text.replace(b"+", b"-").replace(b"/", b"_"))
+        yield form._replace(text=form.text.translate(_FOR_URLS))
 
 
 def _escaped(value: bytes, windows: tuple[Span, ...]) -> Iterator[Form]:
@@ -75,12 +91,15 @@ def _escapes(value: bytes) -> Iterator[tuple[str, Callable[[bytes], bytes]]]:
     if any(byte in b"&<>\"'" for byte in value):
         yield from (("html", _table(table)) for table in _HTML)
     if b"'" in value:
-        yield "shell", _table([(b"'", b"'\"'\"'")])
+        yield from (("shell", _table([(b"'", escaped)])) for escaped in _SHELL_QUOTES)
     yield "json", _json(ascii_only=False)
     if not value.isascii():
         yield "json", _json(ascii_only=True)
     if any(byte in b"<>&" for byte in value):
         yield "json", _table(_JSON_FOR_HTML)
+
+
+_SHELL_QUOTES = (b"'\"'\"'", b"'\\''", b"''")  # Python's shlex; most shells by hand; PowerShell, SQL, YAML
 
 
 def _url_escapes() -> Iterator[Callable[[bytes], bytes]]:

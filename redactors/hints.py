@@ -1,42 +1,89 @@
-"""What a piece of data may hold besides plain text, told by one fast scan: slow ways are taken only then."""
+"""What a piece of data may hold besides plain text, told by fast scans: slow ways are taken only there."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import NamedTuple
 
-from redactors.patterns import Patterns
+from redactors.patterns import Patterns, shared
+from redactors.sites import BORDER, Sites
 
 # Four characters of base64 whose three bytes are themselves characters of base64 (of either alphabet) or `=`.
 _TWICE = rb"[K-e][C-HS-Xi-n0-3yz][ABEFIJMNQRUVYZcdghklopstwx014589][B-afh-z0-69]"
 _TWICE_GROUPS = 5  # 20 characters hold 15 of the inner base64, 11 bytes; chance shows it once in 2.7 MB of base64
 _TWICE_HIT = 2  # of which as many are looked for at first: more take long to compile
 _TWICE_RUN = re.compile(rb"(?:" + _TWICE + rb")+")
-_LONG_RUN = rb"[A-Za-z0-9]{28}"  # base64 of ASCII letters and digits holds no other character
+_RUN_SIZE = 28
+_LONG_RUN = rb"[A-Za-z0-9]{%d}" % _RUN_SIZE  # base64 of ASCII letters and digits holds no other character
+_REST_OF_RUN = re.compile(rb"[A-Za-z0-9]*")
+_MOST_RUNS = 64
+_NEAR_RUN = 64  # the run, a line end, and a rest of the base64 in the line behind it that is no run
 _DUMP_LINE = rb"000[0-9a-fA-F]{3,13}:?[ \t]{1,4}[^ \t\r\n]"  # offsets below a megabyte begin with zeros
 _WRITTEN_SEQUENCE = rb"\\(?:(?:u001[bB]|x1[bB]|033|e)\[|u0000|x00|u250[23])"
+# Bytes of ASCII text written as hex digits, each with something before or behind it.
+_HEX_LIST = (
+    rb"\\x[0-9a-fA-F]{2}\\+x[0-9a-fA-F]{2}",
+    rb"\\u00[0-9a-fA-F]{2}\\+u00[0-9a-fA-F]{2}",
+    rb"%[0-9a-fA-F]{2}%[0-9a-fA-F]{2}%",
+    rb"0[xX][0-9a-fA-F]{2}[,;]?(?:[ \t\r\n]|\\[nrt]){0,16}0[xX]",
+    *(rb"[2-7][0-9a-fA-F]%b[2-7][0-9a-fA-F]%b[2-7][0-9a-fA-F]%b[2-7]" % (by, by, by) for by in (b":", b" ")),
+)
 _DUMP, _WRITTEN = range(2)
 
 
 class Hints(NamedTuple):
-    """Whether lines of a hex dump, terminal sequences written as text, or long runs of base64 may be there."""
+    """Where lines of a hex dump, terminal sequences written as text, lists of hex bytes may be: ends, rising."""
 
-    dump: bool
-    written: bool
-    runs: bool
+    dump: list[int]
+    written: list[int]
+    hex_lists: list[int]
+
+
+def fixed_patterns() -> tuple[Patterns, Patterns, Patterns]:
+    """Give the patterns that depend on no value, so that their compiled form can be kept."""
+    hints = shared(_DUMP_LINE, _WRITTEN_SEQUENCE, *_HEX_LIST)
+    return hints, shared(_LONG_RUN, once=True), shared(_TWICE * _TWICE_HIT)
 
 
 class Scout:
-    """Gives hints about data; compiled at the first use (2 ms), may be called from any thread."""
+    """Gives hints about data; compiled at the first use (5 ms), may be called from any thread."""
 
     def __init__(self) -> None:
-        self._written = Patterns([_DUMP_LINE, _WRITTEN_SEQUENCE], once=True)
-        self._runs = Patterns([_LONG_RUN], once=True)  # compiled together they would take 5 ms
-        self._twice = Patterns([_TWICE * _TWICE_HIT])
+        self._hints, self._runs, self._twice = fixed_patterns()
 
     def hints(self, data: bytes) -> Hints:
         """Look over `data`, at several GB/s."""
-        seen = {number for number, _ in self._written.scan(data)}
-        return Hints(_DUMP in seen, _WRITTEN in seen, bool(self._runs.scan(data)))
+        found = Hints([], [], [])
+        for number, end in self._hints.scan(data):
+            found[min(number, 2)].append(end)
+        return found
+
+    def runs(self, data: bytes) -> list[tuple[int, int]] | None:
+        """Spans of long runs of letters and digits, which base64 of base64 looks like; None if they are many."""
+        found: list[tuple[int, int]] = []
+        at = 0
+        while hit := self._runs.scan(data[at:]):
+            if len(found) == _MOST_RUNS:
+                return None
+            start = at + hit[0][1] - _RUN_SIZE
+            rest = _REST_OF_RUN.match(data, start)
+            at = rest.end() if rest else start
+            found.append((start, at))
+        return found
+
+    def runs_near(self, data: bytes, sites: Sites) -> list[tuple[int, int]] | None:
+        """Parts of the data, rising, that hold a place of `sites` and a long run; None if they are many."""
+        places = sorted({*sites.features, *sites.others}) if sites.others else sites.features
+        if not places:
+            return []
+        parts = [data[max(0, place - _NEAR_RUN) : place + _NEAR_RUN] for place in places]
+        runs = self.runs(BORDER.join(parts))
+        if not runs:
+            return runs
+        ends = list(accumulate(len(part) + len(BORDER) for part in parts))
+        near = dict.fromkeys(places[bisect_right(ends, start)] for start, _ in runs)
+        return [(max(0, place - _NEAR_RUN), place + _NEAR_RUN) for place in near]
 
     def twice_encoded(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Spans of `data`, of a length divisible by 4, that look like base64 of base64."""

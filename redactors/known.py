@@ -3,36 +3,59 @@
 What `find` promises:
 1. A known value is found raw and in every form of `redactors.encodings`, wherever it stands.
 2. It is found when gaps cut it: terminal sequences, line ends, blanks, escapes, NUL bytes, the columns of a hex dump.
-3. Of a random value of at least 16 characters, a stretch of 12 at its start or end is enough; of its encoded forms, a
-   stretch around the middle.
+3. Of a random value of at least 16 characters, a stretch of 12 at its start or end is enough, or one of 24 from
+   anywhere (of 60 in values beyond 1 KB); of its encoded forms, a stretch around the middle.
 4. Values that would mask ordinary text are not searched for; they are named in `unmatched`.
+What is less sure: a value trimmed to one stretch and cut more than once in it (`redactors.anchors`); a value that is
+not random, cut by backslashes where nothing needs them.
 What would break it: adding a value that is a public constant; the caller decides what is secret.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from redactors import encodings
-from redactors.commonplace import SHORTEST, why_unmatched, windows
+from redactors.anchors import Anchors, anchors
+from redactors.commonplace import Windows, why_unmatched, windows
+from redactors.cuts import cuts_in, neighbourhood
 from redactors.finding import Finding
-from redactors.hints import Scout
-from redactors.matcher import Pass, Segment, Target, targets
+from redactors.hexbytes import hex_lists, swapped_dump, together
+from redactors.hints import Hints, Scout
+from redactors.matcher import Segment
+from redactors.merging import Merging, extra_cost, merged, merging
 from redactors.pem import body
-from redactors.spans import Known, cut_spans, dump_spans, exact_spans, resolve, twice_encoded_spans
-from redactors.squeeze import Gaps, Squeezed, squeeze
+from redactors.sites import Places, Sites, grouped
+from redactors.spans import Known, Span, decoded_spans, dump_spans, exact_spans, resolve, twice_encoded_spans
+from redactors.squeeze import Gaps, own_gaps, squeeze
 from redactors.vault import Origin, Vault
 
-_SEGMENTS = 8  # more are merged: each adds a pass, each merge compiles again
+_DUMP_MARGIN = 320  # bytes before and behind a line with an offset that belong to the dump: a line of 64 columns
+_LINE_MARGIN = 120
+_USUAL, _WRITTEN = Gaps(), Gaps(written=True)
+
+
+class _Waiting(NamedTuple):
+    """A value that was added and is not compiled yet."""
+
+    known: Known
+    marks: Windows
 
 
 class _State(NamedTuple):
     """All that a search needs; replaced as a whole, so that a search never sees half of an add."""
 
     segments: tuple[Segment, ...]
-    waiting: tuple[Known, ...]
+    waiting: tuple[_Waiting, ...]
+    next: Merging
+
+
+class _Finder(NamedTuple):
+    """Finds where cut values of these segments may stand."""
+
+    of: tuple[Segment, ...]
+    places: Places
 
 
 class KnownValues:
@@ -45,8 +68,10 @@ class KnownValues:
         self._vault = vault
         self._values: set[bytes] = set()
         self._unmatched: dict[str, str] = {}
-        self._state = _State((), ())
+        self._state = _State((), (), Merging())
+        self._extra = 0  # what searching with several segments has cost since some were merged
         self._scout = Scout()
+        self._finder = _Finder((), Places())
         self._changing = threading.Lock()
 
     @property
@@ -85,59 +110,87 @@ class KnownValues:
         is `data[start:end]` the value itself: who writes placeholders back to disk issues `data[start:end]` for the
         other rules, or the file changes (a base64 form would come back raw).
         """
-        segments = self.segments()
+        segments = self.segments(len(data))
         if not segments:
             return []
+        looks = [segment.look(data) for segment in segments]
+        ends = [end for _, ends in looks for end in ends]
+        spans = exact_spans(match for matches, _ in looks for match in matches)
         hints = self._scout.hints(data)
-        copy = Squeezed(data, Gaps(written=hints.written))
-        spans = [*exact_spans(segments, data), *cut_spans(segments, copy)]
-        if hints.runs:
-            spans += twice_encoded_spans(segments, copy, self._scout)
-        if hints.dump:
-            spans += dump_spans(segments, data)
+        kinds = _WRITTEN if hints.written else _USUAL
+        sites = self._sites(segments, data, ends)
+        near = neighbourhood(segments, data, sites, _USUAL)
+        spans += cuts_in(segments, data, near, _USUAL, kinds)
+        if hints.written:
+            near_written = neighbourhood(segments, data, Sites([], hints.written), kinds)
+            spans += cuts_in(segments, data, near_written, kinds, kinds)
+        runs = self._scout.runs(data) if near is None or sites is None else self._scout.runs_near(data, sites)
+        spans += twice_encoded_spans(segments, data, runs, self._scout, kinds)
+        if any(hints):
+            spans += _decoded(segments, data, hints)
         return resolve(spans)
 
-    def segments(self) -> tuple[Segment, ...]:
-        """Everything added so far, compiled."""
-        if not self._state.waiting:
-            return self._state.segments
+    def _sites(self, segments: tuple[Segment, ...], data: bytes, ends: list[int]) -> Sites | None:
+        """Where cut values may stand; None: anywhere. `ends`: where an anchor or a piece of one stands."""
+        finder = self._finder
+        if finder.of is not segments:
+            places = Places((text for segment in segments for text in segment.lone), before=finder.places.lone)
+            finder = self._finder = _Finder(segments, places)
+        if not finder.places.is_enough or (b"\0" in data and any(segment.pieces for segment in segments)):
+            return None
+        found = finder.places.find(data)
+        return None if found is None else Sites(found.features, found.others + ends)
+
+    def segments(self, size: int = 0) -> tuple[Segment, ...]:
+        """Everything added so far, compiled. `size`: bytes that will be searched with it now (see `merging`)."""
+        state = self._state
+        if len(state.segments) > 1:
+            self._extra += extra_cost(state.segments, size)
+        if not state.waiting and self._extra < state.next.cost:
+            return state.segments
         with self._changing:
-            segments, waiting = self._state
+            segments, waiting, following = self._state
             if waiting:
-                added = Segment(target for known in waiting for target in _targets(known))
-                segments = _merged((*segments, added))
-                self._state = _State(segments, ())
+                segments = (*segments, _segment(map(_anchors, waiting)))
+                following = merging(segments)
+            if self._extra >= following.cost:
+                segments = merged(segments, following.group)
+                following, self._extra = merging(segments), 0
+            self._state = _State(segments, (), following)
         return segments
 
 
-def _merged(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
-    """Too many segments: those of about the smallest size become one, so that a value is seldom compiled again."""
-    if len(segments) <= _SEGMENTS:
-        return segments
-    limit = 4 * min(len(segment.targets) for segment in segments)
-    small = [segment for segment in segments if len(segment.targets) <= limit]
-    if len(small) < _SEGMENTS // 2:
-        small = list(segments)
-    large = [segment for segment in segments if segment not in small]
-    return (*large, Segment(target for segment in small for target in segment.targets))
+def _decoded(segments: tuple[Segment, ...], data: bytes, hints: Hints) -> list[Span]:
+    """Find values in dumps and in lists of hex bytes."""
+    spans: list[Span] = []
+    for start, end in grouped(hints.dump, _DUMP_MARGIN, len(data)):
+        if (
+            bisect_right(hints.dump, end) - bisect_left(hints.dump, start) > 1
+        ):  # of one line the hex is found without a view to its columns
+            dumped = dump_spans(segments, data[start:end])
+            spans += [span._replace(start=span.start + start, end=span.end + start) for span in dumped]
+    lines = grouped(hints.dump, _LINE_MARGIN, len(data))
+    decoded = [*(swapped_dump(data, *line) for line in lines), *hex_lists(data, hints.hex_lists)]
+    return [*spans, *decoded_spans(segments, together(decoded))]
 
 
-def _known(kind: str, value: bytes) -> Known:
-    breaks = Squeezed(value, Gaps())
-    places = breaks.places(0, len(breaks.text))
-    cut = frozenset(at for at, (before, after) in enumerate(pairwise(places), 1) if after - before > 1)
-    return Known(kind, value, bool(windows(breaks.text).edges), cut)
+def _anchors(added: _Waiting) -> Anchors:
+    return anchors(added.known.value, added.marks, added.known.breaks, added.known)
 
 
-def _targets(known: Known) -> Iterator[Target]:
-    """Anchors for all forms of a value: at both ends of the raw one, in the middle of the others."""
-    marks = windows(known.value)
-    for form in encodings.forms(known.value, marks.inner):
-        raw = form.name == "raw"
-        places = marks.edges if raw else form.windows
-        squeezed = squeeze(form.text, Gaps())
-        same = squeezed == form.text
-        yield from targets(form.text, places, within=Pass.BOTH if same else Pass.EXACT, form=form.name, owner=known)
-        if not same and len(squeezed) >= SHORTEST:
-            places = windows(squeezed).edges if raw else ()
-            yield from targets(squeezed, places, within=Pass.SQUEEZED, form=form.name, owner=known)
+def _segment(found: Iterable[Anchors]) -> Segment:
+    found = tuple(found)
+    return Segment(
+        (target for anchors in found for target in anchors.targets),
+        (piece for anchors in found for piece in anchors.pieces),
+        lone=(text for anchors in found for text in anchors.lone),
+        reach=max(anchors.reach for anchors in found),
+    )
+
+
+def _known(kind: str, value: bytes) -> _Waiting:
+    squeezed = squeeze(value, _USUAL)
+    marks = windows(value)
+    if squeezed == value:
+        return _Waiting(Known(kind, value, bool(marks.edges), frozenset()), marks)
+    return _Waiting(Known(kind, value, bool(windows(squeezed).edges), own_gaps(value)), marks)

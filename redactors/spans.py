@@ -2,13 +2,17 @@
 
 import base64
 import re
-from collections.abc import Iterator
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
+from redactors.anchors import CHARACTERS_PER_GAP
 from redactors.finding import Confidence, Finding
+from redactors.hexbytes import Decoded
 from redactors.hints import Scout
 from redactors.matcher import Match, Pass, Segment
+from redactors.sites import widened
 from redactors.squeeze import Gaps, Squeezed
 
 WIDEST_GAP = 256
@@ -17,6 +21,8 @@ _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _STANDARD_ALPHABET = bytes(
     byte if byte in _BASE64 else {0x2D: 0x2B, 0x5F: 0x2F}.get(byte, 0x41) for byte in range(256)
 )  # `-_` become `+/`, foreign bytes `A`: decoding keeps its step
+_TRIMMED = "-trimmed"
+_TWICE_MARGIN = 256  # bytes around a long run that may belong to the same base64: the rest of a line, a short last one
 _LINE_END = re.compile(rb"\r?\n|\\+[rn]|\Z")
 
 
@@ -38,29 +44,34 @@ class Span(NamedTuple):
     rule: str
 
 
-def exact_spans(segments: tuple[Segment, ...], data: bytes) -> list[Span]:
-    """Values that stand in `data` without a gap."""
-    return [
-        Span(match.start, match.end, owner(match), _rule(match, ""))
-        for segment in segments
-        for match in segment.search(data, Pass.EXACT)
-    ]
+def exact_spans(matches: Iterable[Match]) -> list[Span]:
+    """Values that stand in the data without a gap."""
+    return [Span(match.start, match.end, owner(match), _rule(match, "")) for match in matches]
 
 
-def cut_spans(segments: tuple[Segment, ...], copy: Squeezed) -> list[Span]:
+def cut_spans(matches: Iterable[Match], copy: Squeezed) -> list[Span]:
     """Values that stand in the copy without gaps, with their places in the data."""
     spans = []
-    for segment in segments:
-        for match in segment.search(copy.text, Pass.SQUEEZED):
-            places = copy.places(match.start, match.end)
-            if may_be_cut(copy.data, match, places):
-                start = _with_escape(copy.data, places[0])
-                spans.append(Span(start, places[-1] + 1, owner(match), _rule(match, "-cut")))
+    for match in matches:
+        places = copy.places(match.start, match.end)
+        if may_be_cut(copy.data, match, places):
+            start = _with_escape(copy.data, places[0])
+            spans.append(Span(start, places[-1] + 1, owner(match), _rule(match, "-cut")))
     return spans
 
 
-def twice_encoded_spans(segments: tuple[Segment, ...], copy: Squeezed, scout: Scout) -> Iterator[Span]:
-    """Values in base64 of base64: what looks like it is decoded once, and searched for the forms of values."""
+def twice_encoded_spans(
+    segments: tuple[Segment, ...], data: bytes, runs: list[tuple[int, int]] | None, scout: Scout, kinds: Gaps
+) -> Iterator[Span]:
+    """Values in base64 of base64 near `runs` or anywhere: what looks like it is decoded and searched for all forms."""
+    parts = [(0, len(data))] if runs is None else widened(runs, _TWICE_MARGIN, len(data))
+    for first, last in parts:
+        copy = Squeezed(data[first:last], kinds)
+        for span in _twice_encoded(segments, copy, scout):
+            yield span._replace(start=span.start + first, end=span.end + first)
+
+
+def _twice_encoded(segments: tuple[Segment, ...], copy: Squeezed, scout: Scout) -> Iterator[Span]:
     for start, end in scout.twice_encoded(copy.text):
         first = start - 4 if start >= 4 else start  # the neighbours hold the rest of the first and the last byte
         outer = copy.text[first : end + 4].translate(_STANDARD_ALPHABET)
@@ -71,23 +82,56 @@ def twice_encoded_spans(segments: tuple[Segment, ...], copy: Squeezed, scout: Sc
                 yield Span(places[0], places[-1] + 1, owner(match), f"known:{match.target.form}-in-base64")
 
 
-def dump_spans(segments: tuple[Segment, ...], data: bytes) -> list[Span]:
+def dump_spans(segments: tuple[Segment, ...], data: bytes) -> Iterator[Span]:
     """Values in the columns of a hex dump; the last line is masked to its end, for its text column."""
-    return [
-        span._replace(end=_line_end(data, span.end)) for span in cut_spans(segments, Squeezed(data, Gaps(dump=True)))
-    ]
+    copy = Squeezed(data, Gaps(dump=True))
+    for segment in segments:
+        for span in cut_spans(segment.search(copy.text, Pass.SQUEEZED), copy):
+            yield span._replace(end=_line_end(data, span.end))
+
+
+def decoded_spans(segments: tuple[Segment, ...], decoded: Decoded) -> Iterator[Span]:
+    """Values among bytes that the data holds as hex digits."""
+    for segment in segments if decoded.text else ():
+        for match in segment.search(decoded.text, Pass.EXACT):
+            places = decoded.places[match.start : match.end]
+            start, end = min(start for start, _ in places), max(end for _, end in places)
+            yield Span(start, end, owner(match), f"known:{match.target.form}-in-hex")
 
 
 def resolve(spans: list[Span]) -> list[Finding]:
-    """Turn spans into findings: the leftmost wins, of those the longest; what overlaps begins behind it."""
-    findings: list[Finding] = []
-    done = 0
-    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
-        start = max(span.start, done)
-        if span.end > start:
-            done = span.end
-            findings.append(Finding(start, done, span.known.kind, Confidence.CERTAIN, span.rule, span.known.value))
-    return findings
+    """Turn spans into findings that do not overlap and cover every byte of every span.
+
+    Whole values take their place before trimmed ones, then the leftmost and longest first; of a later one that
+    overlaps the rest remains, as a trimmed value.
+    """
+    taken: list[Span] = []
+    for span in sorted(spans, key=lambda span: (span.rule.endswith(_TRIMMED), span.start, -span.end)):
+        for start, end in list(_left_of(span, taken)):
+            is_part = (start, end) != (span.start, span.end) and not span.rule.endswith(_TRIMMED)
+            rule = span.rule + _TRIMMED if is_part else span.rule
+            insort(taken, Span(start, end, span.known, rule), key=_start_of)
+    return [
+        Finding(span.start, span.end, span.known.kind, Confidence.CERTAIN, span.rule, span.known.value)
+        for span in taken
+    ]
+
+
+def _left_of(span: Span, taken: list[Span]) -> Iterator[tuple[int, int]]:
+    """Give the parts of `span` that no span in `taken` covers; those do not overlap and are in order."""
+    at = bisect_right(taken, span.start, key=_start_of)
+    start = max(span.start, taken[at - 1].end) if at else span.start
+    while start < span.end:
+        following = taken[at] if at < len(taken) else None
+        end = min(span.end, following.start) if following else span.end
+        if start < end:
+            yield start, end
+        start = following.end if following else span.end
+        at += 1
+
+
+def _start_of(span: Span) -> int:
+    return span.start
 
 
 def may_be_cut(data: bytes, match: Match, places: list[int]) -> bool:
@@ -108,7 +152,7 @@ def may_be_cut(data: bytes, match: Match, places: list[int]) -> bool:
         return True
     foreign = [gap for place, gap in gaps if place + match.first not in known.breaks]
     lines = sum(b"\x1b" not in gap and gap.strip(b"\\\0") != b"" for gap in foreign)
-    return lines <= 1 + len(places) // 16 and all(gap.strip(b" \t") for gap in foreign)
+    return lines <= 1 + len(places) // CHARACTERS_PER_GAP and all(gap.strip(b" \t") for gap in foreign)
 
 
 def owner(match: Match) -> Known:
@@ -119,7 +163,7 @@ def owner(match: Match) -> Known:
 
 
 def _rule(match: Match, suffix: str) -> str:
-    return f"known:{match.target.form}{suffix}{'' if match.is_whole else '-trimmed'}"
+    return f"known:{match.target.form}{suffix}{'' if match.is_whole else _TRIMMED}"
 
 
 def _with_escape(data: bytes, start: int) -> int:

@@ -12,7 +12,7 @@ only when something was found.
 import re
 from bisect import bisect_right
 from functools import cached_property
-from itertools import accumulate, islice
+from itertools import accumulate, islice, pairwise
 from typing import NamedTuple
 
 # ECMA-48 and xterm: CSI, OSC with its end within reach, and the two- and three-byte ones that exist.
@@ -29,7 +29,7 @@ BLANKS = b" \t\r\n\v\f\0\\\xe2\x94\x82\x83"
 _NOT_BLANK = re.compile(b"[^" + re.escape(BLANKS) + b"]")
 # A dump line's end, the text column before it and the offset column after it; `xxd`, `hexdump -C`, `od`.
 _DUMP_BREAK = re.compile(rb"(?:(?<! )  (?! )[^\n]{1,18}?)?(?:\r?\n|\\+n)[0-9a-fA-F]{6,16}:?(?=[ \t])")
-_BLOCK = 1024
+_BLOCK = 256
 _NEAR_THE_END = 64
 
 
@@ -49,11 +49,19 @@ def squeeze(data: bytes, kinds: Gaps) -> bytes:
     return _last_copy(data, kinds, _gaps(data, kinds)).translate(None, BLANKS)
 
 
+def own_gaps(text: bytes) -> frozenset[int]:
+    """Give the places in the squeezed copy of `text` where a gap of its own stands."""
+    copy = Squeezed(text, Gaps())
+    places = copy.places(0, len(copy.text))
+    return frozenset(at for at, (before, after) in enumerate(pairwise(places), 1) if after - before > 1)
+
+
 class Squeezed:
     """Data without its gaps (`text`), and the way back (`places`)."""
 
     def __init__(self, data: bytes, kinds: Gaps) -> None:
         self.data = data
+        self.kinds = kinds
         self._gaps = _gaps(data, kinds)
         self._last = _last_copy(data, kinds, self._gaps)
         self.text = self._last.translate(None, BLANKS)
@@ -131,6 +139,7 @@ def _gaps(data: bytes, kinds: Gaps) -> list[_Gap]:
 def _last_copy(data: bytes, kinds: Gaps, gaps: list[_Gap]) -> bytes:
     """Give the rest after the last gap, with written line ends and tabs blanked."""
     last = gaps[-1].text if gaps else data
-    for escape in _WRITTEN_BREAKS if kinds.breaks else ():
-        last = last.replace(escape, _AS_BLANKS)
+    if kinds.breaks and b"\\" in last:
+        for escape in _WRITTEN_BREAKS:
+            last = last.replace(escape, _AS_BLANKS)
     return last
