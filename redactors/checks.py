@@ -6,6 +6,7 @@ checksum fails, the value is still LIKELY: a mistyped or made-up key is worth hi
 
 import base64
 import binascii
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -17,7 +18,30 @@ Check = Callable[[bytes], Confidence | None]
 
 _BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CRC_DIGITS = 6  # 62**6 > 2**32: GitHub and npm end their tokens with the CRC-32 in six base62 digits
+_SLACK_TAIL = 10
+_JWT_SIGNATURE = 10
+_GITLAB_CRC = 7
+_GITLAB_ROUTABLE = re.compile(rb"\.[0-9a-z]{9}$")
+_STRIPE_CLASSIC = 24
+_STRIPE_LONG = 90
+_AWS_GENERATION = 1 << 47  # of the first six bytes behind the prefix: set since 2018, when the account follows
+_AWS_ACCOUNT = 0x7FFFFFFFFF80
+_AWS_ACCOUNT_SHIFT = 7
+_AWS_LAST_ACCOUNT = 999_999_999_999
+_AWS_PREFIXES = (b"AKIA", b"ASIA")
+_LONGEST_NUMBER = 21
+_SNOWFLAKES = range(10**16, 33 * 10**17)  # milliseconds since 2015, shifted by 22 bits: from its first year to 2039
+_DENSE_ENTROPY = 4.0
+_PEM_LONG, _PEM_ENTROPY = 100, 4.8  # an Ed25519 key in PKCS#8 has 64 characters; text has less entropy
 _PEM_LEAST = 40
+_PEM_LINE = re.compile(rb"(?:[\r\n]|\\+(?:[nrt]|u000[aAdD]))[ \t]*")
+_PEM_START = 64  # characters of base64: what says what the rest is stands in the first bytes
+_DER_SEQUENCE, _DER_LONG, _DER_LONGEST = 0x30, 0x80, 3  # a length of up to three bytes
+# PKCS#1, PKCS#8, SEC 1 begin with a version (INTEGER), encrypted PKCS#8 with a SEQUENCE, keys of a TPM with an OID.
+_DER_FIRST = b"\x02\x30\x06"
+# OpenSSH, SSH2 of ssh.com, and the JSON of cosign.
+_MAGICS = (b"openssh-key-v1\0", b"\x3f\x6f\xf9\xeb", b'{"')
+_PGP_SECRET_KEY = b"\x94\x95\x96\x97\xc5"  # packet tag 5, old and new format
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
 
 
@@ -33,15 +57,65 @@ def crc32_base62(value: bytes) -> Confidence:
 
 
 def jwt(value: bytes) -> Confidence | None:
-    """JSON Web Token: its first part is a base64url JSON object that names `alg` (RFC 7515, 4.1.1)."""
+    """JSON Web Token: its first part is a base64url JSON object that names `alg` (RFC 7515, 4.1.1).
+
+    Without a signature, as `alg: none` has it, it is a likely one.
+    """
     header = _decoded(value.partition(b".")[0])
     if header is None or not header.startswith(b"{") or b'"alg"' not in header:
+        return None
+    return _sure(len(value.rpartition(b".")[2]) >= _JWT_SIGNATURE)
+
+
+def slack(value: bytes) -> Confidence | None:
+    """Slack tokens: parts with hyphens between, of which the last is the secret one, 10 to 64 letters and digits."""
+    tail = value.rpartition(b"-")[2]
+    if len(tail) < _SLACK_TAIL or not filters.is_mixed(tail) or filters.is_example(tail):
         return None
     return Confidence.CERTAIN
 
 
+def github_pat(value: bytes) -> Confidence:
+    """GitHub's fine-grained tokens: 22 and 59 characters with `_` between; another division is a likely one."""
+    first, _, second = value.removeprefix(b"github_pat_").partition(b"_")
+    return Confidence.CERTAIN if (len(first), len(second)) == (22, 59) else Confidence.LIKELY
+
+
+def gitlab(value: bytes) -> Confidence:
+    """GitLab's tokens: routable ones end with the CRC-32, in seven digits of base 36, of all that stands before it.
+
+    Source: GitLab's design document "Routable tokens", 2024. Others are random throughout.
+    """
+    if not _GITLAB_ROUTABLE.search(value):
+        return Confidence.CERTAIN
+    return _sure(zlib.crc32(value[:-_GITLAB_CRC]) == int(value[-_GITLAB_CRC:], 36))
+
+
+def stripe(value: bytes) -> Confidence:
+    """Stripe's keys: kind, mode, then 24 characters; since 2020 `51`, the account and a hundred in all.
+
+    Stripe promises nothing but the prefix, so that another length is a likely key.
+    """
+    body = value.rpartition(b"_")[2]
+    return _sure(len(body) == _STRIPE_CLASSIC or (body.startswith(b"51") and len(body) >= _STRIPE_LONG))
+
+
+def discord(value: bytes) -> Confidence | None:
+    """Discord's tokens: the first part is base64 of a user's id, a snowflake, which tells when it was made.
+
+    Source: Discord's developer documentation, "Snowflakes".
+    """
+    user = _decoded(value.partition(b".")[0]) or b""
+    if mixed(value) is None:
+        return None
+    return _sure(user.isdigit() and len(user) < _LONGEST_NUMBER and int(user) in _SNOWFLAKES)
+
+
 def aws_key_id(value: bytes) -> Confidence | None:
-    """AWS access key id: base32 after a four-letter prefix; AWS's own documentation ends its keys with EXAMPLE."""
+    """AWS access key id: base32 after a four-letter prefix; AWS's own documentation ends its keys with EXAMPLE.
+
+    Where an account stands in it, it has at most twelve digits.
+    """
     body = value[4:]
     if body.endswith(b"EXAMPLE") or body.isdigit() or len(set(body)) < 5:
         return None
@@ -49,15 +123,57 @@ def aws_key_id(value: bytes) -> Confidence | None:
         base64.b32decode(body)
     except binascii.Error:
         return Confidence.LIKELY
-    return Confidence.CERTAIN
+    return _sure((aws_account(value) or 0) <= _AWS_LAST_ACCOUNT)
+
+
+def aws_account(key_id: bytes) -> int | None:
+    """Give the number of the account that an access key id belongs to; None if it tells none.
+
+    Ids of users and sessions (`AKIA`, `ASIA`) carry it since 2018: behind the prefix one bit tells the generation, 40
+    bits are the account. A number of more than twelve digits is no account. Sources: T. Be'ery, "A short note on AWS
+    KEY ID" (2023); P. Sivakumaran, "A bitwise analysis of AWS access key identifiers" (WithSecure).
+    """
+    try:
+        first = int.from_bytes(base64.b32decode(key_id[4:])[:6], "big")
+    except binascii.Error:
+        return None
+    if not key_id.startswith(_AWS_PREFIXES) or not first & _AWS_GENERATION:
+        return None
+    return (first & _AWS_ACCOUNT) >> _AWS_ACCOUNT_SHIFT
 
 
 def pem(value: bytes) -> Confidence | None:
-    """Body of a private key block: base64 lines (RFC 7468), perhaps after headers (RFC 1421)."""
+    """Body of a private key block: base64 lines (RFC 7468), perhaps after headers (RFC 1421).
+
+    Certain if it begins as a key does: DER (X.690), an OpenSSH key, a secret key packet of PGP (RFC 4880), if its
+    headers say that it is encrypted, or if it is as long and as random as a key of a kind that we do not know. Else it
+    is a likely one.
+    """
     flat = value.translate(None, b" \t\r\n\\")
     if len(flat) < _PEM_LEAST or len(set(flat)) < 12 or b"..." in flat:
         return None
-    return Confidence.CERTAIN
+    if b"ENCRYPTED" in value or (len(flat) >= _PEM_LONG and filters.has_entropy(flat, _PEM_ENTROPY)):
+        return Confidence.CERTAIN
+    return _sure(_begins_a_key(_decoded(_pem_start(value)) or b""))
+
+
+def _pem_start(value: bytes) -> bytes:
+    """Give the first characters of base64 of a block, behind its headers."""
+    lines = [line for line in _PEM_LINE.split(value) if line and b":" not in line]
+    return b"".join(lines)[:_PEM_START]
+
+
+def _begins_a_key(start: bytes) -> bool:
+    if start.startswith(_MAGICS) or start[:1] in {bytes((tag,)) for tag in _PGP_SECRET_KEY}:
+        return True
+    if len(start) < _PEM_LEAST // 2 or start[0] != _DER_SEQUENCE:
+        return False
+    more = start[1] - _DER_LONG if start[1] > _DER_LONG else 0
+    return more <= _DER_LONGEST and start[2 + more] in _DER_FIRST
+
+
+def _sure(is_certain: bool) -> Confidence:  # noqa: FBT001 (the question is in the call)
+    return Confidence.CERTAIN if is_certain else Confidence.LIKELY
 
 
 def encoded_json(value: bytes) -> Confidence | None:
@@ -89,9 +205,26 @@ def password(value: bytes) -> Confidence | None:
     return Confidence.LIKELY if filters.can_be_password(value) else None
 
 
+def xml_password(value: bytes) -> Confidence | None:
+    """Judge the text of an element for passwords; Maven writes what it encrypted in braces."""
+    bare = value[1:-1] if value.startswith(b"{") and value.endswith(b"}") else value
+    return password(bare)
+
+
+def odbc_password(value: bytes) -> Confidence | None:
+    """Judge a password in braces, whose own marks say nothing: as random as one, whatever else."""
+    return Confidence.LIKELY if filters.is_varied(value) and not filters.is_stock(value) else None
+
+
+def dense(value: bytes) -> Confidence | None:
+    """Judge a long key of all kinds of characters in quotes, brackets and commas included (Django's SECRET_KEY)."""
+    return Confidence.LIKELY if filters.is_dense(value) and filters.has_entropy(value, _DENSE_ENTROPY) else None
+
+
 def bare_password(value: bytes) -> Confidence | None:
-    """Judge the same without quotes, where identifiers of source code stand too."""
-    return Confidence.LIKELY if filters.can_be_password(value) and not filters.is_identifier(value) else None
+    """Judge the same without quotes, where identifiers of source code stand too, and lines behind a file's name."""
+    bare = filters.is_identifier(value) or filters.is_grepped(value)
+    return Confidence.LIKELY if filters.can_be_password(value) and not bare else None
 
 
 def secret(value: bytes) -> Confidence | None:
@@ -101,33 +234,43 @@ def secret(value: bytes) -> Confidence | None:
 
 def shaped(value: bytes) -> Confidence | None:
     """Judge a value of an issuer's shape after the issuer's name: a UUID, or letters and digits, no words."""
-    fits = filters.has_letter_and_digit(value) and not filters.is_wordy(value)
-    return Confidence.LIKELY if filters.is_uuid(value) or fits else None
+    fits = filters.is_mixed(value) and not filters.is_wordy(value)
+    return Confidence.LIKELY if filters.is_uuid(value) or fits or value.isdigit() else None
 
 
 def bare_secret(value: bytes) -> Confidence | None:
-    """Judge the same without quotes, where identifiers of source code stand too."""
-    return Confidence.LIKELY if filters.can_be_secret(value) and not filters.is_identifier(value) else None
+    """Judge the same without quotes, where identifiers of source code stand too, and lines behind a file's name."""
+    bare = filters.is_identifier(value) or filters.is_grepped(value)
+    return Confidence.LIKELY if filters.can_be_secret(value) and not bare else None
 
 
 def key(value: bytes) -> Confidence | None:
     """Judge a value after a name that may also be a dictionary's key: no digest, very random."""
     fits = filters.can_be_secret(value) and filters.is_random(value) and not filters.is_hex_digest(value)
-    return Confidence.LIKELY if fits and not filters.is_identifier(value) else None
+    bare = filters.is_identifier(value) or filters.is_grepped(value)
+    return Confidence.LIKELY if fits and not bare else None
 
 
 def header(value: bytes) -> Confidence | None:
-    """Credentials in a header: Basic decodes, a UUID is a token here, else as random as any token."""
-    if basic_credentials(value) or filters.is_uuid(value):
+    """Credentials in a header: Basic decodes, a UUID is a token here, else as random as any token.
+
+    In Basic a token may stand in the place of the user, without a password.
+    """
+    if basic_credentials(value) or _is_user_alone(value) or filters.is_uuid(value):
         return Confidence.LIKELY
     return bare_secret(value)
 
 
 def url_password(value: bytes) -> Confidence | None:
     """Password of a URL: anything but a word that every example uses, or a template."""
-    if filters.is_stock_password(value) or filters.is_template(value):
+    if filters.is_stock(value) or filters.is_template(value):
         return None
     return Confidence.CERTAIN if len(value) >= 6 else Confidence.LIKELY
+
+
+def _is_user_alone(value: bytes) -> bool:
+    decoded = _decoded(value) or b""
+    return decoded.find(b":") == len(decoded) - 1 > 0 and all(32 <= byte < 127 for byte in decoded)
 
 
 def _decoded(text: bytes) -> bytes | None:
@@ -144,14 +287,22 @@ def _decoded(text: bytes) -> bytes | None:
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {
         "crc32-base62": crc32_base62,
+        "slack": slack,
+        "github-pat": github_pat,
         "jwt": jwt,
         "aws-key-id": aws_key_id,
+        "gitlab": gitlab,
+        "stripe": stripe,
+        "discord": discord,
         "pem": pem,
         "encoded-json": encoded_json,
         "basic": basic_credentials,
         "mixed": mixed,
         "password": password,
         "bare-password": bare_password,
+        "dense": dense,
+        "password-xml": xml_password,
+        "odbc-password": odbc_password,
         "secret": secret,
         "shaped": shaped,
         "bare-secret": bare_secret,

@@ -41,6 +41,7 @@ _SHORTEST_SECRET = 8
 _OURS = re.compile(PLACEHOLDER)
 _JSON_START = re.compile(rb"\s*(?:\{\s*[\"}/]|\[\s*[\[{\"])")
 _INNER = frozenset({"private-key", "url-password", "url-token"})
+_BEFORE_PASSWORD = (b":", b"/")
 
 
 class _Value(NamedTuple):
@@ -101,7 +102,8 @@ def _of_fields(path: str, data: bytes, found: Sequence[Finding]) -> Iterator[_Va
         if not text or not _may_be_secret(text, named=named, every=every):
             continue
         within = [one for one in found if start <= one.start and one.end <= end]
-        inner = [one for one in within if one.rule in _INNER and (one.end - one.start) < (end - start)]
+        is_url = bool(_URL.match(text))
+        inner = [one for one in within if (one.start, one.end) != (start, end) and _is_inner(data, one, is_url=is_url)]
         if inner:
             yield from (_of_finding(one) for one in inner)
         else:
@@ -109,8 +111,20 @@ def _of_fields(path: str, data: bytes, found: Sequence[Finding]) -> Iterator[_Va
             yield _Value(start, end, kind, jsonbytes.unescaped(text), key)
 
 
+def _is_inner(data: bytes, found: Finding, *, is_url: bool) -> bool:
+    """Tell a finding that is all there is to hide in a longer value, which keeps its shape.
+
+    A known value is, if it is a URL's password or token: once the password of a URL is known, the rule that finds it
+    no longer has its say, and the placeholder must not change by that.
+    """
+    if found.rule in _INNER:
+        return True
+    stands = data[found.start - 1 : found.start] in _BEFORE_PASSWORD and data[found.end : found.end + 1] == b"@"
+    return is_url and stands and found.rule == "known:raw"
+
+
 def _may_be_secret(text: bytes, *, named: bool, every: bool) -> bool:
-    if _REFERENCE.match(text) or _OURS.fullmatch(text):
+    if _REFERENCE.match(text) or _OURS.search(text):  # what holds a placeholder was masked before
         return False
     if named:
         return not re.match(rb"(?i)^(?:true|false|yes|no|null|none|nil)?$", text) and not _is_plain_url(text)

@@ -32,6 +32,14 @@ _YAML_REST = re.compile(
     rb"""(?x) (?:(?:!\S+|&\S+)[ \t]+)* (?: "(?P<double>(?:[^"\\]|\\.)*)" | '(?P<single>(?:[^']|'')*)'
     | (?P<block>[|>][-+0-9]*[ \t]*(?:\#.*)?$) | (?P<bare>[^\s\#{\[&*!|>%@`"'][^\r\n]*?) [ \t]*(?:[ \t]\#.*)?$ )"""
 )
+_FLOW_BEGINS = (b"{", b"[")
+_FLOW_TOKEN = re.compile(
+    rb"""(?x) [ \t\r\n]* (?: (?P<open>[\[{]) | (?P<close>[\]}]) | (?P<comma>,) | (?P<comment>\#[^\r\n]*)
+    | (?P<key> "(?:[^"\\]|\\.)*"(?=[ \t]*:) | '(?:[^']|'')*'(?=[ \t]*:)
+      | [^\s,:{}\[\]"'\#][^\s,:{}\[\]]*(?=[ \t]*:[\s,}\]]) ) [ \t]*:
+    | "(?P<double>(?:[^"\\]|\\.)*)" | '(?P<single>(?:[^']|'')*)'
+    | (?P<bare>[^\s,{}\[\]"'\#](?:[^,{}\[\]\r\n]*[^\s,{}\[\]])?) )"""
+)
 _NETRC = re.compile(rb"\b(password|account)[ \t\r\n]+(?P<rest>\"[^\"]*\"|\S+)")
 
 
@@ -68,7 +76,7 @@ def ini_fields(data: bytes) -> Iterator[Field]:
 
 
 def yaml_fields(data: bytes) -> Iterator[Field]:
-    """`key: value` of YAML, flow style left out; a block scalar is one value; list items stand under their list.
+    """`key: value` of YAML, in block and in flow style; a block scalar is one value; list items stand under their list.
 
     The entries of `data` and `stringData` of a Kubernetes Secret are called `secret.NAME`, whatever their name.
     """
@@ -86,6 +94,12 @@ def yaml_fields(data: bytes) -> Iterator[Field]:
                 secret_indent = indent
             continue
         if line.re is _YAML_ITEM and indent < list_indent:
+            continue
+        if data[line.start("rest") : line.start("rest") + 1] in _FLOW_BEGINS:
+            prefix = "secret." if secret_indent >= 0 or (is_secret and key in {"data", "stringData"}) else ""
+            for field in _flow(data, line.start("rest"), key):
+                at = max(at, field.end)
+                yield field._replace(key=prefix + field.key)
             continue
         name = f"secret.{key}" if secret_indent >= 0 else key
         for start, end in _yaml_value(data, line, indent):
@@ -112,6 +126,26 @@ def _next_line(data: bytes, at: int) -> re.Match[bytes] | None:
     line = _YAML_LINE.search(data, at)
     item = _YAML_ITEM.search(data, at, line.start() if line else len(data))
     return item or line
+
+
+def _flow(data: bytes, start: int, name: str) -> Iterator[Field]:
+    """Values of a mapping or list in flow style that opens at `start`, each under its key or its list's."""
+    names = [name]
+    while names and (token := _FLOW_TOKEN.match(data, start)):
+        start = token.end()
+        if token["open"]:
+            names.append(name)
+        elif token["close"]:
+            names.pop()
+            name = names[-1]
+            if len(names) == 1:
+                return
+        elif token["comma"]:
+            name = names[-1]
+        elif token["key"]:
+            name = _text(token["key"])
+        else:
+            yield from (Field(name, *token.span(style)) for style in ("double", "single", "bare") if token[style])
 
 
 def _yaml_value(data: bytes, line: re.Match[bytes], indent: int) -> Iterator[tuple[int, int]]:

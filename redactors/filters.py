@@ -2,91 +2,174 @@
 
 Two strengths. `is_example` holds for every rule, issuer-shaped tokens too: documentation keys are not worth a mask.
 `is_plain` is for values that only their key's name makes suspicious, where most of a code base would match.
+
+A file of credentials holds hundreds of values that are random and pass every filter: each filter first asks, cheaply,
+whether the value has what its expression needs.
 """
 
 import math
 import re
-from collections import Counter
+from itertools import pairwise
 
-_EXAMPLE = re.compile(
-    rb"(?i)x{4,}|\*{3,}|\.{3}|#{4,}|_{5,}|-{6,}|0{10,}|a{8,}|1{10,}|(?:12345678|abcdefgh|123123){2}|example|change[_-]?me"
-    rb"|redacted|^masked-|placeholder|dummy|replace[_-]?(?:me|with|this)|(?:your|my|insert|enter|put)[_-](?:[a-z]{2,12}[_-]){0,3}"
+from redactors.ondemand import OnDemand
+
+# In small letters; without anchors, so that `re` skips to the bytes that one of these can begin with.
+_EXAMPLE = OnDemand(
+    rb"x{4,}|\*{3,}|\.{3}|#{4,}|_{5,}|-{6,}|example|change[_-]?me|redacted|placeholder|dummy"
+    rb"|replace[_-]?(?:me|with|this)|(?:your|my|insert|enter|put)[_-](?:[a-z]{2,12}[_-]){0,3}"
     rb"(?:key|token|secret|password|api|app|id|value|access|client|account)|(?:key|token|secret|password)[_-]here"
-    rb"|^<.{0,64}>$|\$\{|\{\{|^%\(?\w{1,40}\)?s?%?$|<%|^\$\(|\xe2\x80\xa6|^not[_-]?(?:a[_-])?real"
+    rb"|\$\{|\{\{|<%|\xe2\x80\xa6"
 )
-_TEMPLATE = re.compile(
+# What of it has no mark in it: values of letters and digits alone need nothing else, and few bytes begin one of these.
+_EXAMPLE_WORD = OnDemand(rb"xxxx|example|changeme|redacted|placeholder|dummy|replace(?:me|with|this)")
+_WHOLE_EXAMPLE = OnDemand(
+    rb"<.{0,64}>$|%\(?\w{1,40}\)?s?%?$|\$\(|not[_-]?(?:a[_-])?real"
+    # A placeholder of ours, in any case, and no secret glued to it: its words are words, its tag has eight characters.
+    rb"|masked-(?:[a-z]{1,16}[0-9]{0,2}-){1,6}[0-9a-hjkmnp-tv-z]{8}$"
+)
+_FILLERS = (b"0" * 10, b"a" * 8, b"1" * 10, b"12345678" * 2, b"abcdefgh" * 2, b"123123" * 2)
+_TEMPLATE = OnDemand(
     rb"""(?x)
     ^[$%@{<\[(]                                    # $VAR, ${VAR}, %VAR%, @var, {{ x }}, <token>, [PASSWORD], (x)
-    | [})>\]*]$ | ^\*                              # -} and *GLOB*
+    | [})>\]]$ | ^\*                               # -} and *GLOB*
     | \{[\w.$ ]{0,60}\}                            # f"-{name}-"
-    | \$[A-Za-z_(]\w{0,60}                         # -$NAME-
+    | \$(?:\(|[A-Z][A-Z0-9_]+(?![A-Za-z0-9])       # -$(command)-, -$NAME-, -$someName-; not `$n8aB` of a password
+         |_?[a-z]{2,}(?:[A-Z][a-z]+|_[a-z]+)*(?![A-Za-z0-9]))
     | %[sdr](?:$|\W) | %\(\w{1,40}\)s
     | \#\{
     """
 )
-_CODE = re.compile(
+_TEMPLATE_MARKS = frozenset(b"$%@{<[(})>]*#")
+_CODE = OnDemand(
     rb"""(?x)
     ^[A-Za-z_]\w{0,24} (?: (?:\.|->|::) [A-Za-z_]\w{0,24} )+ (?:\(.{0,80})? [;,]?$   # os.environ, self.token, a::b
     | ^[A-Za-z_]\w{0,40}=(?:None|True|False|[a-z_]*\d{0,2}$) # keyword=default
     | [A-Za-z_)\]] \(                              # call(
     | \w\[ | \]\.                                  # index
+    | ^:[a-z]+(?::[a-z]+)*:                         # :py:data:`name`, a role of documentation
+    | ^[x*!]?:\d{1,6}:\d{1,6}:                      # passwd:x:1000:1000:me:/home/me:/bin/bash
     | ^(?:process|os|env|self|this|config|settings|request|req|ctx|args|options|opts|params|secrets|vars|var|local
          |data|module|props|state|context|event|input|output|github|steps|inputs|Settings|System)\.
     | ^(?:function|lambda|return|async|await|import|from|class|def|const|let|var|new|None|null|undefined|nil)\b
     """
 )
-_PATH = re.compile(
+_PATH = OnDemand(
     rb"^(?:~|\.{1,2})?/[\w./@-]{2,}$|^[A-Za-z]:\\|^\w[\w-]*(?:/[\w.-]+){2,}$|^\.\w+$|\.(?:json|ya?ml|toml|txt|pem|key|crt"
     rb"|py|js|ts|go|rs|rb|java|php|html?|css|md|xml|conf|cfg|ini|sh|png|jpe?g|svg|gif|ico|env|log|lock|so)$"
 )
-_UUID = re.compile(rb"(?i)^\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?$")
-_HASH = re.compile(
+_UUID = OnDemand(rb"(?i)^\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?$")
+# An issuer's prefix and a UUID that ends too early; a bot token of Telegram with too short or too long a number.
+_MISSHAPEN = OnDemand(
+    rb"^[a-z_]{0,12}[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{1,11}$|^(?:[0-9]{1,7}|[0-9]{11,20}):A[A-Za-z0-9_-]{30,40}$"
+)
+_HASH = OnDemand(
     rb"(?i)^(?:sha(?:1|224|256|384|512)|md5|blake2b|h1)[-:=][A-Za-z0-9+/=_-]{20,}$|^\$2[aby]\$|^pbkdf2|^\{SSHA\}"
 )
 # DER of public keys (SubjectPublicKeyInfo) in base64, and the wire form of SSH's.
-_PUBLIC = re.compile(
+_PUBLIC = OnDemand(
     rb"^(?:MFkwEwYHKoZIzj|MHYwEAYHKoZIzj|MII[BC]IjANBgkqhki|MIGfMA0GCSq|MCowBQYDK2V|AAAA[BCE][23]N|AAAAE2VjZHNh)"
     rb"|^(?:ssh|ecdsa)-[a-z0-9-]+$"
+    rb"|^pk_(?:live|test)_|^(?:SB-)?Mid-client-"  # what Stripe, its likes and Midtrans make for web pages
 )
-_DATE = re.compile(rb"^\d{4}-\d{2}-\d{2}|^\d{1,2}:\d{2}:\d{2}|^v?\d+(?:\.\d+){1,12}(?:[-+][\w.]+)?$")
-_NUMBER = re.compile(rb"^[-+]?(?:0x[0-9a-fA-F]{1,8}|\d{1,9}(?:\.\d*)?)[a-zA-Z%]{0,4}$")
-_URL = re.compile(
-    rb"^[a-z][a-z0-9+.-]{1,15}://|^www\.|^(?:[a-z0-9-]+\.)+(?:com|org|net|io|dev|example|local|internal)\b"
+_DATE = OnDemand(rb"^\d{4}-\d{2}-\d{2}|^\d{1,2}:\d{2}:\d{2}|^v?\d+(?:\.\d+){1,12}(?:[-+][\w.]+)?$")
+_NUMBER = OnDemand(rb"^[-+]?(?:0x[0-9a-fA-F]{1,8}|\d{1,9}(?:\.\d*)?)[a-zA-Z%]{0,4}$")
+_URL = OnDemand(
+    rb"^[a-z][a-z0-9+.-]{1,15}://|^//[\w.-]+\.\w|^www\.|^(?:[a-z0-9-]+\.)+(?:com|org|net|io|dev|example|local|internal)\b"
 )
-_DIGIT = re.compile(rb"[0-9]")
-_LETTER = re.compile(rb"[A-Za-z]")
+_LONGEST_ALPHANUMERIC = 16  # among longer ones of letters and digits alone, only public keys and hashes are plain
+_GREPPED = OnDemand(rb"[0-9]{1,6}:")
+_DIGIT = OnDemand(rb"[0-9]")
+_LETTER = OnDemand(rb"[A-Za-z]")
 _PIECE = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+")
-_SPELLABLE = re.compile(rb"(?i)^(?![^aeiouy]{4})(?!.*[^aeiouy]{5})(?=.*[aeiouy]).{3,}$")
-_IDENTIFIER = re.compile(rb"^[A-Za-z_$][A-Za-z_]*[0-9]{0,3}$")
-_STOCK = re.compile(
+_SPELLABLE = OnDemand(rb"(?i)^(?![^aeiouy]{4})(?!.*[^aeiouy]{5})(?=.*[aeiouy]).{3,}$")
+_IDENTIFIER = OnDemand(rb"^[A-Za-z_$][A-Za-z_]*[0-9]{0,3}$")
+# The same with digits in its words: `gss_krb5_rfc1964_keydata`, `PKCS8_PRIV_KEY_INFO`, `Ed25519PublicKey`.
+_WORDS_WITH_DIGITS = OnDemand(
+    rb"^(?:(?:[A-Za-z]{2,20}[0-9]{0,4}|[0-9]{1,3})(?:[_+]|$)){3,}$|^[A-Z][a-z]{1,12}[0-9]{0,5}(?:[A-Z][a-z]{2,12}){2,}$"
+)
+_STOCK = OnDemand(
     rb"(?i)^(?:pass(?:w(?:or)?d)?|pwd|pw|secret|user(?:name)?|admin|root|test(?:ing)?|guest|demo|foo|bar|baz|qux|token|key"
     rb"|postgres(?:ql)?|mysql|mongo(?:db)?|redis|rabbitmq|minio(?:admin)?|my-?(?:secret-?)?pass(?:word)?|x-oauth-basic"
-    rb"|changeit|default|none|null|true|false|empty|unset|hidden|prompt|required|optional|string|letmein|p|pw|me|abc|xyz"
+    rb"|changeit|default|anon(?:ymous|cvs)?|none|null|true|false|empty|unset|hidden|prompt|required|optional|string|letmein|p|pw|me|abc|xyz"
     rb"|utf-?8|latin-?1|ascii|urllib|base64|sha|md5|db[_-]?pass(?:word)?|some[_-]?pass(?:word)?|api[_-]?key|api[_-]?token|auth|bearer|basic)[0-9]{0,3}[!?]?$"
 )
 _RUNS = (b"0123456789", b"1234567890abcdef", b"abcdefghijklmnopqrstuvwxyz0123456789", b"qwertyuiop", b"9876543210")
 _SEQUENCES = tuple(run * 4 for run in _RUNS)
+_STEPS = frozenset(run[at : at + 4] for run in _SEQUENCES for at in range(len(run) - 3))
 _WORDY_DIGITS = 6  # words carry fewer than one digit in six; random lower case and digits more than one in four
 _LEAST_DIGITS = 2  # a generated key without capitals has more; a name with a version has one
+_SHORTEST_WOVEN = 6
+_DIGITS = b"0123456789"
+_KINDS = bytes(  # lower case, upper case, digit, any other
+    0x61 if 97 <= byte < 123 else 0x41 if 65 <= byte < 91 else 0x30 if 48 <= byte < 58 else 0x2E for byte in range(256)
+)
+_ALL_KINDS = 4
+_LETTERS_AND_MARKS = OnDemand(rb"[A-Za-z]+(?:[ _./:-]+[A-Za-z]+)*[:;,.!?*]*$")
+_NO_LETTER = bytes(set(range(256)) - set(range(97, 123)))
+_HOME_ROW = b"asdfghjkl"
+_LEAST_MASHED = 5
+_MASHED = 5  # at most one letter in five stands elsewhere; chance does that to one in 500 of eight letters
+_NO_DIGIT = bytes(set(range(256)) - set(_DIGITS))
+_DOUBLED = re.compile(rb"(.)\1+")
 _SHORTEST_SEQUENCE = 10
 _LONGEST_EXAMPLE = 256  # what is longer was not typed
-_RUN_OF_ONE = re.compile(rb"(.)\1{5,}")
-_HEX = re.compile(rb"^(?:[0-9a-f]+|[0-9A-F]+)$")
+_LONGEST_STOCK = 32
+_CASE_CHANGE = re.compile(rb"(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
+_LEAST_LETTERS = 16
+_SHORT_WORDS = OnDemand(rb"[A-Z]?[a-z]{2,}(?:[A-Z][a-z]{2,})+$")  # these change case as often as random letters
+_NAME_HUMPS = 3  # `someLongName` changes case twice per word; random letters at every second one
+_RUN = re.compile(rb"(.)\1{5,}|(..)\2{3,}|(...)\3{2,}")
+_PERIODS = (8, 16, 24)  # bits of one, two, three characters: in a match of `_RUN` five bytes in a row, at least,
+_SAME = bytes(5)  # equal those so many places before them
+_HEX = OnDemand(rb"^(?:[0-9a-f]+|[0-9A-F]+)$")
 
 
 def entropy(value: bytes) -> float:
     """Shannon entropy in bits per byte; 0.0 for an empty value."""
     size = len(value)
-    return -sum(n / size * math.log2(n / size) for n in Counter(value).values()) if size else 0.0
+    if not size:
+        return 0.0
+    several = sum(n * math.log2(n) for n in map(value.count, set(value)) if n > 1)  # one that stands once adds nothing
+    return math.log2(size) - several / size
+
+
+def has_entropy(value: bytes, bound: float) -> bool:
+    """Tell whether the entropy of `value` is `bound` or more.
+
+    So many different bytes make at least the entropy of one that has all repeats: mostly that is enough to know.
+    """
+    size = len(value)
+    repeated = size - len(set(value)) + 1
+    if size and math.log2(size) - repeated * math.log2(repeated) / size >= bound:
+        return True
+    return entropy(value) >= bound
 
 
 def is_example(value: bytes) -> bool:
     """Tell a placeholder of documentation: `xxxx`, `<token>`, `${VAR}`, `your-api-key`, `AKIA…EXAMPLE`, `000000`."""
-    return len(value) <= _LONGEST_EXAMPLE and (bool(_EXAMPLE.search(value)) or _is_monotone(value))
+    if len(value) > _LONGEST_EXAMPLE:
+        return False
+    lower = value.lower()
+    if _WHOLE_EXAMPLE.match(lower) or _is_one_character(value):
+        return True
+    return bool(_EXAMPLE_WORD.search(lower) if value.isalnum() else _EXAMPLE.search(lower))
+
+
+def is_filler(value: bytes) -> bool:
+    """Tell characters typed in a row to fill a place, `abcdefghij` or `0123456789`, among others perhaps."""
+    if len(value) > _LONGEST_EXAMPLE:
+        return False
+    lower = value.lower()
+    for run in _FILLERS:
+        if run in lower:
+            return True
+    return _is_sequence(lower) or _is_woven(lower) or _is_mashed(value)
 
 
 def is_plain(value: bytes) -> bool:
     """Tell a value that only its key made suspicious and that is no secret: code, paths, ids, versions, addresses."""
+    if value.isalnum() and len(value) > _LONGEST_ALPHANUMERIC:
+        return bool(_PUBLIC.match(value) or _HASH.match(value))
     return bool(
         is_template(value)
         or _CODE.search(value)
@@ -96,13 +179,27 @@ def is_plain(value: bytes) -> bool:
         or _NUMBER.match(value)
         or _URL.match(value)
         or _PUBLIC.match(value)
+        or _MISSHAPEN.match(value)
         or is_uuid(value)
     )
 
 
+def is_dense(value: bytes) -> bool:
+    """Tell characters of all kinds in no order, as generators of keys make them: no code looks so."""
+    kinds = bytes(value).translate(_KINDS)
+    changes = sum(one != other for one, other in pairwise(kinds))
+    marks = kinds.count(b".")
+    return len(set(kinds)) == _ALL_KINDS and marks * 4 <= len(value) * 3 and changes * 2 >= len(value)
+
+
 def is_template(value: bytes) -> bool:
     """Tell text that something else is put into: `${NAME}`, `{{ name }}`, `%s`, `<name>`."""
-    return bool(_TEMPLATE.search(value))
+    return not _TEMPLATE_MARKS.isdisjoint(value) and bool(_TEMPLATE.search(value))
+
+
+def is_grepped(value: bytes) -> bool:
+    """Tell a line of `grep -n` behind a file's name, which is no value: `15:import`."""
+    return bool(_GREPPED.match(value))
 
 
 def is_uuid(value: bytes) -> bool:
@@ -111,28 +208,36 @@ def is_uuid(value: bytes) -> bool:
 
 
 def is_identifier(value: bytes) -> bool:
-    """Tell a name of source code: `userToken2`, `SOME_CONSTANT`, `snake_case_name`."""
-    return bool(_IDENTIFIER.match(value))
+    """Tell a name of source code: `userToken2`, `SOME_CONSTANT`, `snake_case_name`; none has so many capitals."""
+    named = _IDENTIFIER.match(value) or _WORDS_WITH_DIGITS.match(value)
+    return bool(named) and not _changes_case_often(value)
 
 
 def is_wordy(value: bytes) -> bool:
     """Tell text made of words: most letters stand in pieces (camel case, separators) that can be spelled."""
+    if _digits(value) * _WORDY_DIGITS > len(value):
+        return False
     pieces = _PIECE.findall(value)
     letters = sum(map(len, pieces))
-    spelled = sum(len(piece) for piece in pieces if _SPELLABLE.match(piece))
-    return spelled >= 0.75 * letters and _digits(value) * _WORDY_DIGITS <= len(value)
+    spelled = sum(len(piece) for piece in pieces if len(piece) > 2 and _SPELLABLE.match(piece))
+    return spelled >= 0.75 * letters
 
 
 def is_stock_password(value: bytes) -> bool:
-    """Tell the passwords of every example: `password`, `admin123`, `postgres`."""
-    return bool(_STOCK.match(value)) or is_example(value)
+    """Tell the passwords of every example: `password`, `admin123`, `postgres`, `xxxx`."""
+    return is_stock(value) or is_example(value)
+
+
+def is_stock(value: bytes) -> bool:
+    """Tell the same of what is known to be no example."""
+    return len(value) <= _LONGEST_STOCK and bool(_STOCK.match(value))
 
 
 def is_random(value: bytes) -> bool:
     """Tell text that no one types or reads: letters and digits mixed, near the highest entropy of its length."""
     size = len(value)
     bound = 0.80 * math.log2(min(size, 16 if _HEX.match(value) else 64)) if size > 1 else 1.0
-    return has_letter_and_digit(value) and entropy(value) >= bound
+    return has_letter_and_digit(value) and has_entropy(value, bound)
 
 
 def has_letter_and_digit(value: bytes) -> bool:
@@ -140,22 +245,40 @@ def has_letter_and_digit(value: bytes) -> bool:
     return bool(_DIGIT.search(value) and _LETTER.search(value))
 
 
-def can_be_password(value: bytes) -> bool:
-    """Tell whether `value` may be a password that someone chose: no words alone, no code, no stock password."""
-    if is_stock_password(value) or is_plain(value) or _only_letters_and_marks(value):
+def is_mixed(value: bytes) -> bool:
+    """Tell letters mixed with digits, or capitals with small letters more often than a name does."""
+    return has_letter_and_digit(value) or _changes_case_often(value)
+
+
+def _changes_case_often(value: bytes) -> bool:
+    if len(value) < _LEAST_LETTERS or _SHORT_WORDS.match(value):
         return False
-    return len(set(value)) >= 4 and entropy(value) >= 2.3
+    return len(_CASE_CHANGE.findall(value)) * _NAME_HUMPS >= len(value)
+
+
+def can_be_password(value: bytes) -> bool:
+    """Tell whether `value`, no example, may be a password that someone chose: no words, no code, no stock password."""
+    if is_stock(value) or is_plain(value):
+        return False
+    if _only_letters_and_marks(value) and not _changes_case_often(value):
+        return False
+    return is_varied(value)
+
+
+def is_varied(value: bytes) -> bool:
+    """Tell whether `value` has as many different characters as a password must have."""
+    return len(set(value)) >= 4 and has_entropy(value, 2.3)
 
 
 def can_be_secret(value: bytes) -> bool:
-    """Tell whether `value` may be a generated key: letters and digits, or long and of mixed case without words."""
-    if is_stock_password(value) or is_plain(value) or is_wordy(value):
+    """Tell whether `value`, no example, may be a generated key: letters and digits, or long, both cases, no words."""
+    if is_stock(value) or is_plain(value) or is_wordy(value):
         return False
     if not has_letter_and_digit(value):
-        return len(value) >= 20 and entropy(value) >= 4.0 and not is_identifier(value) and value.isalnum()
+        return len(value) >= _LEAST_LETTERS and has_entropy(value, 3.5) and is_mixed(value) and value.isalnum()
     if value.islower() and _digits(value) < _LEAST_DIGITS:
         return False
-    return entropy(value) >= (3.0 if len(value) >= 12 else 2.7)
+    return has_entropy(value, 3.0 if len(value) >= 12 else 2.7)
 
 
 def is_hex_digest(value: bytes) -> bool:
@@ -164,24 +287,50 @@ def is_hex_digest(value: bytes) -> bool:
 
 
 def _digits(value: bytes) -> int:
-    return len(value) - len(value.translate(None, b"0123456789"))
+    return len(value) - len(value.translate(None, _DIGITS))
 
 
 def _only_letters_and_marks(value: bytes) -> bool:
-    return bool(re.fullmatch(rb"[A-Za-z]+(?:[ _./:-]+[A-Za-z]+)*[:;,.!?*]*", value))
+    return bool(_LETTERS_AND_MARKS.match(value))
 
 
-def _is_monotone(value: bytes) -> bool:
-    """Tell a value of which a third is one character or one sequence, as `00000` and `abcde` are."""
-    third = max(6, len(value) // 3)
-    run = _RUN_OF_ONE.search(value)
-    if run and run.end() - run.start() >= third:
-        return True
-    return _longest_sequence(value.lower()) >= max(third, _SHORTEST_SEQUENCE)
+def _is_one_character(value: bytes) -> bool:
+    """Tell a value of which a third is one character or two, three characters again and again."""
+    number, size = int.from_bytes(value, "big"), len(value)
+    for bits in _PERIODS:  # bytes that equal those so many places before them become zero
+        if _SAME in (number ^ number >> bits).to_bytes(size, "big"):
+            return any(len(run.group()) >= max(6, size // 3) for run in _RUN.finditer(value))
+    return False
+
+
+def _is_sequence(lower: bytes) -> bool:
+    """Tell a value of which a third is one sequence, as `abcdefghij` is."""
+    return _longest_sequence(lower) >= max(_SHORTEST_SEQUENCE, len(lower) // 3)
+
+
+def _is_woven(lower: bytes) -> bool:
+    """Tell two sequences in turns, as `a1b2c3d4` is: letters alone are one, digits alone another."""
+    return _makes_most(lower.translate(None, _NO_DIGIT)) and _makes_most(lower.translate(None, _NO_LETTER))
+
+
+def _is_mashed(value: bytes) -> bool:
+    """Tell what fingers type that rest on the home row, `lsdkfj23`: of random letters a third stands there."""
+    if not value.islower() or _HEX.match(value):
+        return False
+    letters = value.translate(None, _NO_LETTER)
+    elsewhere = letters.translate(None, _HOME_ROW)
+    return len(letters) >= _LEAST_MASHED and len(elsewhere) * _MASHED <= len(letters)
+
+
+def _makes_most(text: bytes) -> bool:
+    text = _DOUBLED.sub(rb"\1", text) if len(text) >= _SHORTEST_WOVEN else text
+    return len(text) >= _SHORTEST_WOVEN and _longest_sequence(text) * 2 >= len(text)
 
 
 def _longest_sequence(value: bytes) -> int:
     """Length of the longest sequence in `value`; each one of five or more covers an offset that is tried."""
+    if _STEPS.isdisjoint([value[at : at + 4] for at in range(0, len(value) - 4, 2)]):
+        return 0
     longest = 0
     for at in range(0, len(value) - 4, 2):
         start = value[at : at + 4]

@@ -1,10 +1,18 @@
-"""JSON read as raw bytes: where strings begin and end, which fields are opaque, how spans keep a document valid.
+r"""JSON read as raw bytes: in which string an offset lies, which fields are opaque, how spans keep a document valid.
 
 Documents are never parsed and written anew: that would change bytes that providers have signed or cached. What is
-needed is little: whether an offset lies inside a string (an odd number of unescaped quotation marks before it), and
-where the values of a few keys end. Assumes valid JSON (RFC 8259); on other input the answers are only useless.
+needed is little and near: the quotation mark that opens the string around a finding, and the key before it.
+
+Rules of this file:
+1. A quotation mark that no backslash escapes opens or closes a string. It cannot open one unless `{`, `[`, `,` or `:`
+   stands before it, and cannot close one unless `,`, `:`, `}` or `]` stands behind it (RFC 8259). Walking back from
+   an offset, the first mark of which only one can be said says what all marks up to the offset are.
+2. A string may hold JSON again. A span that neither begins nor ends within a run of backslashes and what it escapes
+   keeps that whole at every depth.
+3. Assumes valid JSON; on other input the answers are only useless.
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 
@@ -12,24 +20,21 @@ from redactors.finding import Finding
 
 # Fields that the provider wrote and checks again when it gets them back: Anthropic `thinking` and `signature`,
 # `data` of `redacted_thinking`; OpenAI `encrypted_content`.
-_OPAQUE = (b'"thinking"', b'"signature"', b'"encrypted_content"')
+_OPAQUE_KEY = re.compile(rb'"(?:thinking|signature|encrypted_content)"\s*:\s*\Z')
+_DATA_KEY = re.compile(rb'"data"\s*:\s*\Z')
 _OPAQUE_TYPE = b'"redacted_thinking"'
-_VALUE = re.compile(rb'\s*:\s*"')
-_DATA_BEHIND = re.compile(rb'\s*,\s*"data"\s*:\s*"')
-_DATA_BEFORE = re.compile(rb'\{\s*"data"\s*:\s*"')
+_KEY_REACH = 64  # of a key and the blanks around its colon
+_TYPE_REACH = 256  # of what may stand between `data` and the type of its block
+_BEFORE_OPENING = frozenset(b"{[,:")
+_BEHIND_CLOSING = frozenset(b",:}]")
+_BLANKS = b" \t\r\n"
+_FIRST_STEP = 2_048
 _NUMBER = re.compile(rb"[-+0-9.eE]")
+_ESCAPABLE = frozenset(b'"\\/bfnrtu')
+_UNICODE_ESCAPE = re.compile(rb"u[0-9a-fA-F]{4}")
+_LONGEST_ESCAPE = 6
 _ESCAPED = re.compile(rb"\\{1,15}(?:([nrt])|u00([0-9a-fA-F]{2})|([/\"']))")
 _CONTROL = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
-
-
-def opaque_spans(data: bytes) -> list[tuple[int, int]]:
-    """Give the spans of the values (without quotation marks) that belong to the provider."""
-    starts = [value.end() for key in _OPAQUE for at in _keys(data, key) if (value := _VALUE.match(data, at + len(key)))]
-    for at in _keys(data, _OPAQUE_TYPE):
-        behind = _DATA_BEHIND.match(data, at + len(_OPAQUE_TYPE))
-        before = _DATA_BEFORE.match(data, max(data.rfind(b"{", 0, at), 0))
-        starts += [one.end() for one in (behind, before) if one]
-    return [(start, closing_quote(data, start, len(data))) for start in starts]
 
 
 def closing_quote(data: bytes, start: int, end: int) -> int:
@@ -38,15 +43,6 @@ def closing_quote(data: bytes, start: int, end: int) -> int:
     while at >= 0 and _backslashes_before(data, at) % 2:
         at = data.find(b'"', at + 1, end)
     return at if at >= 0 else end
-
-
-def _keys(data: bytes, key: bytes) -> Iterator[int]:
-    """Places of a quoted word outside strings: inside one, its quotation marks would be escaped."""
-    at = data.find(key)
-    while at >= 0:
-        if data[at - 1 : at] != b"\\":
-            yield at
-        at = data.find(key, at + 1)
 
 
 def unescaped(value: bytes) -> bytes:
@@ -63,23 +59,83 @@ def unescaped(value: bytes) -> bytes:
 
 
 class Strings:
-    """Answers for rising offsets whether each lies inside a string of `data`; one pass at memchr speed."""
+    """Answers for rising offsets which string of `data` each lies in; looks at what stands near before it."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
-        self._inside = False
+        self._opening = -1
+
+    def opening(self, offset: int) -> int:
+        """Give the offset of the quotation mark that opens the string around `offset`, or -1; offsets must not fall."""
+        low, step = offset, _FIRST_STEP
+        last, flips = -1, 0
+        while low > self._at:
+            high, low = low, self._boundary(max(self._at, low - step))
+            for mark in self._marks_before(low, high):
+                last = mark if last < 0 else last
+                opens = self._opens(mark)
+                if opens is not None:
+                    return self._remember(offset, last if opens ^ bool(flips & 1) else -1)
+                flips += 1
+            step *= 4
+        if last < 0:
+            return self._remember(offset, self._opening)
+        return self._remember(offset, last if (self._opening < 0) ^ (flips % 2 == 0) else -1)
 
     def covers(self, offset: int) -> bool:
         """Tell whether `offset` lies inside a string; offsets must not fall."""
-        start = self._at
-        while offset > start and self._data[offset - 1] == 0x5C:
-            offset -= 1  # never cut a run of backslashes: they pair from its left end
-        if offset > start:
-            piece = self._data[start:offset].replace(rb"\\", b"")
-            self._inside ^= bool((piece.count(b'"') - piece.count(rb"\"")) & 1)
-            self._at = offset
-        return self._inside
+        return self.opening(offset) >= 0
+
+    def _remember(self, offset: int, opening: int) -> int:
+        self._at, self._opening = self._boundary(offset), opening
+        return opening
+
+    def _boundary(self, at: int) -> int:
+        """Never cut a run of backslashes: they pair from its left end."""
+        while at > self._at and self._data[at - 1] == 0x5C:
+            at -= 1
+        return at
+
+    def _marks_before(self, low: int, high: int) -> Iterator[int]:
+        """Give the quotation marks of `data[low:high]` that no backslash escapes, from the last to the first."""
+        piece = self._data[low:high]
+        if b"\\" in piece:
+            piece = piece.replace(rb"\\", b"..").replace(rb"\"", b"..")
+        at = piece.rfind(b'"')
+        while at >= 0:
+            yield low + at
+            at = piece.rfind(b'"', 0, at)
+
+    def _opens(self, mark: int) -> bool | None:
+        """Tell whether a mark opens a string or closes one, by its neighbours; None if they allow both."""
+        data = self._data
+        before, behind = mark - 1, mark + 1
+        while before >= 0 and data[before] in _BLANKS:
+            before -= 1
+        if before >= 0 and data[before] not in _BEFORE_OPENING:
+            return False
+        while behind < len(data) and data[behind] in _BLANKS:
+            behind += 1
+        if behind < len(data) and data[behind] not in _BEHIND_CLOSING:
+            return True
+        return None
+
+
+def is_opaque(data: bytes, opening: int) -> bool:
+    """Tell whether the string that opens at `opening` is the value of a field that belongs to the provider."""
+    before = data[max(0, opening - _KEY_REACH) : opening]
+    if not before.rstrip(_BLANKS).endswith(b":"):
+        return False
+    key = _OPAQUE_KEY.search(before)
+    if key is None and _DATA_KEY.search(before) is None:
+        return False
+    if key is not None:
+        return before[key.start() - 1 : key.start()] != b"\\"
+    closing = closing_quote(data, opening + 1, len(data))
+    ahead = data[max(0, opening - _TYPE_REACH) : opening].rpartition(b"{")[2]
+    behind = data[closing : closing + _TYPE_REACH].partition(b"}")[0]
+    return _OPAQUE_TYPE in ahead or _OPAQUE_TYPE in behind
 
 
 def fit(data: bytes, findings: Sequence[Finding]) -> tuple[list[Finding], frozenset[int]]:
@@ -87,34 +143,70 @@ def fit(data: bytes, findings: Sequence[Finding]) -> tuple[list[Finding], frozen
 
     The second answer are the starts of those that are bare numbers: their placeholder needs quotation marks.
     """
-    if not findings:
-        return [], frozenset()
-    opaque = opaque_spans(data)
     strings = Strings(data)
     kept: list[Finding] = []
     bare: set[int] = set()
     for found in findings:
         known = found.rule.startswith("known")
-        if not known and any(start <= found.start < end for start, end in opaque):
-            continue
-        inside = strings.covers(found.start)
-        fitted = _in_string(data, found) if inside else _bare(data, found) if known else None
+        opening = strings.opening(found.start)
+        if opening < 0:
+            fitted = _bare(data, found) if known else None
+        else:
+            fitted = None if not known and is_opaque(data, opening) else _in_string(data, found)
         if fitted is None or (kept and kept[-1].end > fitted.start):
             continue
         kept.append(fitted)
-        if not inside:
+        if opening < 0:
             bare.add(fitted.start)
     return kept, frozenset(bare)
 
 
 def _in_string(data: bytes, found: Finding) -> Finding | None:
-    start, end = found.start, found.end
-    if _backslashes_before(data, start) % 2:
-        start += 5 if data[start : start + 1] == b"u" else 1  # the span began inside an escape: leave the escape
-    end = closing_quote(data, start, end)
-    if _backslashes_before(data, end) % 2:
+    start = _behind_escape(data, found.start)
+    end = closing_quote(data, start, found.end)
+    end = _before_escape(data, start, _whole_unicode_escape(data, end))
+    if start >= end:
+        return None
+    if found.rule.startswith("known"):
+        return found._replace(start=start, end=end)
+    return found._replace(start=start, end=end, value=_as_read(data[start:end], found.value))
+
+
+def _as_read(span: bytes, value: bytes) -> bytes:
+    r"""Give the value of a span as who reads the document sees it: then what is restored is what stood there.
+
+    A secret of several lines keeps the one value that it has at every depth.
+    """
+    if b"\n" in value or b"\\" not in span:
+        return value
+    try:
+        return json.loads(b'"%b"' % span, strict=False).encode("utf-8", "surrogatepass")  # type: ignore[no-any-return]
+    except ValueError:
+        return span
+
+
+def _behind_escape(data: bytes, start: int) -> int:
+    """Move a start that lies within an escape, of whatever depth, behind it."""
+    whole = _whole_unicode_escape(data, start)
+    if whole > start or not _backslashes_before(data, start) or data[start] not in _ESCAPABLE:
+        return whole
+    while data[start : start + 1] == b"\\":
+        start += 1
+    return start + (5 if _UNICODE_ESCAPE.match(data, start) else 1)
+
+
+def _before_escape(data: bytes, start: int, end: int) -> int:
+    """Move an end that lies behind a backslash before its whole run: what it escapes stands behind the end."""
+    while end > start and data[end - 1] == 0x5C:
         end -= 1
-    return found._replace(start=start, end=end) if start < end else None
+    return end
+
+
+def _whole_unicode_escape(data: bytes, end: int) -> int:
+    """Move an end that lies within the digits of an escape behind them."""
+    at = data.rfind(b"\\u", max(0, end - _LONGEST_ESCAPE), end)
+    escape = _UNICODE_ESCAPE.match(data, at + 1) if at >= 0 else None
+    return max(end, escape.end()) if escape else end
 
 
 def _bare(data: bytes, found: Finding) -> Finding | None:

@@ -1,25 +1,31 @@
 """Makes an engine: rules and database from the cache, or built and put there.
 
-The cache holds two files per rule set: the rules without their TOML, and the compiled database. Both are named by a
-hash of the rule files and of the library's version, written to a temporary name and renamed: two processes that build
-at once end with one good file each, and a damaged one is built anew. A cache that cannot be written costs time, not
-protection.
+Rules of this file:
+1. The cache holds two files per rule set: the rules without their TOML, and the compiled database. Each is named by a
+   hash of the rule files and of the library's version, and begins with its name and a checksum: another file in its
+   place and a damaged one are not taken for it.
+2. A file of the cache is read only if it is a regular one, of this user or root, and nobody else may write it: rules
+   from another hand would find what that hand likes, and Hyperscan trusts what it deserialises. The checksum is no
+   proof against a hand that can write.
+3. Files are written to a temporary name and renamed: two processes that build at once end with one good file each.
+4. A cache that is damaged, foreign, missing or cannot be written costs time, not protection.
 """
 
 import contextlib
 import hashlib
 import os
-import re
+import stat
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from redactors.engine import Engine
+from redactors import hints, sites
+from redactors.engine import Engine, Source
 from redactors.known import KnownValues
 from redactors.rules import catalogue, model
 from redactors.rules.model import Rule
 from redactors.scanner import (
     HyperscanScanner,
-    SpanScanner,
     compile_rules,
     dump_database,
     library_version,
@@ -27,6 +33,8 @@ from redactors.scanner import (
 )
 from redactors.vault import Vault
 
+_LONGEST_TITLE = 100
+_TRUSTED_OWNERS = (0,)  # beside the user: root can do anyway what it likes
 _FAMILIES = Path(__file__).parent / "rules"
 
 
@@ -36,21 +44,19 @@ def load(
     *,
     disable: Sequence[str] = (),
     allow: Sequence[str] = (),
-    extra: Sequence[Rule] = (),
+    sources: Sequence[Source] = (),
     cache_dir: Path | None = None,
 ) -> Engine:
-    """Make an engine of the bundled rules without those named in `disable`, plus `extra`.
+    """Make an engine of the bundled rules without those named in `disable`, plus `sources`.
 
-    Of an extra rule `id`, `kind`, `regex` and `confidence` count; a match is the whole expression.
-    `allow`: regular expressions of values that are no secrets. `cache_dir` may be missing, read-only or damaged.
-    `ValueError` names the rule of `extra`, or the expression of `allow`, that does not compile.
+    `allow`: values that are no secrets, exactly as they stand. `cache_dir` may be missing, read-only or damaged.
+    `ValueError` names the rule of `extra` that does not compile.
     """
-    for expression in allow:
-        _must_compile(expression)
+    if cache_dir is not None:
+        _ready_fixed_patterns(cache_dir)
     off = frozenset(disable)
     rules = tuple(rule for rule in bundled_rules(cache_dir) if rule.id not in off)
-    own = (tuple(extra), SpanScanner(extra)) if extra else None
-    return Engine(rules, _scanner(rules, cache_dir), vault, known, extra=own, allow=allow)
+    return Engine(rules, _scanner(rules, cache_dir), vault, known, sources=sources, allow=allow)
 
 
 def family_files() -> tuple[Path, ...]:
@@ -61,47 +67,77 @@ def family_files() -> tuple[Path, ...]:
 def bundled_rules(cache_dir: Path | None = None) -> tuple[Rule, ...]:
     """Give all bundled rules, from the cache if it has them."""
     texts = [path.read_bytes() for path in family_files()]
-    cached = cache_dir / f"rules-{catalogue.digest(texts)}.json" if cache_dir else None
-    if cached is not None:
-        with contextlib.suppress(OSError, ValueError):
-            return catalogue.unpack(cached.read_bytes())
+    name = f"rules-{catalogue.digest(texts)}.json"
+    with contextlib.suppress(OSError, ValueError):
+        return catalogue.unpack(_read(cache_dir, name))
     rules = tuple(rule for text in texts for rule in catalogue.parse(text.decode()))
-    if cached is not None:
-        _write(cached, catalogue.pack(rules))
+    _write(cache_dir, name, catalogue.pack(rules))
     return rules
 
 
 def _scanner(rules: Sequence[Rule], cache_dir: Path | None) -> HyperscanScanner:
-    if cache_dir is None:
-        return HyperscanScanner(compile_rules(rules))
-    key = hashlib.sha256(library_version().encode() + Path(model.__file__).read_bytes())  # which derives the patterns
-    for rule in rules:
-        key.update(f"{rule.regex}\x00{rule.names}\x00{rule.trigger}\x00{rule.issuer}\x00".encode())
-    cached = cache_dir / f"database-{key.hexdigest()[:32]}.hs"
+    name = f"database-{_database_key(rules)}.hs"
     with contextlib.suppress(OSError, ValueError):
-        return HyperscanScanner(load_database(cached.read_bytes()))
+        return HyperscanScanner(load_database(_read(cache_dir, name)))
     database = compile_rules(rules)
-    _write(cached, dump_database(database))
+    if cache_dir is not None:
+        _write(cache_dir, name, dump_database(database))
     return HyperscanScanner(database)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _ready_fixed_patterns(cache_dir: Path) -> None:
+    """Have what known values are searched with besides themselves: compiling it takes 15 ms, of every first search."""
+    for patterns in (*hints.fixed_patterns(), *sites.fixed_patterns()):
+        key = hashlib.sha256(library_version().encode() + patterns.identity)
+        name = f"patterns-{key.hexdigest()[:32]}.hs"
+        try:
+            patterns.take(_read(cache_dir, name))
+        except (OSError, ValueError):
+            _write(cache_dir, name, patterns.dump())
+
+
+def _database_key(rules: Sequence[Rule]) -> str:
+    key = hashlib.sha256(library_version().encode() + Path(model.__file__).read_bytes())  # which derives the patterns
+    for rule in rules:
+        key.update("\0".join((rule.regex, rule.names, rule.trigger, *rule.keywords, "")).encode())
+    return key.hexdigest()[:32]
+
+
+def _read(cache_dir: Path | None, name: str) -> bytes:
+    """Read a file of the cache; `OSError` or `ValueError` if there is none that may be trusted."""
+    if cache_dir is None:
+        raise FileNotFoundError(name)
+    handle = os.open(cache_dir / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(handle)
+        if (
+            not stat.S_ISREG(status.st_mode)
+            or status.st_mode & 0o022
+            or status.st_uid not in (*_TRUSTED_OWNERS, os.geteuid())
+        ):
+            raise ValueError(f"{name} is not only ours to write")
+        title, content = file.readline(_LONGEST_TITLE), file.read()
+    if title != _title(name, content):
+        raise ValueError(f"{name} is another file, or damaged")
+    return content
+
+
+def _title(name: str, content: bytes) -> bytes:
+    return f"{name} {zlib.crc32(content):08x}\n".encode()
+
+
+def _write(cache_dir: Path | None, name: str, content: bytes) -> None:
+    if cache_dir is None:
+        return
     import tempfile  # noqa: PLC0415 (4 ms with what it imports, and only a new cache needs it)
 
     with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".building-")
+        cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=cache_dir, prefix=".building-")  # of mode 0600
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(name).replace(path)
+                file.write(_title(name, content) + content)
+            Path(temporary).replace(cache_dir / name)
         except OSError:
-            Path(name).unlink(missing_ok=True)
+            Path(temporary).unlink(missing_ok=True)
             raise
-
-
-def _must_compile(expression: str) -> None:
-    try:
-        re.compile(expression.encode())
-    except re.error as error:
-        raise ValueError(f"allowed value `{expression}`: {error}") from error

@@ -1,15 +1,20 @@
 """One Hyperscan database over all rules: which rule may match, and where.
 
 Block mode, no start of match (SOM costs a factor of ten), no prefilter: the database only says "rule i, up to here";
-the engine fixes the span on a small window. A scratch space serves one scan at a time, so each thread has its own.
+the engine fixes the span near it. A scratch space serves one scan at a time, so each thread has its own.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import hyperscan
 
 from redactors.rules.model import Rule
+
+BLOCK = 1024 * 1024
+"""Bytes searched at once: what is noted meanwhile is bounded, however many candidates hostile data makes."""
+OVERLAP = 4_096
+"""Bytes searched again before each block; longer than what any trigger matches."""
 
 
 class HyperscanScanner:
@@ -19,41 +24,22 @@ class HyperscanScanner:
         self._database = database
         self._local = threading.local()
 
-    def scan(self, data: bytes) -> list[tuple[int, int]]:
-        """Give every candidate in `data`."""
+    def scan(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Give every candidate in `data`: rule and end, in order of the end within a block; some come twice."""
+        for start in range(0, max(len(data), 1), BLOCK):
+            first = max(0, start - OVERLAP)
+            block = data[first : start + BLOCK] if len(data) > BLOCK else data
+            for rule, end in self._scan_block(block):
+                yield rule, first + end
+
+    def _scan_block(self, block: bytes) -> list[tuple[int, int]]:
         hits: list[tuple[int, int]] = []
 
         def note(rule: int, _start: int, end: int, _flags: int, _context: object) -> None:
             hits.append((rule, end))
 
-        self._database.scan(data, note, scratch=_scratch(self._local, self._database))
+        self._database.scan(block, note, scratch=_scratch(self._local, self._database))
         return hits
-
-
-class SpanScanner:
-    """Spans by Hyperscan alone, for rules that are not ours: no expression of theirs can backtrack.
-
-    Start of match costs a factor of ten, but only for these few rules. A match is the whole expression; of matches
-    that overlap, the leftmost and longest stays.
-    """
-
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self._database = _compile([rule.regex.encode() for rule in rules], rules, hyperscan.HS_FLAG_SOM_LEFTMOST)
-        self._local = threading.local()
-
-    def spans(self, data: bytes) -> list[tuple[int, int, int]]:
-        """Give rule index, start and end of every match."""
-        longest: dict[tuple[int, int], int] = {}
-
-        def note(rule: int, start: int, end: int, _flags: int, _context: object) -> None:
-            longest[rule, start] = max(end, longest.get((rule, start), 0))
-
-        self._database.scan(data, note, scratch=_scratch(self._local, self._database))
-        found: list[tuple[int, int, int]] = []
-        for (rule, start), end in sorted(longest.items()):
-            if start < end and not (found and found[-1][0] == rule and start < found[-1][2]):
-                found.append((rule, start, end))
-        return found
 
 
 def compile_rules(rules: Sequence[Rule]) -> hyperscan.Database:
@@ -61,7 +47,16 @@ def compile_rules(rules: Sequence[Rule]) -> hyperscan.Database:
 
     `ValueError` names the rule that Hyperscan cannot compile (look-around, back-references) and says why.
     """
-    return _compile([rule.hyperscan_pattern().encode("ascii") for rule in rules], rules, 0)
+    expressions = [rule.hyperscan_pattern().encode("ascii") for rule in rules]
+    try:
+        return _database(expressions)
+    except hyperscan.HyperscanError:
+        for expression, rule in zip(expressions, rules, strict=True):
+            try:
+                _database([expression])
+            except hyperscan.HyperscanError as error:
+                raise ValueError(f"rule `{rule.id}`: {error}") from error
+        raise
 
 
 def load_database(dumped: bytes) -> hyperscan.Database:
@@ -82,21 +77,9 @@ def library_version() -> str:
     return str(vars(hyperscan)["__version__"])  # the stubs do not know it; `importlib.metadata` costs 40 ms
 
 
-def _compile(expressions: Sequence[bytes], rules: Sequence[Rule], flags: int) -> hyperscan.Database:
-    try:
-        return _database(expressions, flags)
-    except hyperscan.HyperscanError:
-        for expression, rule in zip(expressions, rules, strict=True):
-            try:
-                _database([expression], flags)
-            except hyperscan.HyperscanError as error:
-                raise ValueError(f"rule `{rule.id}`: {error}") from error
-        raise
-
-
-def _database(expressions: Sequence[bytes], flags: int) -> hyperscan.Database:
+def _database(expressions: Sequence[bytes]) -> hyperscan.Database:
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    database.compile(expressions=list(expressions), ids=list(range(len(expressions))), flags=[flags] * len(expressions))
+    database.compile(expressions=list(expressions), ids=list(range(len(expressions))), flags=[0] * len(expressions))
     return database
 
 

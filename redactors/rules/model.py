@@ -25,17 +25,20 @@ _SEPARATOR = (
     + QUOTE
     + ")?"
 )
+CONTEXT = _NAME_TAIL + _SEPARATOR
+"""What stands between the key of an assigned value and the value."""
+
 _BOUNDS = re.compile(r"\{(\d),\d+\}")
 _LAST_REPEAT = re.compile(r"\{(\d+),\d*\}\??(\)*)$")
 _OPTIONAL_END = re.compile(r"(?:=|\[[^\]]{1,60}\]|\([^()]{1,60}\))(?:\{0,\d+\}|\?)(\)*)$")
 _GROUP_NAME = re.compile(r"\(\?P<\w+>")
 _LOOK_AROUND = re.compile(r"\(\?<?[!=](?:[^()\\]|\\.|\((?:[^()\\]|\\.)*\))*\)")
-_REPEAT = re.compile(r"\{(\d+)(?:,(\d+))?\}")
 # For Hyperscan the repeats of the context are unbounded: one state each instead of one per count, a tenth of the
 # time to compile. What matches too far the pattern throws out.
-_LOOSE_CONTEXT = _BOUNDS.sub(lambda found: "*" if found[1] == "0" else "+", _NAME_TAIL + _SEPARATOR)
-_LEAST_WIDTH = 64
-_LONGEST_NAME = 40
+_LOOSE_CONTEXT = _BOUNDS.sub(lambda found: "*" if found[1] == "0" else "+", CONTEXT)
+KEYWORD_REACH = 64
+"""Bytes before a secret in which its keyword stands."""
+_KEYWORD_GAP = r"[\s\S]{0,%d}" % KEYWORD_REACH  # noqa: UP031 (braces)
 # An issuer's name begins a word: `etsy` is not meant by `SetSysctl`.
 _WORD_BEGIN = "(?:(?<![A-Za-z])|(?=[A-Z][a-z]))"
 
@@ -47,7 +50,7 @@ class Rule:
     `keywords`: one of them must stand, in any case, in the 64 bytes before the match. `entropy`: least Shannon
     entropy of the secret in bits per byte. `check`: name of a function in `redactors.checks`. `allow`: a secret that
     one of these matches whole is none. `trigger`: what Hyperscan gets in the place of `regex`, where
-    the derived one does not do.
+    the derived one does not do; it begins where `regex` begins, and may end sooner.
     """
 
     id: str
@@ -66,11 +69,12 @@ class Rule:
         """Give the regular expression for `re`; the secret is the group `secret` if there is one, else all."""
         if not self.names:
             return self.regex
-        if self._has_context():
+        if self.has_context():
             return self.begin() + self.regex
-        return f"{self.begin()}{_NAME_TAIL}{_SEPARATOR}(?P<secret>{self.regex})"
+        return f"{self.begin()}{CONTEXT}(?P<secret>{self.regex})"
 
-    def _has_context(self) -> bool:
+    def has_context(self) -> bool:
+        """Tell whether `regex` holds more than the secret."""
         return "(?P<secret>" in self.regex
 
     def begin(self) -> str:
@@ -80,31 +84,21 @@ class Rule:
         return f"{_WORD_BEGIN if self.issuer else ''}(?i:{self.names})"
 
     def hyperscan_pattern(self) -> str:
-        """Give the regular expression for Hyperscan."""
-        value = self.trigger
-        if not value:
-            value = _OPTIONAL_END.sub(r"\1", _without_groups(self.regex))
-            value = _LAST_REPEAT.sub(r"{\1}\2", value)
-        names = _without_groups(self.names)
-        context = "" if self._has_context() else _LOOSE_CONTEXT
-        return f"(?i:{names}){context}(?:{value})" if names else value
+        """Give the regular expression for Hyperscan.
 
-    def reach(self) -> tuple[int, int]:
-        """Bytes that a match can lie before and behind the end that Hyperscan reports, generously.
-
-        That is the sum of all repeats plus the length of what is spelled out; of a key's names only one is there.
+        What needs a keyword begins with it: a class of characters alone would match at every byte of a long run.
         """
-        context = (0 if self._has_context() else _repeats(_NAME_TAIL + _SEPARATOR)) + _LONGEST_NAME * bool(self.names)
-        value = self.trigger or self.regex
-        return context + _width(value), _width(self.regex)
+        if not self.names:
+            keywords = "" if self.has_context() else "|".join(map(re.escape, self.keywords))
+            return f"(?i:{keywords}){_KEYWORD_GAP}(?:{self.value_trigger()})" if keywords else self.value_trigger()
+        context = "" if self.has_context() else _LOOSE_CONTEXT
+        return f"(?i:{_without_groups(self.names)}){context}(?:{self.value_trigger()})"
 
-
-def _width(regex: str) -> int:
-    return max(_LEAST_WIDTH, len(regex) + _repeats(regex))
-
-
-def _repeats(regex: str) -> int:
-    return sum(int(found[2] or found[1]) for found in _REPEAT.finditer(regex))
+    def value_trigger(self) -> str:
+        """Give the part of it that stands for `regex`: matches begin at the same places, and end where it is sure."""
+        if self.trigger:
+            return self.trigger
+        return _LAST_REPEAT.sub(r"{\1}\2", _OPTIONAL_END.sub(r"\1", _without_groups(self.regex)))
 
 
 def _without_groups(regex: str) -> str:

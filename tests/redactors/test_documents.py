@@ -179,6 +179,30 @@ def test_a_kubernetes_secret_still_parses(engine: Engine) -> None:
     )
 
 
+def test_yaml_in_flow_style_still_parses(engine: Engine) -> None:
+    text = (
+        f"db: {{host: db.test, port: 5432, password: {TOKEN}, 'api_key': \"{TOKEN}a\"}}\n"
+        f"list: [{{name: one, token: '{TOKEN}b'}},\n  {{name: two, token: {TOKEN}c}}]  # mine\ntokens: [{TOKEN}d, {TOKEN}e]\n"
+        "plain: {level: info, ratio: 0.5}\n"
+    )
+    parsed = yaml.safe_load(masked(engine, "app.yaml", text, TOKEN))
+    assert parsed["db"]["host"] == "db.test"
+    assert parsed["db"]["port"] == 5432
+    assert parsed["db"]["password"].startswith("MASKED-")
+    assert parsed["db"]["api_key"].startswith("MASKED-")
+    assert [one["name"] for one in parsed["list"]] == ["one", "two"]
+    assert all(one["token"].startswith("MASKED-") for one in parsed["list"])
+    assert all(one.startswith("MASKED-") for one in parsed["tokens"])
+    assert parsed["plain"] == {"level": "info", "ratio": 0.5}
+
+
+def test_a_kubernetes_secret_in_flow_style_still_parses(engine: Engine) -> None:
+    text = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\ndata: {user: YWRtaW4tdXNlcg==, any: c29tZS13b3Jk}\n"
+    parsed = yaml.safe_load(masked(engine, "secret.yaml", text, "YWRtaW4tdXNlcg", "c29tZS13b3Jk"))
+    assert parsed["metadata"] == {"name": "db"}
+    assert all(value.startswith("MASKED-") for value in parsed["data"].values())
+
+
 def test_toml_credentials_still_parse(engine: Engine) -> None:
     text = f'[server]\nport = 8080\npassword = "{TOKEN}" # x\ntoken = \'{TOKEN}b\'\nhosts = ["a", "b"]\ndebug = false\n'
     parsed = tomllib.loads(masked(engine, "credentials.toml", text, TOKEN))
@@ -243,3 +267,22 @@ def test_masked_values_are_found_afterwards_wherever_they_go(engine: Engine) -> 
 def test_any_bytes_can_be_masked_and_given_back(shared: Engine, path: str, data: bytes) -> None:
     out = mask_document(path, data, shared, whole=True).data
     assert shared.vault.restore(out, to=Origin.OUTSIDE) == data
+
+
+def test_a_url_keeps_its_shape_also_when_its_password_is_known_by_now(engine: Engine) -> None:
+    text = f"DATABASE_URL=postgres://app:{TOKEN}@db.test:5432/app\n"
+    first = masked(engine, ".env", text, TOKEN)
+    assert first.startswith("DATABASE_URL=postgres://app:MASKED-")
+    assert masked(engine, ".env", text, TOKEN) == first
+
+
+def test_a_known_value_elsewhere_in_a_url_does_not_show_its_password(engine: Engine) -> None:
+    assert engine.known is not None
+    engine.known.add("HOST", b"db7.q4vz.test", Origin.OUTSIDE)
+    out = masked(engine, ".env", "DATABASE_URL=postgres://app:password@db7.q4vz.test/app\n", "password")
+    assert out.startswith("DATABASE_URL=MASKED-")
+
+
+def test_a_value_that_was_masked_before_is_not_masked_again(engine: Engine) -> None:
+    shown = b"DATABASE_URL=postgres://app:MASKED-PASSWORD-ABCDEFGH@db/app\nAPI_KEY=MASKED-KEY-ABCDEFGH\n"
+    assert mask_document(".env.copy", shown, engine, whole=True).data == shown

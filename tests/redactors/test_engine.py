@@ -1,17 +1,22 @@
 """The engine finds, settles overlaps, replaces, and leaves alone what it must."""
 
 import os
+import re
 import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redactors import Confidence, Engine, Finding, KnownValues, Origin, Rule, Vault, load
+from redactors import Confidence, Engine, Finding, KnownValues, Origin, Vault, load
 from redactors.engine import settle
-from redactors.loading import bundled_rules
 from redactors.rules.catalogue import expand
+from redactors.stream import StreamRedactor
+from tests.machine import private_key
 
 GITHUB = expand(["gh", "p_{base62:30}{crc32}"]).encode()
 PASSWORD = expand("{base62:15}7").encode()
@@ -146,40 +151,80 @@ def test_a_disabled_rule_finds_nothing(vault: Vault) -> None:
     assert not load(vault, disable=["github-token"]).find(b"x " + GITHUB)
 
 
+def test_a_value_is_allowed_as_it_stands_not_as_an_expression(vault: Vault, cache: Path) -> None:
+    assert load(vault, allow=["gh[p]_.*", "("], cache_dir=cache).find(b"x " + GITHUB)
+
+
 def test_an_allowed_value_is_no_finding(vault: Vault, cache: Path) -> None:
-    assert not load(vault, allow=["gh[p]_.*"], cache_dir=cache).find(b"x " + GITHUB)
+    assert not load(vault, allow=[GITHUB.decode()], cache_dir=cache).find(b"x " + GITHUB)
 
 
-def test_a_rule_of_the_policy_finds(vault: Vault, cache: Path) -> None:
-    mine = Rule(id="mine", kind="BADGE", regex="badge-[0-9]{6}", confidence=Confidence.CERTAIN)
-    assert load(vault, extra=[mine], cache_dir=cache).redact(b"a badge-123987 b").data.startswith(b"a MASKED-BADGE-")
+class Sure:
+    """Finds each place of a word."""
+
+    def __init__(self, word: bytes, confidence: Confidence = Confidence.CERTAIN) -> None:
+        self._word, self._confidence = word, confidence
+
+    def find(self, data: bytes) -> Iterator[Finding]:
+        for found in re.finditer(re.escape(self._word), data):
+            yield Finding(*found.span(), "WORD", self._confidence, "word", self._word)
 
 
-@pytest.mark.parametrize("regex", ["(", "(?=a)b", r"(a)\1", "a{5,2}"])
-def test_a_rule_that_does_not_compile_is_an_error_that_names_it(vault: Vault, regex: str) -> None:
-    with pytest.raises(ValueError, match="rule `mine`"):
-        load(vault, extra=[Rule(id="mine", kind="X", regex=regex)])
+def test_a_source_finds_besides_the_rules(vault: Vault, cache: Path) -> None:
+    found = load(vault, sources=[Sure(b"falcon")], cache_dir=cache).find(b"falcon " + GITHUB)
+    assert [one.kind for one in found] == ["WORD", "GITHUB-TOKEN"]
 
 
-def test_a_rule_of_the_policy_cannot_be_made_to_backtrack(vault: Vault, cache: Path) -> None:
-    bomb = Rule(id="mine", kind="X", regex="(a+)+b|(x|x)*y")
-    assert not load(vault, extra=[bomb], cache_dir=cache).find(b"a" * 5_000 + b" " + b"x" * 5_000)
+def test_a_source_competes_as_rules_do(vault: Vault, cache: Path) -> None:
+    weaker = load(vault, sources=[Sure(GITHUB[:9], Confidence.LIKELY)], cache_dir=cache)
+    longer = load(vault, sources=[Sure(b"x " + GITHUB)], cache_dir=cache)
+    assert [one.kind for one in weaker.find(b"x " + GITHUB)] == ["GITHUB-TOKEN"]
+    assert [one.kind for one in longer.find(b"x " + GITHUB)] == ["WORD"]
 
 
-def test_a_damaged_cache_is_built_anew(vault: Vault, tmp_path: Path) -> None:
-    load(vault, cache_dir=tmp_path)
-    for file in tmp_path.iterdir():
-        content = bytearray(file.read_bytes())
-        content[len(content) // 2] ^= 0xFF
-        file.write_bytes(content[:-7])
-    assert load(vault, cache_dir=tmp_path).find(b"x " + GITHUB)
-    assert bundled_rules(tmp_path) == bundled_rules()
-    assert not [file for file in tmp_path.iterdir() if file.name.startswith(".building")]
+def test_known_values_win_over_sources(vault: Vault, cache: Path) -> None:
+    known = KnownValues(vault)
+    known.add("MINE", GITHUB, Origin.OUTSIDE, name="X")
+    found = load(vault, known, sources=[Sure(b"x " + GITHUB)], cache_dir=cache).find(b"x " + GITHUB)
+    assert [(one.kind, one.value) for one in found] == [("WORD", b"x "), ("MINE", GITHUB)]
 
 
-def test_a_cache_that_cannot_be_written_costs_no_protection(vault: Vault, tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    assert load(vault, cache_dir=tmp_path / "file" / "cache").find(b"x " + GITHUB)
+def test_an_allowed_value_is_no_finding_of_a_source(vault: Vault, cache: Path) -> None:
+    assert not load(vault, sources=[Sure(b"falcon")], allow=["falcon"], cache_dir=cache).find(b"a falcon")
+
+
+def test_an_allowed_value_is_still_a_finding_of_a_source_that_was_added(vault: Vault, cache: Path) -> None:
+    engine = load(vault, allow=["falcon"], cache_dir=cache)
+    assert engine.with_sources(Sure(b"falcon")).find(b"a falcon")
+
+
+def test_a_source_that_covers_half_of_a_token_leaves_no_half_readable(vault: Vault, cache: Path) -> None:
+    text = b"y" * 40 + b" " + GITHUB + b" z"
+    engine = load(vault, sources=[Sure(text[:50])], cache_dir=cache)
+    assert GITHUB[12:] not in engine.redact(text).data
+
+
+def test_a_known_value_within_a_key_block_leaves_no_rest_readable(vault: Vault, cache: Path) -> None:
+    lines = [expand("{base64:64}").encode()[at:] + expand("{base64:64}").encode()[:at] for at in range(3)]
+    block = b"\n".join((b"-----BEGIN PRIVATE " + b"KEY-----", *lines, b"-----END PRIVATE " + b"KEY-----"))
+    known = KnownValues(vault)
+    known.add("MINE", lines[1][8:40], Origin.OUTSIDE)
+    masked = load(vault, known, cache_dir=cache).redact(block).data
+    assert lines[0] not in masked
+    assert lines[2] not in masked
+    assert lines[1][:8] not in masked
+
+
+def test_a_few_bytes_beside_a_placeholder_are_no_secret(engine: Engine) -> None:
+    once = engine.redact(b"api_key = '" + GITHUB + b"'").data
+    assert engine.redact(once).data == once
+
+
+def test_an_engine_with_more_sources_leaves_the_first_as_it_was(engine: Engine, vault: Vault) -> None:
+    wider = engine.with_sources(Sure(b"falcon")).with_sources(Sure(b"heron"))
+    assert wider.vault is vault
+    assert len(wider.find(b"falcon heron " + GITHUB)) == 3
+    assert len(engine.find(b"falcon heron " + GITHUB)) == 1
 
 
 def test_threads_may_share_an_engine(shared: Engine) -> None:
@@ -193,11 +238,60 @@ def test_threads_may_share_an_engine(shared: Engine) -> None:
     assert results == [1] * 8
 
 
+def test_of_two_rules_that_find_the_same_the_issuers_names_it(shared: Engine) -> None:
+    value = expand("{base62:50}")
+    kinds = {one.kind for one in shared.find(f'twitter_consumer_secret = "{value}"'.encode())}
+    assert kinds == {"TWITTER-SECRET"}
+
+
 def test_settling_prefers_the_surer_then_the_longer() -> None:
     likely = Finding(0, 30, "A", Confidence.LIKELY, "a", b"")
     certain = Finding(5, 20, "B", Confidence.CERTAIN, "b", b"")
     longer = Finding(5, 25, "C", Confidence.CERTAIN, "c", b"")
     assert settle(b"", [], [likely, certain, longer]) == [longer]
+
+
+def test_of_overlapping_findings_the_known_and_then_the_best_stay_and_none_overlap() -> None:
+    data = b"." * 100
+    known = [Finding(10, 20, "K", Confidence.CERTAIN, "known:raw", b"k")]
+    ruled = [Finding(at, at + 7, "R", Confidence.LIKELY, "r", b"r") for at in range(0, 90, 3)]
+    settled = settle(data, known, ruled)
+    assert known[0] in settled
+    assert all(first.end <= second.start for first, second in pairwise(settled))
+    assert len(settled) > 8
+
+
+def test_many_findings_settle_in_time() -> None:
+    ruled = [Finding(at, at + 20, "R", Confidence.LIKELY, "r", b"r") for at in range(0, 500_000, 10)]
+    start = time.process_time()
+    assert len(settle(b"", [], ruled)) == 50_000
+    assert time.process_time() - start < 2
+
+
+PLACEHOLDER = b"MASKED-GITHUB-TOKEN-0123ABCD"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"token = '%b'", b'"api_key": "%b"', b"password: %b", b"postgres://me:%b@db/x", b"token = %b.", b"secret=%b;x"],
+)
+def test_a_placeholder_is_no_finding_wherever_it_stands(shared: Engine, text: bytes) -> None:
+    assert not shared.find(text % PLACEHOLDER)
+
+
+def test_a_value_is_found_each_time_it_stands_in_a_long_line(shared: Engine) -> None:
+    one = b'token="' + expand("{base62:30}").encode() + b'",'
+    assert len(shared.find(one * 2_000)) == 2_000
+
+
+@pytest.mark.parametrize(
+    "unit", [b"0", b"token=", b"eyJ", b"a1B2c3D4", b"token=aB3dE5fG7hJ9", b"\\", b'"', b"://a:b@c"]
+)
+def test_what_makes_many_candidates_is_searched_in_time(shared: Engine, unit: bytes) -> None:
+    data = unit * (200_000 // len(unit))
+    start = time.process_time()
+    shared.find(data)
+    assert time.process_time() - start < 3
 
 
 @given(st.binary(max_size=400))
@@ -218,3 +312,15 @@ def test_what_stands_around_a_secret_stays_byte_for_byte(shared: Engine, filler:
     data = between + between.join([b"'" + GITHUB + b"'"] * count) + between
     redaction = shared.redact(data)
     assert redaction.data.replace(redaction.placeholders[0].encode() if count else b"\0", GITHUB) == data
+
+
+def test_another_key_than_a_known_one_is_masked_whole(cache: Path) -> None:
+    """All OpenSSH keys begin alike: the beginning of a known one must not stand for another."""
+    vault = Vault(bytes(32))
+    known = KnownValues(vault)
+    engine = load(vault, known, cache_dir=cache)
+    known.add("PRIVATE-KEY", private_key().encode(), Origin.OUTSIDE)
+    other = private_key().encode()
+    stream = StreamRedactor(known, vault, engine=engine)
+    for masked in (engine.redact(other).data, stream.feed(other) + stream.flush()):
+        assert not any(line in masked for line in other.splitlines()[1:-1])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redactors import Engine, KnownValues, Origin, Vault, load
-from redactors.jsonbytes import Strings, opaque_spans, unescaped
+from redactors.jsonbytes import Strings, unescaped
 from redactors.rules.catalogue import expand
 
 GITHUB = expand(["gh", "p_{base62:30}{crc32}"])
@@ -115,6 +115,63 @@ def test_any_document_with_secrets_stays_valid(engine: Engine, texts: list[str],
     assert json.loads(redacted).keys() if twice else redacted.keys()
 
 
+TRICKY = st.text("ab9\\\"'/nrtbu0é✓😀\n\t {}[]:,", max_size=12)
+
+
+@given(st.lists(st.tuples(TRICKY, st.sampled_from(SECRETS)), max_size=3), TRICKY, st.integers(0, 4), st.booleans())
+def test_documents_within_documents_stay_valid_at_every_depth(
+    engine: Engine,
+    parts: list[tuple[str, str]],
+    end: str,
+    depth: int,
+    ascii_only: bool,  # noqa: FBT001 (drawn)
+) -> None:
+    body = json.dumps({"text": "".join(before + secret for before, secret in parts) + end}, ensure_ascii=ascii_only)
+    for _ in range(depth):
+        body = json.dumps({"text": body, "more": end}, ensure_ascii=ascii_only)
+    redacted = engine.redact_json(body.encode()).data.decode()
+    for _ in range(depth):
+        redacted = json.loads(redacted)["text"]
+    json.loads(redacted)
+
+
+class Nothing:
+    """A scanner for no rules."""
+
+    def scan(self, _data: bytes) -> tuple[tuple[int, int], ...]:
+        return ()
+
+
+@given(TRICKY, TRICKY, st.integers(0, 4), st.booleans())
+def test_a_known_value_of_any_characters_is_masked_and_all_else_stays_at_every_depth(
+    before: str,
+    behind: str,
+    depth: int,
+    ascii_only: bool,  # noqa: FBT001 (drawn)
+) -> None:
+    vault = Vault(bytes(32))
+    known = KnownValues(vault)
+    value = 'Tz4"q' + before.strip() + "\\w8é✓\n😀" + GITHUB[4:14]
+    assert known.add("MINE", value.encode(), Origin.OUTSIDE)
+    body = json.dumps({"text": f"({before}) {value} ({behind})"}, ensure_ascii=ascii_only)
+    for _ in range(depth):
+        body = json.dumps({"text": body}, ensure_ascii=ascii_only)
+    found = Engine([], Nothing(), vault, known).redact_json(body.encode()).data.decode()
+    for _ in range(depth + 1):
+        found = json.loads(found)["text"]
+    assert GITHUB[4:14] not in found
+
+
+@pytest.mark.parametrize("depth", range(4))
+def test_what_is_restored_is_what_stood_there_as_the_reader_sees_it(engine: Engine, depth: int) -> None:
+    secret = expand("{base62:15}7") + '\\"w\\\\d'
+    text = f'password = "{secret}"'
+    for _ in range(depth):
+        text = json.dumps(text)
+    (found,) = engine.redact_json(as_body({"text": text})).findings
+    assert found.value.decode() in text
+
+
 @given(
     st.recursive(
         st.text(max_size=20) | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
@@ -133,12 +190,6 @@ def test_the_state_of_strings_is_that_of_a_parser(document: object) -> None:
             inside = not inside
     strings = Strings(body)
     assert [strings.covers(at) for at in range(len(body))] == expected
-
-
-def test_an_opaque_span_ends_at_its_own_quote() -> None:
-    body = rb'{"signature": "a\"b\\", "x": "y"}'
-    (span,) = opaque_spans(body)
-    assert body[slice(*span)] == rb"a\"b\\"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,207 @@
+"""What everybody may read is no secret, and what a generator made is one."""
+
+import random
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redactors import filters
+from redactors.rules.catalogue import expand
+
+WORDS = tuple(
+    """
+    account address application array background builder button cache callback channel client collection
+    column component connection container context controller counter customer database decoder default descriptor
+    dialog directory document element encoder endpoint engine environment error event exception factory
+    field filter folder format function gateway generator group handler header helper identifier
+    image index input instance interface item iterator label language layer layout length
+    library listener loader location manager mapping marker matcher member message method middleware
+    model module monitor name network node notification number object observer operation option
+    order output package page parameter parser password path pattern payload permission pipeline
+    plugin pointer policy pool position prefix process processor product profile project property
+    provider proxy query queue random reader record reference registry release report repository
+    request resource response result role route router schema scope screen script search
+    section segment select sender serializer server service session setting shape signal source
+    stack state status storage store stream string structure style subject subscription summary
+    symbol system table target task template test text thread timeout title token
+    tracker transaction transform tree trigger tuple type update upload user utility validator
+    value variable vector version view virtual visitor warning widget window worker wrapper
+    writer zone
+    """.split()  # noqa: SIM905  (a list of so many words is hard to read)
+)
+words = st.lists(st.sampled_from(WORDS), min_size=1, max_size=5)
+BASE62 = string.ascii_letters + string.digits
+
+
+def drawn(alphabet: str, size: int, seed: int) -> bytes:
+    return "".join(random.Random(seed).choices(alphabet, k=size)).encode()  # noqa: S311 (made up, the same each time)
+
+
+@given(words, st.sampled_from(["snake", "kebab", "dotted", "camel", "pascal", "upper", "spaced"]))
+def test_no_words_in_any_writing_are_a_secret(parts: list[str], writing: str) -> None:
+    text = {
+        "snake": "_".join(parts),
+        "kebab": "-".join(parts),
+        "dotted": ".".join(parts),
+        "camel": parts[0] + "".join(part.title() for part in parts[1:]),
+        "pascal": "".join(part.title() for part in parts),
+        "upper": "_".join(parts).upper(),
+        "spaced": " ".join(parts),
+    }[writing].encode()
+    assert not filters.can_be_secret(text)
+
+
+@pytest.mark.parametrize("size", [24, 32, 40, 64])
+def test_of_a_thousand_values_that_a_generator_drew_hardly_one_is_missed(size: int) -> None:
+    values = [drawn(BASE62, size, seed) for seed in range(1000)]
+    assert sum(not filters.can_be_secret(value) for value in values) <= 5
+    assert sum(filters.is_example(value) or filters.is_filler(value) for value in values) <= 2
+
+
+@given(st.integers(min_value=0), st.sampled_from([32, 40, 64]))
+def test_random_hex_is_no_filler(seed: int, size: int) -> None:
+    assert not filters.is_filler(drawn("0123456789abcdef", size, seed))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"your-api-key-here",
+        b"xxxxxxxxxxxxxxxxxxxx",
+        b"changeme",
+        b"<token>",
+        b"${TOKEN}",
+        b"AAAAAAAAAAAAAAAAAAAAAAAA",
+        b"abababababababab",
+        b"live_000000000000000000000000",
+        b"MASKED-GITHUB-TOKEN-0123ABCD",
+    ],
+)
+def test_what_documentation_writes_in_the_place_of_a_value_is_an_example(value: bytes) -> None:
+    assert filters.is_example(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"abcdefghijklmnopqrstuvwxyz123456",
+        b"1234567890abcdef1234567890abcdef",
+        b"a1b2c3d4e5f6g7h8i9j0",
+        b"Aa1Bb2Cc3Dd4Ee5Ff6Gg7H",
+    ],
+)
+def test_characters_in_a_row_are_filler_but_no_example(value: bytes) -> None:
+    assert filters.is_filler(value)
+    assert not filters.is_example(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"3fa85f64-5717-4562-b3fc-2c963f66afa6",
+        b"sk_0b9b5db6-fabc-49d0-b68f-13343bb4f70",
+        b"12345:Avrlk5adalxsldxjwnv1ksdkxz722u5lydi",
+        b"/run/secrets/token1",
+        b"os.environ.get",
+        b"https://a.test/b1c2d3",
+        b"//a.test/html/rfc6749#section-12.2",
+        b":py:data:`x509`",
+        b"pk_" + b"live_" + b"0q" * 12,
+        b"SB-Mid-client-" + b"0q" * 8,
+        b"2024-11-21T10:00:00",
+        b"v1.2.3-rc4",
+        b"{{ secrets.TOKEN }}",
+        b"sha256:" + b"0f" * 32,
+    ],
+)
+def test_what_only_its_key_makes_suspicious_is_plain(value: bytes) -> None:
+    assert filters.is_plain(value)
+
+
+@pytest.mark.parametrize("word", ["xxxx", "EXAMPLE", "changeMe", "Redacted", "placeholder", "replacewith", "dummy"])
+def test_a_word_of_documentation_is_seen_with_marks_around_it_and_without(word: str) -> None:
+    for mark in ("", "-"):
+        assert filters.is_example(f"q7{mark}{word}{mark}w9".encode())
+
+
+@pytest.mark.parametrize("value", [b"lsdkfol23w54jlksdef", b"kjfch2345sdf", b"sdlfkj452", b"askfjh234as9sd8"])
+def test_what_fingers_type_on_the_home_row_is_filler(value: bytes) -> None:
+    assert filters.is_filler(value)
+
+
+@pytest.mark.parametrize("size", [16, 24, 32])
+def test_of_a_thousand_values_of_small_letters_and_digits_hardly_one_seems_typed(size: int) -> None:
+    alphabet = string.ascii_lowercase + string.digits
+    assert sum(filters.is_filler(drawn(alphabet, size, seed)) for seed in range(1000)) <= 3
+
+
+def test_a_secret_glued_to_a_placeholder_is_no_example() -> None:
+    for glued in ("masked-" + expand("{base62:24}-{base62:8}"), "MASKED-KEY-0123ABCD" + expand("{base62:20}")):
+        assert not filters.is_example(glued.encode())
+
+
+@given(st.binary(min_size=1, max_size=64), st.floats(0, 6))
+def test_a_bound_of_entropy_is_kept(value: bytes, bound: float) -> None:
+    exact = filters.entropy(value)
+    if abs(exact - bound) > 1e-9:
+        assert filters.has_entropy(value, bound) == (exact > bound)
+
+
+@given(st.binary(max_size=9), st.sampled_from([b"aaaaaa", b"abababab", b"abcabcabc"]), st.binary(max_size=3))
+def test_what_stands_there_again_and_again_is_an_example_whatever_is_around(
+    before: bytes, run: bytes, after: bytes
+) -> None:
+    assert filters.is_example(before + run + after)
+
+
+@pytest.mark.parametrize("value", [b"gzcSjWVsplWyQTxV", b"a1", b"yqDVtkqPECriaLRi"])
+def test_letters_in_both_cases_or_with_digits_are_mixed(value: bytes) -> None:
+    assert filters.is_mixed(value)
+
+
+@given(words)
+def test_names_in_camel_case_are_not_mixed(parts: list[str]) -> None:
+    assert not filters.is_mixed((parts[0] + "".join(part.title() for part in parts[1:])).encode())
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_can_be_judged(value: bytes) -> None:
+    for ask in (filters.is_example, filters.is_filler, filters.is_plain, filters.is_mixed, filters.can_be_secret):
+        assert ask(value) in {True, False}
+
+
+@pytest.mark.parametrize(
+    "value", [b"gss_krb5_rfc1964_keydata", b"PKCS8_PRIV_KEY_INFO", b"Ed25519PublicKey", b"userToken2"]
+)
+def test_names_of_source_code_are_identifiers(value: bytes) -> None:
+    assert filters.is_identifier(value)
+
+
+def test_letters_that_change_case_at_every_second_place_are_no_identifier() -> None:
+    assert not filters.is_identifier(b"WroqqsLqYXBygWdRmoFyEJUh")
+
+
+@pytest.mark.parametrize("value", [b"gR7$n8aB5k*h0f", b"kX9!50DjqG*nLq", b"a$G8pSH4%7J5"])
+def test_a_password_with_a_dollar_sign_is_no_template(value: bytes) -> None:
+    assert not filters.is_template(value)
+
+
+@pytest.mark.parametrize("value", [b"-$NAME-", b"pre-$someName-x", b"a$(cmd)b", b"x-$user_name", b"$n8aB5k"])
+def test_text_that_something_is_put_into_is_a_template(value: bytes) -> None:
+    assert filters.is_template(value)
+
+
+@given(st.text(string.ascii_letters + string.digits + "!@#$%^&*(-_=+)", min_size=50, max_size=50))
+def test_what_is_dense_has_characters_of_all_kinds(value: str) -> None:
+    if filters.is_dense(value.encode()):
+        assert any(one.islower() for one in value)
+        assert any(one.isupper() for one in value)
+        assert any(one.isdigit() for one in value)
+        assert any(not one.isalnum() for one in value)
+
+
+@pytest.mark.parametrize("value", [b"load(first, Second2)[0]", b"<div class='Row2 wide'>", b"std::vector<Item3>&", b""])
+def test_code_and_markup_are_not_dense(value: bytes) -> None:
+    assert not filters.is_dense(value)
