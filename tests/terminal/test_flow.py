@@ -164,6 +164,34 @@ def test_what_is_recorded_comes_before_what_is_shown() -> None:
         os.close(fd)
 
 
+def test_a_second_of_silence_and_the_end_are_told_with_no_data() -> None:
+    source, feeder = os.pipe()
+    os.set_blocking(source, False)
+    reader, writer = os.pipe()
+    told: list[bytes] = []
+    flow = Flow("tty", source, Outlet(writer), Mask(b"open sesame"), lambda _stream, data: told.append(data))
+    os.write(feeder, b"say open")
+    flow.pump()
+    held_until = flow.flush_at
+    flow.flush()
+    assert told == [b"say ", b"open"]
+    assert held_until is not None
+    assert flow.flush_at is not None
+    assert flow.flush_at - held_until > 0.5  # the first is soon, for the screen; the second only for the log
+    flow.flush()
+    assert told == [b"say ", b"open", b""]
+    assert flow.flush_at is None
+    os.write(feeder, b"open s")
+    os.close(feeder)
+    flow.pump()
+    flow.pump()
+    assert told[3:] == [b"open s", b""]
+    assert flow.ended
+    flow.close()
+    for fd in (reader, writer):
+        os.close(fd)
+
+
 def test_ten_megabytes_keep_their_hash() -> None:
     data = os.urandom(1_000_000) * 10
     source, feeder = os.pipe()

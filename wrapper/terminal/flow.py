@@ -23,6 +23,7 @@ _ECHO = 4096  # bytes; one full read of a terminal is no echo any more but outpu
 _FULL = 65536  # bytes waiting for an outlet above which its source is left alone
 _HOLD = 0.020  # seconds after the last byte for which a possible beginning of a secret is not shown
 _ECHO_WITHIN = 0.1  # seconds
+_QUIET = 1.0  # seconds after the last byte for which the log may wait for a line's end
 _BLOCKING_WRITE = 256  # bytes; poll calls a terminal writable when this much fits (WAKEUP_CHARS in the kernel's tty.h)
 _PIPE_WRITE = 4096  # bytes; poll calls a pipe writable when PIPE_BUF fits, pipe(7)
 
@@ -140,7 +141,11 @@ class Outlet:
 
 
 class Flow:
-    """One stream of the child's output: `source` is read, `outlet` written, in between `redactor` and `on_output`."""
+    """One stream of the child's output: `source` is read, `outlet` written, in between `redactor` and `on_output`.
+
+    `on_output(name, data)` gets what is about to be shown; no `data` says that nothing has come for a second, or that
+    the stream has ended. `flush` is to be called at `flush_at`.
+    """
 
     def __init__(
         self, name: str, source: int, outlet: Outlet, redactor: Redactor, on_output: Callable[[str, bytes], object]
@@ -178,8 +183,8 @@ class Flow:
         data = take(self.source, _STEP)
         if data:
             self._show(self._redactor.feed(data))
-            self._hold()
-            if self.flush_at is not None and len(data) < _ECHO and time.monotonic() < self._key_until:
+            self._wait()
+            if self._redactor.held and len(data) < _ECHO and time.monotonic() < self._key_until:
                 self.flush()
         elif data is not None:
             self.end()
@@ -188,17 +193,21 @@ class Flow:
     def inject(self, data: bytes) -> None:
         """Show bytes that did not come from the source but belong to the stream (the echo of a key)."""
         self._show(self._redactor.feed(data))
-        self._hold()
+        self._wait()
 
     def flush(self) -> None:
-        """Show what the redactor held back."""
-        self.flush_at = None
+        """Show what the redactor held back; with nothing held, say that all is quiet."""
         if self._redactor.held:
             self._show(self._redactor.flush())
+            self._wait()
+        else:
+            self._on_output(self.name, b"")
+            self.flush_at = None
 
     def end(self) -> None:
         """Show the last bytes and read no more."""
         self.ended = True
+        self._show(self._redactor.flush())
         self.flush()
 
     def close_source(self) -> None:
@@ -214,8 +223,8 @@ class Flow:
         self.close_source()
         self.outlet.close()
 
-    def _hold(self) -> None:
-        self.flush_at = time.monotonic() + _HOLD if self._redactor.held else None
+    def _wait(self) -> None:
+        self.flush_at = time.monotonic() + (_HOLD if self._redactor.held else _QUIET)
 
     def _show(self, data: bytes) -> None:
         if data:

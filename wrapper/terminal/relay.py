@@ -33,7 +33,8 @@ _CUT_SHORT = b"\x1b\\\x0f\x1b[0m"  # ends a control string, another character se
 class Relay:
     """Moves bytes until the child ends. `redactor_for` is called once per stream of output.
 
-    `on_output(stream, data)` gets redacted bytes before they are shown; what it raises ends the session.
+    `on_output(stream, data)` gets redacted bytes before they are shown; what it raises ends the session. No data says
+    that nothing has come for a second, or that the stream has ended.
     `on_resize(rows, columns)` is called at the start and at each change. `on_typed(data)` gets the keys of a terminal,
     passwords left out. `watched` maps the name of each process that
     must live to its pidfd. `updates` is polled, `on_update` called when it is readable; it returns False at the

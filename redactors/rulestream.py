@@ -1,0 +1,260 @@
+"""What rules find, masked in a stream.
+
+What it promises:
+1. Any chunking of the same bytes gives the same output, as long as nobody calls `flush`: a stream is cut into units by
+   its content alone, and each unit is judged with the same bytes before it, however many units come at once.
+2. A unit is a line; of a long line, a piece that ends between two words; a private key is one unit with all its lines.
+   Held back is the unit that is not over, at most LONGEST_HELD bytes. What stood before it (`login`, on the line above
+   `password`) has been shown and is only context.
+3. Where terminal sequences stand, the text without them is searched too: a coloured token is found. Its placeholder is
+   followed by the sequences that stood in it.
+4. After a `flush` in the middle of a secret its rest is masked, as soon as the secret is recognised.
+What would break it: a secret of several lines that do not look like those of a key; its first line is shown.
+
+Cost: one search over all new units with the context before them; only a unit in which that finds something is judged.
+"""
+
+import base64
+import copy
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from redactors.engine import Engine
+from redactors.finding import Finding
+from redactors.squeeze import ESCAPE_SEQUENCE
+from redactors.vault import Origin, Vault
+
+LONGEST_HELD = 64 * 1024
+"""Bytes of a unit at most; a private key of 16,384 bits, escaped twice, is a quarter of it."""
+_CONTEXT = 512  # bytes before a unit: the longest context of a rule that spans lines (netrc) has some 300
+_CONTEXT_LINES = 4  # netrc may spread over four; each costs, where many lines hold secrets
+_BLANKS = b" \t\r\n"
+_BLANK = re.compile(b"[" + _BLANKS + b"]")
+_LINE_END = re.compile(rb"\r?\n|\r")
+_WORD_ENDS = (b" ", b"\t", b'"', b"'", b",", b";", b"}", b"]", b")", b">", b"&", b"\\")  # where to cut, best first
+_KEY_MARK = b"PRIVATE KEY"  # of a BEGIN line (RFC 7468): the first line behind it may be too short to be found alone
+# What follows the first lines of a key: full lines of base64, up to two short ones, and one more (the END line).
+_KEY_LINES = re.compile(
+    rb"(?:[ \t]{0,15}[A-Za-z0-9+/=]{16,120}[ \t\r]*+\n)*+(?:[ \t]{0,15}[A-Za-z0-9+/=]{1,15}[ \t\r]*+\n){0,2}+[^\n]*+\n"
+)
+_ONE_MORE = base64.b64encode(bytes(89 * at % 256 for at in range(48))) + b"\n"  # a line of a key like any other
+
+
+class _Unit(NamedTuple):
+    """A unit that is over, and what is to be masked in it; offsets count in the buffer."""
+
+    end: int
+    findings: Sequence[Finding]
+
+
+class RuleStream:
+    """Bytes in, bytes out; what `engine` finds besides known values is masked. Not for several threads at once.
+
+    `on_mask(finding, placeholder)` is told each mask; offsets count from the start of the stream.
+    """
+
+    def __init__(self, engine: Engine, vault: Vault) -> None:
+        self.on_mask: Callable[[Finding, str], None] | None = None
+        self._rules = copy.copy(engine)
+        self._rules.known = None  # known values are masked before
+        self._vault = vault
+        self._buffer = b""
+        self._behind: list[bytes] = []  # what came since, without a line end
+        self._size = 0  # bytes of both
+        self._unit = 0  # where in the buffer the unit begins that is not over
+        self._shown = 0  # so many bytes of the buffer were given out
+        self._passed = 0  # bytes of the stream before the buffer
+        self._after_return = False
+
+    @property
+    def held(self) -> bool:
+        """Whether bytes are held back."""
+        return self._size > self._shown
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes, give what may be shown now."""
+        if not data:
+            return b""
+        self._behind.append(data)
+        self._size += len(data)
+        goes_on = b"\n" not in data and b"\r" not in data and not self._after_return
+        if goes_on and self._size - self._unit < LONGEST_HELD:
+            return b""
+        self._after_return = data.endswith(b"\r")
+        self._gather()
+        return self._release(self._last_line_end())
+
+    def flush(self) -> bytes:
+        """Give out what is held back; should it turn out to begin a secret, the secret's rest is masked still."""
+        if not self.held:
+            return b""
+        self._gather()
+        return self._show(self._size, self._judge(self._context(), self._size))
+
+    def _gather(self) -> None:
+        self._buffer = b"".join((self._buffer, *self._behind))
+        self._behind.clear()
+
+    def _last_line_end(self) -> int:
+        """Where the last line ends; a carriage return at the very end may get its line feed yet."""
+        feed = self._buffer.rfind(b"\n", self._unit) + 1
+        lone = self._buffer.rfind(b"\r", max(feed, self._unit), self._size - 1) + 1
+        return max(feed, lone, self._unit)
+
+    def _release(self, border: int) -> bytes:
+        """Give out the lines up to `border`, and pieces of what is too long behind it."""
+        whole = self._size - border < LONGEST_HELD
+        text = self._buffer[:border] if whole else self._buffer
+        found = self._find(text)
+        out: list[bytes] = []
+        if _KEY_MARK not in text and not (found and found[-1].end > self._unit):
+            out.append(self._show(border, ()))
+            self._unit = border
+        if self._unit < border or not whole:
+            while unit := self._next_unit(found, border):
+                out.append(self._show(*unit))
+                self._unit = unit.end
+        self._forget()
+        return b"".join(out)
+
+    def _next_unit(self, found: Sequence[Finding], border: int) -> _Unit | None:
+        """Take the unit at hand if it is over; `found` tells where it is worth judging."""
+        line = _LINE_END.search(self._buffer, self._unit, border)
+        unit = None
+        if line is not None and line.end() - self._unit < LONGEST_HELD:
+            unit = self._lines(line.end(), found, border)
+        if unit is None and self._size - self._unit >= LONGEST_HELD:
+            unit = self._piece(self._unit + LONGEST_HELD, found)
+        return unit
+
+    def _lines(self, end: int, found: Sequence[Finding], border: int) -> _Unit | None:
+        """Take the line up to `end`, and those behind it that belong to the same key; None if they go on."""
+        context = self._context()
+        if not self._is_touched(found, context, end):
+            return _Unit(end, ())
+        while True:
+            findings = self._judge(context, end)
+            if not self._goes_on(context, end, findings):
+                return _Unit(end, findings)
+            more = _KEY_LINES.match(self._buffer, end, border)
+            if more is None or more.end() - self._unit >= LONGEST_HELD:
+                return None
+            end = more.end()
+
+    def _piece(self, limit: int, found: Sequence[Finding]) -> _Unit:
+        """Take a piece of a line that is too long: up to a word's end in its second half, if there is one."""
+        middle = limit - LONGEST_HELD // 2
+        cut = next((place + 1 for end in _WORD_ENDS if (place := self._buffer.rfind(end, middle, limit)) >= 0), limit)
+        context = self._context()
+        findings = self._judge(context, limit) if self._is_touched(found, context, limit) else []
+        for one in findings:
+            if one.start < cut < one.end or cut == limit == one.end:
+                cut = one.start if one.start > self._unit else one.end
+        return _Unit(cut, [one for one in findings if one.start < cut])
+
+    def _context(self) -> int:
+        """Where the bytes begin that the unit is judged with: a few lines, or fewer bytes, but whole words."""
+        least = self._unit - _CONTEXT
+        begin = self._unit
+        for _ in range(_CONTEXT_LINES + 1):
+            begin = self._buffer.rfind(b"\n", max(0, least), begin)
+            if begin < 0:
+                break
+        else:
+            return begin + 1
+        if least <= 0:
+            return 0
+        blank = _BLANK.search(self._buffer, least - 1, least + _CONTEXT // 2)
+        return blank.end() if blank else least
+
+    def _is_touched(self, found: Sequence[Finding], context: int, end: int) -> bool:
+        first = bisect_right(found, self._unit, key=lambda one: one.end)
+        touched = first < len(found) and found[first].start < end
+        return touched or _is_in_key(self._buffer, context, end)
+
+    def _judge(self, context: int, end: int) -> list[Finding]:
+        found = self._find(self._buffer[context:end])
+        moved = (one._replace(start=one.start + context, end=one.end + context) for one in found)
+        return [one for one in moved if one.end > self._unit]
+
+    def _goes_on(self, context: int, end: int, findings: Sequence[Finding]) -> bool:
+        """Whether what ends the unit would take in a line of a key, if one came."""
+        text = self._buffer[context:end]
+        if not _is_in_key(text, 0, len(text)):
+            if not findings or findings[-1].end != context + len(text.rstrip(_BLANKS)):
+                return False
+            text = self._buffer[findings[-1].start : end]  # a key without its BEGIN line is known by its own beginning
+        return any(one.start < len(text) < one.end for one in self._find(text + _ONE_MORE))
+
+    def _find(self, text: bytes) -> Sequence[Finding]:
+        found = self._rules.find(text)
+        return found if b"\x1b" not in text else _united(_found_without_sequences(self._rules, text), found)
+
+    def _show(self, end: int, findings: Sequence[Finding]) -> bytes:
+        """Give out what stands up to `end` and was not yet, with `findings` masked."""
+        if not findings:
+            shown, self._shown = self._buffer[self._shown : end], max(self._shown, end)
+            return shown
+        out: list[bytes] = []
+        at = self._shown
+        for one in findings:
+            if one.end > at:
+                start = max(one.start, at)
+                out += self._buffer[at:start], self._mask(one._replace(start=start))
+                out += ESCAPE_SEQUENCE.findall(self._buffer, start, one.end)
+                at = one.end
+        out.append(self._buffer[at:end])
+        self._shown = max(at, end)
+        return b"".join(out)
+
+    def _mask(self, found: Finding) -> bytes:
+        placeholder = self._vault.issue(found.kind, found.value, Origin.INSIDE)
+        if self.on_mask is not None:
+            self.on_mask(found._replace(start=found.start + self._passed, end=found.end + self._passed), placeholder)
+        return placeholder.encode()
+
+    def _forget(self) -> None:
+        """Keep what the unit at hand may need, and the byte before it."""
+        gone = self._unit - _CONTEXT - 1
+        if gone > 0:
+            self._buffer = self._buffer[gone:]
+            self._size -= gone
+            self._unit -= gone
+            self._shown -= gone
+            self._passed += gone
+
+
+def _is_in_key(text: bytes, start: int, end: int) -> bool:
+    """Whether a key has begun in `text[start:end]`, and no END line has come."""
+    mark = text.rfind(_KEY_MARK, start, end)
+    return mark >= 0 and text.find(b"-----BEGIN ", start, mark) >= 0 and text.find(b"-----END ", mark, end) < 0
+
+
+def _found_without_sequences(rules: Engine, text: bytes) -> list[Finding]:
+    """Find in `text` without its terminal sequences; the offsets are those in `text`."""
+    found = rules.find(b"".join(ESCAPE_SEQUENCE.split(text)))
+    if not found:
+        return []
+    places, removed = [], [0]
+    for sequence in ESCAPE_SEQUENCE.finditer(text):
+        places.append(sequence.start() - removed[-1])
+        removed.append(removed[-1] + sequence.end() - sequence.start())
+
+    def place(plain: int) -> int:
+        return plain + removed[bisect_right(places, plain)]
+
+    return [one._replace(start=place(one.start), end=place(one.end - 1) + 1) for one in found]
+
+
+def _united(plain: Sequence[Finding], raw: Sequence[Finding]) -> Sequence[Finding]:
+    """Take both; where they overlap, what was found without sequences, over the width of both."""
+    united: list[Finding] = []
+    for one in sorted([*plain, *raw], key=lambda one: one.start):
+        if united and one.start < united[-1].end:
+            last = united.pop()
+            better = one if one in plain else last
+            one = better._replace(start=last.start, end=max(last.end, one.end))  # noqa: PLW2901  (the union of both)
+        united.append(one)
+    return united

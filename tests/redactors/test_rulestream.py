@@ -1,0 +1,219 @@
+"""What rules find in a stream: the same output however the bytes come, and the same as of the whole."""
+
+import json
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from redactors.engine import Engine
+from redactors.finding import Finding
+from redactors.loading import family_files, load
+from redactors.rules import catalogue
+from redactors.rulestream import LONGEST_HELD, RuleStream
+from redactors.squeeze import ESCAPE_SEQUENCE
+from redactors.vault import Origin, Vault
+
+VAULT = Vault(bytes(32))
+TOKEN = catalogue.expand(["gh", "p_{base62:30}{crc32}"]).encode()
+
+
+def private_key(lines: int, width: int = 64) -> bytes:
+    body = [f"{{base64:{width}}}\n" for _ in range(lines)]
+    return catalogue.expand(
+        ["-----BEGIN RSA PRIVATE ", "KEY-----\n", *body, "{base64:22}==\n-----END RSA PRIVATE ", "KEY-----\n"]
+    ).encode()
+
+
+KEYS = [private_key(lines, width) for lines in (1, 3, 20) for width in (16, 32, 64, 76)]
+TEXTS = [
+    *(
+        text.encode()
+        for path in family_files()
+        for one in catalogue.examples(path.read_text())
+        for text in (*one.match, *one.miss)
+    ),
+    *KEYS * 5,
+    *(key.replace(b"\n", b"\r\n") for key in KEYS),
+    *(json.dumps(key.decode()).encode() for key in KEYS * 5),
+    *(b"a" * 300, b"ab1 " * 200, b"0123456789abcdef" * 40),
+]
+BETWEEN = [b"", b" ", b"\n", b"\r\n", b"\r", b"\n\n", b", ", b'"', b"\t", b" = ", b"text "]
+SEQUENCES = [b"\x1b[31m", b"\x1b[0m", b"\x1b[K", b"\x1b[2;5H", b"\x1b]0;title\x07", b"\x1b["]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return load(VAULT)
+
+
+def run(engine: Engine, chunks: list[bytes]) -> bytes:
+    stream = RuleStream(engine, VAULT)
+    return b"".join([*(stream.feed(chunk) for chunk in chunks), stream.flush()])
+
+
+@st.composite
+def outputs(draw: st.DrawFn, glue: list[bytes]) -> bytes:
+    """Text made of the examples of all rules, whole and cut, with anything between them."""
+    parts: list[bytes] = []
+    for _ in range(draw(st.integers(1, 6))):
+        text = draw(st.sampled_from(TEXTS))
+        if draw(st.integers(0, 4)) == 0:
+            cut = draw(st.integers(0, len(text)))
+            text = draw(
+                st.sampled_from([text[:cut], text[cut:], text[:cut] + draw(st.sampled_from(glue)) + text[cut:]])
+            )
+        parts += text, draw(st.sampled_from(glue))
+    return b"".join(parts)
+
+
+@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
+@given(outputs([*BETWEEN, *SEQUENCES]), st.data())
+def test_any_chunking_gives_the_same_output(engine: Engine, output: bytes, data: st.DataObject) -> None:
+    whole = run(engine, [output])
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(output)), max_size=8)))
+    assert (
+        run(engine, [output[start:end] for start, end in zip([0, *cuts], [*cuts, len(output)], strict=True)]) == whole
+    )
+    assert run(engine, [output[at : at + 1] for at in range(len(output))]) == whole
+
+
+@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
+@given(outputs(BETWEEN))
+def test_the_output_is_that_of_the_engine_for_the_whole(engine: Engine, output: bytes) -> None:
+    assert run(engine, [output]) == engine.redact(output).data
+
+
+@settings(max_examples=100, suppress_health_check=list(HealthCheck), deadline=None)
+@given(outputs([*BETWEEN, *SEQUENCES]), st.lists(st.booleans(), max_size=60))
+def test_flushes_lose_and_repeat_nothing_but_secrets(engine: Engine, output: bytes, flushes: list[bool]) -> None:
+    stream = RuleStream(engine, VAULT)
+    masked: list[tuple[int, int]] = []
+    stream.on_mask = lambda found, _: masked.append((found.start, found.end))
+    shown = b""
+    for at, flush in enumerate([*flushes, *[False] * len(output)]):
+        shown += stream.feed(output[at : at + 1]) + (stream.flush() if flush else b"")
+    shown += stream.flush()
+    rebuilt, done = b"", 0
+    for start, end in masked:
+        rebuilt += output[done:start]
+        done = end
+    for placeholder in {issued.placeholder.encode() for issued in VAULT.issued()}:
+        shown = shown.replace(placeholder, b"")
+    kept = ESCAPE_SEQUENCE.sub(b"", rebuilt + output[done:])
+    assert ESCAPE_SEQUENCE.sub(b"", shown) == kept
+
+
+@given(st.binary(max_size=400), st.integers(1, 9))
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
+def test_binary_data_passes_unchanged(engine: Engine, output: bytes, size: int) -> None:
+    assert run(engine, [output[at : at + size] for at in range(0, len(output), size)]) == output
+
+
+@pytest.mark.parametrize("size", [1, 100, 4096, 10**6])
+def test_a_private_key_of_20_kilobytes_is_one_secret(engine: Engine, size: int) -> None:
+    key = private_key(310)
+    text = b"# cat key\r\n" + key + b"done\n"
+    shown = run(engine, [text[at : at + size] for at in range(0, len(text), size)])
+    placeholder = VAULT.issue("PRIVATE-KEY", key.partition(b"-\n")[2].partition(b"\n-----END")[0], Origin.INSIDE)
+    lines = key.splitlines()
+    assert shown == b"\n".join([b"# cat key\r", lines[0], placeholder.encode(), lines[-1], b"done\n"])
+
+
+def test_what_is_held_is_bounded_and_a_line_without_end_is_masked_all_the_same(engine: Engine) -> None:
+    chance = random.Random(1)  # noqa: S311  (noise)
+    stream = RuleStream(engine, VAULT)
+    fed = shown = found = 0
+    for number in range(400):
+        filler = bytes(chance.choices(b"abcdefgh ,;:", k=4096))
+        piece = filler + (b" " + TOKEN + b" " if number % 10 == 0 else b"")
+        given_out = stream.feed(piece)
+        fed, shown, found = fed + len(piece), shown + len(given_out), found + given_out.count(b"MASKED-GITHUB")
+        assert TOKEN not in given_out
+        assert fed - shown <= 2 * LONGEST_HELD
+    assert found + stream.flush().count(b"MASKED-GITHUB") == 40
+
+
+@pytest.mark.parametrize("filler", [b"a", b"\0", b"\r", b"\x1b[", b"\n", b"-----BEGIN RSA PRIVATE " + b"KEY-----\n"])
+def test_memory_is_bounded_whatever_comes(engine: Engine, filler: bytes) -> None:
+    stream = RuleStream(engine, VAULT)
+    fed = shown = 0
+    for _ in range(60):
+        piece = filler * (4096 // len(filler))
+        fed += len(piece)
+        shown += len(stream.feed(piece))
+        assert fed - shown <= LONGEST_HELD + 4096
+
+
+@pytest.mark.parametrize("behind", range(-40, 41, 8))
+def test_a_token_where_a_long_line_must_be_cut_is_masked(engine: Engine, behind: int) -> None:
+    for filler in (b"ab cd ef ", b"abcdefgh;"):
+        line = (filler * LONGEST_HELD)[: LONGEST_HELD + behind - 9]
+        text = line[: line.rfind(filler[-1:]) + 1] + TOKEN + filler[-1:] + filler * LONGEST_HELD
+        shown = run(engine, [text[at : at + 4096] for at in range(0, len(text), 4096)])
+        assert TOKEN[:20] not in shown
+        assert shown == run(engine, [text])
+
+
+def test_lines_are_not_held_back_once_they_are_over(engine: Engine) -> None:
+    stream = RuleStream(engine, VAULT)
+    for line in (b"total 8\n", b"key: value\r\n", b"\x1b[32mok\x1b[0m\n", b"-----BEGIN CERTIFICATE-----\n"):
+        assert stream.feed(line) == line
+        assert not stream.held
+    assert stream.feed(b"50%\r60%\r70") == b"50%\r60%\r"
+    assert stream.held
+    assert stream.flush() == b"70"
+    assert not stream.held
+
+
+def test_the_context_of_a_secret_has_been_shown_and_still_counts(engine: Engine) -> None:
+    stream = RuleStream(engine, VAULT)
+    password = catalogue.expand("{base62:16}").encode()
+    assert stream.feed(b"machine a.test\n  login me\n") == b"machine a.test\n  login me\n"
+    shown = stream.feed(b"  password " + password + b"\n")
+    assert shown.startswith(b"  password MASKED-")
+    assert password not in shown
+
+
+@pytest.mark.parametrize("cut", range(1, len(TOKEN)))
+def test_the_rest_of_a_secret_is_masked_after_a_flush_in_its_middle(engine: Engine, cut: int) -> None:
+    stream = RuleStream(engine, VAULT)
+    first = stream.feed(b"> " + TOKEN[:cut]) + stream.flush()
+    rest = stream.feed(TOKEN[cut:] + b" end\n") + stream.flush()
+    assert first.startswith(b"> ")
+    assert TOKEN[cut:] + b" end" not in rest
+    assert rest.endswith(b" end\n")
+    assert b"MASKED-" in first + rest
+
+
+def test_a_key_that_is_flushed_line_by_line_stays_masked(engine: Engine) -> None:
+    key = private_key(20)
+    stream = RuleStream(engine, VAULT)
+    shown = b""
+    for line in key.splitlines(keepends=True):
+        shown += stream.feed(line) + stream.flush()
+    assert not any(line in shown for line in key.splitlines()[1:-1])
+    assert shown.endswith(key.splitlines(keepends=True)[-1])
+
+
+def test_a_coloured_token_is_masked_and_its_colours_stay(engine: Engine) -> None:
+    secret = catalogue.expand("{base62:32}").encode()
+    line = b'\x1b[34m"api_key"\x1b[0m: \x1b[32m"' + secret + b'"\x1b[0m\n'
+    shown = run(engine, [line])
+    assert secret not in shown
+    assert ESCAPE_SEQUENCE.findall(shown) == ESCAPE_SEQUENCE.findall(line)
+    cut = run(engine, [TOKEN[:20] + b"\x1b[7m" + TOKEN[20:] + b"\x1b[0m\n"])
+    assert ESCAPE_SEQUENCE.sub(b"", cut).startswith(b"MASKED-GITHUB")
+    assert cut.count(b"\x1b") == 2
+
+
+def test_each_mask_is_told_with_its_place_in_the_stream(engine: Engine) -> None:
+    told: list[tuple[Finding, str]] = []
+    stream = RuleStream(engine, VAULT)
+    stream.on_mask = lambda found, placeholder: told.append((found, placeholder))
+    text = b"word " * 1000 + TOKEN + b"\n" + b"more\n" * 1000 + TOKEN + b" \n"
+    for at in range(0, len(text), 100):
+        stream.feed(text[at : at + 100])
+    assert [text[found.start : found.end] for found, _ in told] == [TOKEN, TOKEN]
+    assert all(VAULT.value_of(placeholder) == TOKEN for _, placeholder in told)

@@ -1,0 +1,54 @@
+"""What the log gets of a terminal: the output as it was shown, and the keys, both masked by rules too.
+
+The user may see a key that the agent has just made; the log may not. Rules need whole words, so a line is recorded when
+it is over, or when nothing has come for a second (`Flow` says so): no record holds one half of a token and the next the
+other. What is recorded stands in the order in which it came, each stream for itself; keys may stand up to a line behind
+the output that answered them.
+"""
+
+import time
+from collections.abc import Callable
+
+from wrapper.audit.events import Output, Typed
+from wrapper.ports import AuditSink
+from wrapper.terminal.flow import Redactor
+
+
+class Transcript:
+    """Events for `log`. `redactor` makes one for each stream; it is to mask by rules. To be closed at the end."""
+
+    def __init__(
+        self, log: AuditSink, redactor: Callable[[], Redactor], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._log = log
+        self._redactor = redactor
+        self._clock = clock
+        self._streams: dict[str, Redactor] = {}
+        self._keys = redactor()
+
+    def shown(self, stream: str, data: bytes) -> None:
+        """Record what is shown; no `data` says that nothing more comes for now."""
+        redactor = self._streams.get(stream)
+        if redactor is None:
+            redactor = self._streams[stream] = self._redactor()
+        self._output(stream, redactor.feed(data) if data else redactor.flush())
+        if not data:
+            self._type(self._keys.flush())
+
+    def typed(self, data: bytes) -> None:
+        """Record keys; a line of them comes at once, when it has been ended."""
+        self._type(self._keys.feed(data))
+
+    def close(self) -> None:
+        """Record what is held back."""
+        self._type(self._keys.flush())
+        for stream, redactor in self._streams.items():
+            self._output(stream, redactor.flush())
+
+    def _output(self, stream: str, data: bytes) -> None:
+        if data:
+            self._log.append(Output(at=self._clock(), stream=stream, data=data))
+
+    def _type(self, data: bytes) -> None:
+        if data:
+            self._log.append(Typed(at=self._clock(), data=data))
