@@ -1,0 +1,238 @@
+"""How well denied code is recognised: `python bench/fingerprint.py DENIED UNRELATED…`. Folders of source text.
+
+Recall: from files beneath DENIED, pieces of 40, 50 and 60 tokens are cut out at random, changed, put into a JSON body
+between sentences, and searched for; a piece counts as found when findings cover half of it. False runs: findings in the
+files beneath the UNRELATED folders, file by file; what both sides really have copied from one another counts too, so
+look at those that `--show` prints. Speed: process time of the same pass, and of `bytes.count` over it.
+
+`python bench/fingerprint.py --learn FILE FOLDER…` writes the set of idioms that `redactors` bundles (`idioms.bits`).
+Judge it only by text that was not learned: `--half` learns every second folder, and measures on the others.
+"""
+
+import argparse
+import collections
+import hashlib
+import json
+import random
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from redactors.finding import Finding
+from redactors.fingerprint import Fingerprints
+from redactors.idioms import OUTLINE, WORDING, Idioms, neighbours
+from redactors.tokens import Codes, outline, tokenise, wording
+
+_SUFFIXES = frozenset("py pyi js mjs cjs jsx ts mts cts tsx go rs c cc cpp h hpp java sql yaml yml".split(" "))  # noqa: SIM905 (reads best)
+_LARGEST = 1_000_000
+_SIZES = (40, 50, 60)
+_PIECES = 2  # of each size from a file
+_HASH_COMMENTS = frozenset((".py", ".pyi", ".yaml", ".yml"))
+_OUTLINE_FILES, _WORDING_FILES = 20, 48  # an idiom stands in so many
+_LOST = np.uint32(6)  # bits of a hash that counting does without
+_LINE_COMMENT = {
+    "#": re.compile(r"(?m)(?:^|(?<=\s))# .*$"),
+    "--": re.compile(r"(?m)--.*$"),
+    "//": re.compile(r"(?m)(?<!:)//.*$|/\*.*?\*/"),
+}
+_EVERYBODYS = b"""
+    'Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec', 'Jan', 'January', 'February',
+    'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December', 'January', 'Mon',
+    'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun', 'Mon', 'Tue', 'Wed', 'Monday', 'Tuesday', 'Wednesday', 'Thursday',
+    'Friday', 'Saturday', 'Sunday', 'Monday', 'Tuesday', 'Wednesday'
+"""  # in fewer files than counts, but no secret of anybody
+
+
+def sources(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Give name and content of every text of code beneath a folder, links and very large files left out."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix[1:] in _SUFFIXES and path.is_file() and not path.is_symlink() and ".min." not in path.name:
+            text = path.read_bytes()
+            if len(text) <= _LARGEST and b"\0" not in text:
+                yield str(path), text
+
+
+def renamed(text: bytes, _mark: str, chance: random.Random) -> bytes:
+    """Give every name another one."""
+    tokens = tokenise(text)
+    parts, done, names = [], 0, dict[bytes, bytes]()
+    columns = (column[: tokens.code].tolist() for column in (tokens.starts, tokens.ends, tokens.names))
+    for start, end, is_name in zip(*columns, strict=True):
+        if is_name:
+            name = text[start:end]
+            other = names.setdefault(name, f"{chance.choice('qxzw')}{len(names)}{chance.choice('_abcd')}".encode())
+            parts += [text[done:start], other]
+            done = end
+    return b"".join((*parts, text[done:]))
+
+
+def indented(text: bytes, _mark: str, chance: random.Random) -> bytes:
+    """Change every line's indentation."""
+    return b"\n".join(chance.choice((b"\t", b"  ", b"        ")) + line.lstrip() for line in text.split(b"\n"))
+
+
+def uncommented(text: bytes, mark: str, _chance: random.Random) -> bytes:
+    """Take comments to the line's end out."""
+    return _LINE_COMMENT.get(mark, _LINE_COMMENT["//"]).sub("", text.decode("utf-8", "replace")).encode()
+
+
+def commented(text: bytes, mark: str, chance: random.Random) -> bytes:
+    """Put a comment of some words behind every third line."""
+    note = f"  {mark} see the note above, it matters {chance.random()}".encode()
+    return b"\n".join(line + note * (chance.random() < 1 / 3) for line in text.split(b"\n"))
+
+
+def minified(text: bytes, mark: str, chance: random.Random) -> bytes:
+    """Make every run of blanks one blank, and lines one line where the language allows it."""
+    text = uncommented(text, mark, chance) if mark != "#" else text
+    return re.sub(rb"[ \t]+" if mark == "#" else rb"\s+", b" ", text)
+
+
+def unchanged(text: bytes, _mark: str, _chance: random.Random) -> bytes:
+    """Leave it as it is."""
+    return text
+
+
+def everything(text: bytes, mark: str, chance: random.Random) -> bytes:
+    """Rename, change comments and indentation."""
+    return commented(indented(renamed(uncommented(text, mark, chance), mark, chance), mark, chance), mark, chance)
+
+
+_CHANGES: dict[str, tuple[Callable[[bytes, str, random.Random], bytes], int]] = {
+    "as it is, plain": (unchanged, 0),
+    "in JSON": (unchanged, 1),
+    "in JSON twice": (unchanged, 2),
+    "indented": (indented, 1),
+    "comments out": (uncommented, 1),
+    "comments in": (commented, 1),
+    "blanks minified": (minified, 1),
+    "renamed": (renamed, 1),
+    "all of it, twice": (everything, 2),
+}
+
+
+def wrapped(piece: bytes, depth: int) -> tuple[bytes, int, int]:
+    """Put a piece between sentences, in a body; where it stands there."""
+    text = piece.decode("utf-8", "replace")
+    before, behind = "Have a look at this, please:\n\n", "\n\nWhat do you think of it? I am not sure.\n"
+    for level in range(depth):
+        text, before, behind = (json.dumps(part)[1:-1] for part in (text, before, behind))
+        before, behind = '{"content": "' + before, behind + f'", "depth": {level}' + "}"
+    return (before + text + behind).encode(), len(before.encode()), len((before + text).encode())
+
+
+def recall(files: list[tuple[str, bytes]], known: Fingerprints) -> None:
+    """Print what share of pieces is found, by change and size."""
+    chance = random.Random(1)  # noqa: S311 (a sample)
+    found: dict[tuple[str, int], list[bool]] = collections.defaultdict(list)
+    for name, text in files:
+        mark = "#" if Path(name).suffix in _HASH_COMMENTS else "--" if name.endswith(".sql") else "//"
+        tokens = tokenise(text)
+        for size in _SIZES * _PIECES:
+            if tokens.code < 2 * size:
+                continue
+            row = chance.randrange(tokens.code - size)
+            piece = text[int(tokens.starts[row]) : int(tokens.ends[row + size - 1])]
+            for change, (alter, depth) in _CHANGES.items():
+                body, start, end = wrapped(alter(piece, mark, chance), depth)
+                found[change, size].append(covered(known.find(body), start, end) * 2 >= end - start)
+    print(f"{'recall of pieces':20}" + "".join(f"{size:>8} tokens" for size in _SIZES))
+    for change in _CHANGES:
+        print(f"  {change:18}" + "".join(f"{statistics.mean(found[change, size]):>14.1%} " for size in _SIZES))
+
+
+def covered(findings: list[Finding], start: int, end: int) -> int:
+    """How many bytes of a stretch findings cover."""
+    return sum(max(0, min(found.end, end) - max(found.start, start)) for found in findings)
+
+
+def false_runs(files: list[tuple[str, bytes]], known: Fingerprints, show: int) -> None:
+    """Print findings in text that has nothing to do with what is known, and how fast that goes."""
+    size = sum(len(text) for _, text in files)
+    start = time.process_time()
+    bare = sum(text.count(b"\xff\xfe") for _, text in files)
+    between = time.process_time()
+    runs = [(name, text, found) for name, text in files for found in known.find(text)]
+    spent = time.process_time() - between
+    print(
+        f"{size / 1e6:.0f} MB unrelated: {len(runs)} runs, {len(runs) / size * 1e8:.2f} per 100 MB; "
+        f"{size / spent / 1e6:.0f} MB/s, {spent / (between - start + bare):.0f} `bytes.count`"
+    )
+    for name, text, found in runs[:: max(len(runs) // show, 1)] if show else ():
+        print(f"--- {name}\n    {found.rule}\n{text[found.start : found.end][:400].decode('utf-8', 'replace')}")
+
+
+def learned(files: Iterator[tuple[str, bytes]]) -> Idioms:
+    """Count in how many files each outline and each wording stands; give those that are common."""
+    outlines, wordings = np.zeros(1 << 26, np.uint16), np.zeros(1 << 26, np.uint16)
+    for _, text in files:
+        tokens = tokenise(text)
+        code = tokens.rows(0, tokens.code)
+        outlines[np.unique(neighbours(outline(code), OUTLINE) >> _LOST)] += 1
+        wordings[np.unique(neighbours(wording(code), WORDING) >> _LOST)] += 1
+    dates = tokenise(_EVERYBODYS)
+    return Idioms.of(
+        np.append(_common(outlines, _OUTLINE_FILES), neighbours(outline(dates), OUTLINE)),
+        np.append(_common(wordings, _WORDING_FILES), neighbours(wording(dates), WORDING)),
+    )
+
+
+def _common(counts: npt.NDArray[np.uint16], least: int) -> Codes:
+    return np.flatnonzero(counts >= least).astype(np.uint32) << _LOST
+
+
+def is_first_half(name: str) -> bool:
+    """Whether a file belongs to the half that `--half` learns: whole folders do."""
+    return hashlib.sha256(str(Path(name).parent).encode()).digest()[0] % 2 == 0
+
+
+def fixed_cost(files: list[tuple[str, bytes]], known: Fingerprints) -> None:
+    """Print the time of a small piece."""
+    pieces = [text[:1000] for _, text in files if len(text) > 1000][:500]
+    start = time.process_time()
+    for piece in pieces:
+        known.find(piece)
+    print(f"{(time.process_time() - start) / max(len(pieces), 1) * 1e3:.3f} ms for 1 KB")
+
+
+def main() -> None:
+    """Print the table, or learn."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    parser.add_argument("--learn", type=Path, metavar="FILE")
+    parser.add_argument("--half", action="store_true")
+    parser.add_argument("--show", type=int, default=0, metavar="COUNT")
+    options = parser.parse_args()
+    if options.learn:
+        files = (file for folder in options.folders for file in sources(folder))
+        options.learn.write_bytes(learned(files).pack())
+        return
+    denied = list(sources(options.folders[0]))
+    unrelated = [file for folder in options.folders[1:] for file in sources(folder)]
+    idioms = None
+    if options.half:
+        idioms = learned(file for file in unrelated if is_first_half(file[0]))
+        unrelated = [file for file in unrelated if not is_first_half(file[0])]
+    known = Fingerprints(idioms)
+    start = time.process_time()
+    for name, text in denied:
+        known.add(name, text)
+    size = sum(len(text) for _, text in denied)
+    kept = sum(len(known.dump(name)) for name, _ in denied)
+    print(
+        f"{size / 1e6:.1f} MB denied: {len(known)} fingerprints, {kept / size * 1000:.0f} bytes for each KB, "
+        f"read at {size / (time.process_time() - start) / 1e6:.0f} MB/s"
+    )
+    recall(denied, known)
+    fixed_cost(unrelated or denied, known)
+    if unrelated:
+        false_runs(unrelated, known, options.show)
+
+
+if __name__ == "__main__":
+    main()

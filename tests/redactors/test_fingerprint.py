@@ -1,0 +1,253 @@
+"""Code of a denied file is found however it comes, and other code is not."""
+
+import json
+import keyword
+import re
+import sysconfig
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import redactors
+from redactors.finding import Confidence, Finding
+from redactors.fingerprint import Fingerprints
+from redactors.tokens import tokenise
+
+OURS = sorted(Path(redactors.__file__).parent.glob("*.py"))
+DENIED = (Path(redactors.__file__).parent / "fingerprint.py").read_text()
+GO = """package ledger
+
+// Settle moves what is owed between two accounts, oldest debt first.
+func (book *Ledger) Settle(from, to string, limit int64) (int64, error) {
+	moved := int64(0)
+	for at, debt := range book.debts[from] {
+		if debt.creditor != to || debt.amount <= 0 { // paid, or another's
+			continue
+		}
+		part := min(debt.amount, limit-moved)
+		book.debts[from][at].amount -= part
+		book.paid[to] += part
+		if moved += part; moved >= limit {
+			return moved, nil
+		}
+	}
+	return moved, fmt.Errorf("%s owes %s less than %d", from, to, limit)
+}
+"""
+SQL = """CREATE TABLE parcels (id BIGINT PRIMARY KEY, depot TEXT NOT NULL, weight NUMERIC(8, 3), seen TIMESTAMP);
+SELECT p.depot, count(*) AS parcels, sum(p.weight) / 1000 AS tons -- of the week
+FROM parcels p LEFT JOIN routes r ON r.depot = p.depot AND r.closes > p.seen + INTERVAL '2 hours'
+WHERE p.seen >= date_trunc('week', now()) AND r.id IS NOT NULL GROUP BY p.depot HAVING sum(p.weight) > 25.5;
+"""
+
+
+@pytest.fixture(scope="module")
+def known() -> Fingerprints:
+    prints = Fingerprints()
+    for name, text in (("denied.py", DENIED), ("ledger.go", GO), ("parcels.sql", SQL)):
+        assert prints.add(name, text.encode()) > 0
+    return prints
+
+
+def piece(source: str, first: int, count: int) -> str:
+    """Cut `count` tokens out."""
+    data = source.encode()
+    tokens = tokenise(data)
+    return data[int(tokens.starts[first]) : int(tokens.ends[first + count - 1])].decode()
+
+
+def share(found: list[Finding], data: bytes, text: bytes) -> float:
+    """How much of `text` within `data` is covered."""
+    start = data.index(text)
+    return sum(min(one.end, start + len(text)) - max(one.start, start) for one in found) / len(text)
+
+
+def renamed(text: str) -> str:
+    names: dict[str, str] = {}
+    kept = {*keyword.kwlist, *keyword.softkwlist, "self", "bytes", "int", "bool", "str", "None"}
+
+    def other(word: re.Match[str]) -> str:
+        return word[0] if word[0] in kept else names.setdefault(word[0], f"x{len(names)}_{len(names) % 3}")
+
+    return re.sub(r"[A-Za-z_]\w*", other, text)
+
+
+CHANGES: dict[str, Callable[[str], str]] = {
+    "nothing": lambda text: text,
+    "indentation": lambda text: re.sub(r"(?m)^[ \t]*", "\t\t\t", text),
+    "carriage returns": lambda text: text.replace("\n", "\r\n"),
+    "comments taken out": lambda text: re.sub(r"(?m)  # .*$", "", text),
+    "comments put in": lambda text: re.sub(r"(?m)$", "  # I think that this is it", text),
+    "commented out": lambda text: re.sub(r"(?m)^", "# ", text),
+    "quotation marks": lambda text: text.replace('"', "'"),
+    "line numbers": lambda text: "".join(f"{at:6}\t{line}\n" for at, line in enumerate(text.split("\n"), 90)),
+    "line numbers with arrows": lambda text: "".join(f"{at:6}→{line}\n" for at, line in enumerate(text.split("\n"), 9)),
+    "a diff": lambda text: re.sub(r"(?m)^", "+", text),
+    "names": renamed,
+    "names and comments and indentation": lambda text: re.sub(r"(?m)^[ ]*|$", " # why\n  ", renamed(text)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("depth", [0, 1, 2, 3])
+def test_a_function_is_found_after(known: Fingerprints, change: str, depth: int) -> None:
+    text = CHANGES[change](piece(DENIED, 600, 120))
+    for _ in range(depth):
+        text = json.dumps(text)[1:-1]
+    data = b"Please look at this:\n" + text.encode() + b"\nand tell me what you think of it.\n"
+    found = known.find(data)
+    assert share(found, data, text.encode()) > 0.85
+    assert {one.rule for one in found} == {"fingerprint:denied.py"}
+
+
+@pytest.mark.parametrize("source", [DENIED, GO, SQL], ids=["python", "go", "sql"])
+@pytest.mark.parametrize("count", [40, 50, 60])
+def test_any_run_of_forty_tokens_is_found_in_a_body(known: Fingerprints, source: str, count: int) -> None:
+    tokens = tokenise(source.encode())
+    for first in range(0, tokens.code - count, 31):
+        text = piece(source, first, count)
+        body = json.dumps(
+            {"messages": [{"role": "user", "content": f"Why does this fail?\n\n{text}\n\nThanks!"}]}
+        ).encode()
+        assert share(known.find(body), body, json.dumps(text)[1:-1].encode()) > 0.9, text
+
+
+def test_less_than_a_run_is_not_found(known: Fingerprints) -> None:
+    assert known.find(piece(GO, 40, 30).encode()) == []
+
+
+def test_a_finding_says_which_file_and_is_certain(known: Fingerprints) -> None:
+    (found,) = known.find(b"see " + SQL.encode())
+    assert found.kind == "DENIED-CODE"
+    assert found.rule == "fingerprint:parcels.sql"
+    assert found.confidence is Confidence.CERTAIN
+    assert found.value == SQL.encode()[: len(found.value)]
+
+
+def test_code_of_others_is_not_found(known: Fingerprints) -> None:
+    everything = Fingerprints()
+    for path in OURS:
+        everything.add(path.name, path.read_bytes())
+    strangers = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))[::3]
+    assert sum(path.stat().st_size for path in strangers) > 1_000_000
+    for path in strangers:
+        assert [found.value for found in everything.find(path.read_bytes())] == [], path
+    assert known.find(b"import os\n" * 100 + b"x = [" + b"0, 1, 2, " * 200 + b"]\n") == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    first=st.integers(0, 1200),
+    count=st.integers(40, 200),
+    depth=st.integers(0, 3),
+    around=st.text(max_size=20),
+    ascii_only=st.booleans(),
+)
+def test_a_body_stays_json_when_spans_are_replaced(
+    known: Fingerprints, *, first: int, count: int, depth: int, around: str, ascii_only: bool
+) -> None:
+    value: object = {"a": around, "text": around + piece(DENIED, first, count) + around, "b": [1, around]}
+    for _ in range(depth):
+        value = {"x": json.dumps(value, ensure_ascii=ascii_only), "y": around}
+    body = json.dumps(value, ensure_ascii=ascii_only).encode()
+    result = body
+    for found in reversed(known.find(body)):
+        assert body[found.start : found.end] == found.value
+        result = result[: found.start] + b"MASKED" + result[found.end :]
+    inner = json.loads(result)
+    for _ in range(depth):
+        assert inner["y"] == around
+        inner = json.loads(inner["x"])
+    assert inner["a"] == around
+    assert inner["b"] == [1, around]
+
+
+def test_a_run_over_several_strings_of_a_document_is_cut_at_their_ends(known: Fingerprints) -> None:
+    body = json.dumps({"lines": [SQL, SQL]}).encode()
+    result = bytearray(body)
+    found = known.find(body)
+    for one in reversed(found):
+        result[one.start : one.end] = b"MASKED"
+    assert len(found) == 2
+    assert len(json.loads(result)["lines"]) == 2
+
+
+@pytest.mark.parametrize("filler", [b"word and word, ", b"x" * 64])
+def test_a_run_is_found_wherever_it_stands_in_a_long_text(known: Fingerprints, filler: bytes) -> None:
+    for offset in range((1 << 18) - 900, (1 << 18) + 200, 100):
+        data = (filler * (offset // len(filler) + 1))[:offset] + b"\n" + GO.encode() + filler * 100
+        assert share(known.find(data), data, GO.encode()[120:]) > 0.95
+
+
+def test_a_table_that_resembles_a_denied_one_costs_no_seconds() -> None:
+    known = Fingerprints()
+    row = "    {{ name_{0}, &other[{0}](left, *right), sizeof(kind_{0}) ? 1 : ~{0}, !flag_{0} }},"
+    assert known.add("table", "\n".join(row.format(at) for at in range(2000)).encode())
+    table = "\n".join(row.replace("name", "x").replace("!", "-").format(at) for at in range(5000)).encode()
+    before = time.process_time()
+    known.find(table)
+    assert time.process_time() - before < 3
+
+
+@given(st.binary(max_size=600))
+def test_any_bytes_are_searched(known: Fingerprints, data: bytes) -> None:
+    assert known.find(data) == []
+
+
+def test_nothing_known_finds_nothing() -> None:
+    assert not Fingerprints()
+    assert Fingerprints().find(GO.encode()) == []
+
+
+def test_adding_a_file_again_replaces_what_it_was() -> None:
+    known = Fingerprints()
+    known.add("a", GO.encode())
+    assert known.find(GO.encode())
+    known.add("a", SQL.encode())
+    assert known.find(GO.encode()) == []
+    assert known.find(SQL.encode())
+
+
+def test_files_that_are_added_later_are_found_too(known: Fingerprints) -> None:
+    prints = Fingerprints()
+    prints.add("a", GO.encode())
+    assert prints.find(SQL.encode()) == []
+    before = len(prints)
+    assert prints.add("b", SQL.encode()) == len(prints) - before
+    assert {one.rule for one in prints.find(SQL.encode() + GO.encode())} == {"fingerprint:a", "fingerprint:b"}
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"x = 1\n", b"0, " * 500, b"# only a comment of some words\n" * 40, b"\xff\x00" * 99]
+)
+def test_a_file_with_nothing_of_its_own_has_no_fingerprints(text: bytes) -> None:
+    known = Fingerprints()
+    assert known.add("nothing", text) == 0
+    assert known.find(GO.encode()) == []
+
+
+def test_what_was_dumped_is_known_again_after_loading(known: Fingerprints) -> None:
+    other = Fingerprints()
+    assert other.load("ledger.go", known.dump("ledger.go")) == len(other)
+    data = b"see " + GO.encode()
+    assert other.find(data) == known.find(data)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_a_damaged_dump_is_refused(known: Fingerprints, data: st.DataObject) -> None:
+    dumped = bytearray(known.dump("parcels.sql"))
+    place = data.draw(st.integers(0, len(dumped) - 1))
+    dumped[place] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(ValueError, match="fingerprints"):
+        Fingerprints().load("x", bytes(dumped))
+    with pytest.raises(ValueError, match="fingerprints"):
+        Fingerprints().load("x", known.dump("parcels.sql")[:place])
+
+
+def test_a_dump_holds_no_text(known: Fingerprints) -> None:
+    assert not any(word in known.dump("ledger.go") for word in (b"Ledger", b"debts", b"creditor"))
