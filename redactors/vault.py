@@ -17,6 +17,8 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from redactors.nearly import NearMiss, Parts, near_misses
+
 PLACEHOLDER = rb"MASKED-[A-Z0-9]+(?:-[A-Z0-9]+)*-[0-9A-HJKMNP-TV-Z]{8}"
 """The shape of a placeholder as a regular expression over bytes (not anchored)."""
 
@@ -65,6 +67,7 @@ class Vault:
         self._key = key
         self._by_value: dict[bytes, Issued] = {}
         self._by_placeholder: dict[bytes, Issued] = {}
+        self._parts = Parts()
         self._writing = threading.Lock()
 
     def __repr__(self) -> str:
@@ -91,6 +94,7 @@ class Vault:
                 issued = known
             self._by_value[value] = issued
             self._by_placeholder[issued.placeholder.encode()] = issued
+            self._parts.add(issued.placeholder)
             return issued.placeholder
 
     def restore(self, data: bytes, *, to: Origin, quote: Callable[[bytes], bytes] = identity) -> bytes:
@@ -114,6 +118,10 @@ class Vault:
             done = at + len(found.placeholder)
             at = data.find(_MARK, done)
         return b"".join((*out, data[done:])) if out else data
+
+    def near_misses(self, data: bytes) -> list[NearMiss]:
+        """Find text that was meant as an issued placeholder and is none, so that it is not restored: see `nearly`."""
+        return near_misses(data, self._parts)
 
     def issued(self) -> Iterator[Issued]:
         """Everything issued so far, in order of first issue; later issues do not disturb the iteration."""

@@ -14,7 +14,6 @@ from redactors.engine import Engine
 from redactors.finding import Confidence
 from redactors.known import KnownValues
 from redactors.loading import load
-from redactors.rules.model import Rule
 from redactors.vault import Origin, Vault
 from wrapper.agents.client import ClientLaunch, Credential
 from wrapper.disguises import ClientState, Denied, Document, Fixed
@@ -24,6 +23,7 @@ from wrapper.plan import facts as host
 from wrapper.plan.dotfiles import git_configurations, git_files, hosts_file
 from wrapper.plan.environment import plan_environment
 from wrapper.plan.gitinfo import programs
+from wrapper.plan.identity import unmatched
 from wrapper.plan.inventory import Inventory, take_inventory
 from wrapper.plan.judge import FileVerdict
 from wrapper.plan.launch import EGRESS_PORT, GATEWAY_PORT, Covered, LaunchPlan, Upstream
@@ -33,6 +33,7 @@ from wrapper.policy.model import Policy
 from wrapper.view.covers import Disguise
 
 if TYPE_CHECKING:  # aiohttp: 200 ms, and only the guard needs it
+    from redactors.context import Context
     from wrapper.gateway.server import GatewayConfig
 
 
@@ -81,6 +82,23 @@ class Prepared:
             return self._client_file(Path(path), self._identity())
         verdict = self.inventory.judge.judge(posixpath.relpath(path, self.looked.facts.workspace))
         return None if verdict is None or verdict.folder else self._disguise(verdict)
+
+    def on_the_wire(self) -> Engine:
+        """Make the engine that requests are redacted with, but for the fingerprints of closed files."""
+        policy, facts = self.looked.policy, self.looked.facts
+        if not policy.context:
+            return self.engine
+        from wrapper.plan.context import wire_engine  # noqa: PLC0415 (for policies that ask for it only)
+
+        return wire_engine(self.engine, policy.context, user=facts.user, workspace=Path(facts.workspace))
+
+    def credentials(self) -> Iterator[tuple[str, bytes]]:
+        """Give path and visible content of each credential file of the workspace that is masked."""
+        judge = self.inventory.judge
+        for verdict in self.inventory.files:
+            data = read_file(Path(judge.absolute(verdict.path))) if verdict.mode == "mask" and verdict.whole else None
+            if data is not None:
+                yield verdict.path, judge.mask_file(verdict, data)
 
     def rescan(self) -> Iterator[str]:
         """Take the inventory again; yield every absolute path that changed or must be covered."""
@@ -200,7 +218,7 @@ def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple) -> Prep
             EGRESS_PORT: "egress",
             **{port: str(port) for port in policy.loopback},
         },
-        unmatched=dict(inventory.unmatched),
+        unmatched={**inventory.unmatched, **unmatched(policy.context, user=facts.user)},
         degraded=looked.degraded,
         notices=(*(f"{notice.what} ({notice.hint})" for notice in policy.notices), *launch.notes),
     )
@@ -232,20 +250,30 @@ def _upstream_reason(looked: Looked) -> str:
 
 def make_engine(policy: Policy, vault: Vault, places: Places) -> Engine:
     """Load the rules that `policy` asks for, from the cache where they are in it. Raises PolicyError for a bad rule."""
-    extra = [
-        Rule(rule.id, rule.kind, rule.regex, Confidence[rule.confidence.upper()]) for rule in policy.redaction_rules
-    ]
     try:
         return load(
             vault,
             KnownValues(vault),
             disable=policy.redaction_disable,
             allow=policy.redaction_allow,
-            extra=extra,
+            sources=tuple(_own_rules(policy)),
             cache_dir=places.cache / "rules",
         )
     except ValueError as error:
         raise PolicyError(f"[redaction]: {error}", hint="correct the expression; `safe-agent policy check`") from error
+
+
+def _own_rules(policy: Policy) -> "Iterator[Context]":
+    """Give what finds by the rules of `[redaction]`, in files and on the wire."""
+    if policy.redaction_rules:
+        from redactors.context import Context, ContextRule  # noqa: PLC0415 (for policies with such rules only)
+
+        yield Context(
+            [
+                ContextRule(rule.kind, Confidence[rule.confidence.upper()], regex=rule.regex, name=rule.id)
+                for rule in policy.redaction_rules
+            ]
+        )
 
 
 def _inventory(looked: Looked, engine: Engine, same: Callable[[], Collection[str]] = tuple) -> Inventory:

@@ -19,7 +19,7 @@ import msgspec
 from redactors.finding import Finding
 from redactors.vault import Origin
 from wrapper import linux
-from wrapper.audit.events import FileChange, Output, Redacted, Resize, SessionEnd, SessionStart, Typed, Warned
+from wrapper.audit.events import FileChange, Redacted, Resize, SessionEnd, SessionStart, Warned
 from wrapper.crew import Crew
 from wrapper.errors import ProtectionError, SafeAgentError, SessionError
 from wrapper.guard.duties import GuardDuties
@@ -37,8 +37,11 @@ from wrapper.view.binds import BindsView
 from wrapper.view.covers import Covers
 
 if TYPE_CHECKING:
+    from redactors.engine import Engine
+    from redactors.known import KnownValues
     from redactors.stream import StreamRedactor
     from wrapper.terminal.relay import Relay
+    from wrapper.terminal.transcript import Transcript
 
 _FINISH_WAIT = 15.0  # seconds for the guard to end its requests and to restore what waits
 
@@ -88,7 +91,7 @@ class _Session:
         try:
             child = self._start(view)
             self._announce()
-            return self._relay(child, guard, view).run()
+            return self._run_relay(child, guard, view)
         finally:
             self._finish(guard)
 
@@ -150,6 +153,8 @@ class _Session:
             state_files=prepared.state_files,
             protected=frozenset(self._relative(path) for path in self._plan.protected),
             may_miss_changes="watch" in self._plan.degraded,
+            cache=self._looked.places.cache,
+            credentials=prepared.credentials,
         )
         keep = [
             self._their_control,
@@ -196,6 +201,7 @@ class _Session:
             try:
                 importlib.import_module("redactors.stream")  # what the relay needs, while bubblewrap makes its mounts
                 importlib.import_module("wrapper.terminal.relay")
+                importlib.import_module("wrapper.terminal.transcript")
                 self._hand_out(gate)
             except BaseException:
                 _show_rest(child)
@@ -225,8 +231,21 @@ class _Session:
             session = self._staging.parent.name
             say(f"profile {plan.profile}, {masked} masked, {denied} denied, upstream {upstreams}, log {session}")
 
-    def _relay(self, child: Child, guard: Forked, view: BindsView) -> "Relay":
-        from wrapper.terminal import jobs  # noqa: PLC0415 (imported while bubblewrap started)
+    def _run_relay(self, child: Child, guard: Forked, view: BindsView) -> int:
+        from wrapper.terminal.transcript import Transcript  # noqa: PLC0415 (imported while bubblewrap started)
+
+        transcript = Transcript(self._log, self._redactor_for_log)
+        try:
+            code = self._relay(child, guard, view, transcript).run()
+        except BaseException:
+            with contextlib.suppress(SafeAgentError):  # the log may be what has failed
+                transcript.close()
+            raise
+        transcript.close()
+        return code
+
+    def _relay(self, child: Child, guard: Forked, view: BindsView, transcript: "Transcript") -> "Relay":
+        from wrapper.terminal import jobs  # noqa: PLC0415 (as above)
         from wrapper.terminal.relay import Relay  # noqa: PLC0415
 
         gc.enable()
@@ -239,8 +258,8 @@ class _Session:
         return Relay(
             child,
             redactor_for=self._redactor,
-            on_output=self._shown,
-            on_typed=self._typed,
+            on_output=transcript.shown,
+            on_typed=transcript.typed if self._looked.policy.audit_keystrokes else lambda _data: None,
             on_resize=lambda rows, columns: self._log.append(Resize(at=time.time(), rows=rows, columns=columns)),
             watched=watched,
             updates=self._updates.fileno(),
@@ -249,21 +268,18 @@ class _Session:
         )
 
     def _redactor(self) -> "StreamRedactor":
+        """For the screen: known values only; the user may see a key that the agent has just made."""
         from redactors.stream import StreamRedactor  # noqa: PLC0415 (as above)
 
-        known = self._prepared.engine.known
-        assert known is not None  # noqa: S101 (prepare made the engine with known values)
-        redactor = StreamRedactor(known, self._looked.vault)
+        redactor = StreamRedactor(_known(self._prepared.engine), self._looked.vault)
         redactor.on_mask = self._masked_on_screen
         return redactor
 
-    def _shown(self, stream: str, data: bytes) -> None:
-        """Record what is shown; by rules too: the user may see a key that the agent has just made, the log may not."""
-        self._log.append(Output(at=time.time(), stream=stream, data=self._prepared.engine.redact(data).data))
+    def _redactor_for_log(self) -> "StreamRedactor":
+        from redactors.stream import StreamRedactor  # noqa: PLC0415 (as above)
 
-    def _typed(self, data: bytes) -> None:
-        if self._looked.policy.audit_keystrokes:
-            self._log.append(Typed(at=time.time(), data=self._prepared.engine.redact(data).data))
+        engine = self._prepared.engine
+        return StreamRedactor(_known(engine), self._looked.vault, engine=engine)
 
     def _masked_on_screen(self, found: Finding, placeholder: str) -> None:
         self._log.append(
@@ -306,6 +322,11 @@ class _Session:
 
     def _relative(self, path: str) -> str:
         return path.removeprefix(self._plan.workspace + "/")
+
+
+def _known(engine: "Engine") -> "KnownValues":
+    assert engine.known is not None  # noqa: S101 (prepare made the engine with known values)
+    return engine.known
 
 
 def _guard(duties: GuardDuties) -> int:

@@ -278,8 +278,9 @@ async def wired(
     own: Mapping[str, str] | None = None,
     prefix: str = "",
     credential: Credential | None = None,
+    widen: Callable[[redactors.Engine], redactors.Engine] = lambda engine: engine,
 ) -> AsyncIterator[World]:
-    """Start a provider and a gateway before it."""
+    """Start a provider and a gateway before it; `widen` gives the engine what the guard adds on the wire."""
     vault = Vault(MASKING_KEY)
     known = KnownValues(vault)
     sink = MemorySink()
@@ -290,7 +291,7 @@ async def wired(
     config = GatewayConfig(
         kind, f"http://127.0.0.1:{provider.port}{prefix}", credential or FixedCredential(default), body_limit
     )
-    gateway = Gateway(config, engine(vault, known), vault, sink)
+    gateway = Gateway(config, widen(engine(vault, known)), vault, sink)
     sock = listening()
     await gateway.start(sock)
     try:

@@ -21,6 +21,29 @@ _POLICY = """
 protect = ["Makefile", ".git/hooks/"]
 """
 
+OWN_CODE = '''
+def score(sample, weights, bias=0.25):
+    """Rate one sample."""
+    total = bias
+    for name, weight in weights.items():
+        value = sample.get(name)
+        if value is None or weight < 0:
+            continue
+        total += weight * normalise(value, floor=-3.5, ceiling=7)
+    if total > THRESHOLD and not sample.archived:
+        return min(total, CEILING) / len(weights)
+    return max(0.0, total - penalty(sample.history[-5:], decay=0.9))
+
+
+def penalty(history, decay):
+    worst = 0.0
+    for age, event in enumerate(reversed(history)):
+        if event.kind in {"refused", "late"}:
+            worst = max(worst, event.cost * decay ** age)
+    return worst
+'''
+"""Code that stands nowhere else."""
+
 
 def pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

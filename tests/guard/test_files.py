@@ -312,3 +312,19 @@ def test_any_failure_of_the_thread_is_told(files: Files, desk: Desk) -> None:
     files.thread.join(5)
     assert len(files.failures) == 1
     assert ": " in reason(files.failures[0])
+
+
+def test_a_misspelled_placeholder_in_a_file_that_is_written_back_is_told_once(desk: Desk) -> None:
+    wrong = SHOWN[0][:-1] + (b"0" if SHOWN[0][-1:] != b"0" else b"1")
+    file = desk.cover(b"A=" + VALUES[0])
+    files = Files(desk)
+    staged = desk.view.staged(str(file))
+    assert staged is not None
+    for extra in (b"", b"\nB=2"):
+        staged.write_bytes(b"A=" + SHOWN[0] + b"\nC=" + wrong + extra)
+        desk.say(Seen(STAGING, os.fsencode(staged.name), "modified"))
+    files.finish()
+    assert file.read_bytes() == b"A=" + VALUES[0] + b"\nC=" + wrong + b"\nB=2"
+    [warning] = files.warnings
+    assert warning.startswith(f"`{wrong.decode()}` differs by one character from the placeholder")
+    assert "`.env`" in warning

@@ -5,6 +5,7 @@ Rules of this file:
 2. Only values that the inside must not know are masked: known ones of origin OUTSIDE, and the credential that the
    gateway itself put into the request (providers quote it in error messages).
 3. `seen` is what the log gets: masked, not restored.
+4. What is almost a placeholder is not restored; `near` has it, for the user.
 """
 
 import json
@@ -14,13 +15,14 @@ from typing import Protocol
 from redactors.finding import Finding
 from redactors.vault import Origin
 from wrapper.gateway.dialect import Dialect
+from wrapper.gateway.nearly import Near, NearMisses
 from wrapper.gateway.restore import StreamRestorer, restore_document
 from wrapper.gateway.sse import EventParser, ServerSentEvent
 
 _LEAST_CREDENTIAL = 8  # a shorter "credential" is a test's `x`, and masking it would tear answers apart
 
 
-class Values(Protocol):
+class Values(Near, Protocol):
     """What is needed of the vault."""
 
     def issue(self, kind: str, value: bytes, origin: Origin) -> str:
@@ -49,6 +51,7 @@ class Inward:
         secrets = [secret for secret in map(_bare, credentials) if len(secret) >= _LEAST_CREDENTIAL]
         self._credentials = {secret: vault.issue("API-KEY", secret, Origin.OUTSIDE).encode() for secret in secrets}
         self.masked: dict[tuple[str, str, str], int] = {}
+        self.near = NearMisses(vault)
 
     def mask(self, data: bytes) -> bytes:
         """Replace what the inside must not learn; `masked` counts by kind, placeholder and rule."""
@@ -96,6 +99,7 @@ class InwardDocument:
         """Return what the inside gets."""
         masked = self._inward.mask(data)
         self.seen += masked
+        self._inward.near.whole(masked)
         try:
             return restore_document(masked, self._dialect, self._inward.fill)
         except (ValueError, RecursionError):
@@ -112,7 +116,8 @@ class InwardStream:
         self._inward = inward
         self._limit = limit
         self._parser = EventParser(limit)
-        self._restorer = StreamRestorer(dialect, inward.fill)
+        self._restorer = StreamRestorer(dialect, self._fill)
+        self._is_text = False
         self.seen = bytearray()
         self.truncated = False
 
@@ -124,12 +129,23 @@ class InwardStream:
         """Return what was still held back at the end of the stream."""
         rest = self._inward.mask(self._parser.rest())
         self._keep(rest)
-        return self._restorer.end() + rest
+        restored = self._restorer.end() + rest
+        self._inward.near.end()
+        return restored
 
     def _event(self, event: ServerSentEvent) -> bytes:
         event = ServerSentEvent(self._inward.mask(event.raw))
         self._keep(event.raw)
-        return self._restorer.event(event)
+        self._is_text = False
+        restored = self._restorer.event(event)
+        if not self._is_text:
+            self._inward.near.end()
+        return restored
+
+    def _fill(self, text: str, nested: bool) -> str:  # noqa: FBT001  the shape of `restore.Fill`
+        self._is_text = True
+        self._inward.near.part(text.encode("utf-8", "surrogatepass"))
+        return self._inward.fill(text, nested)
 
     def _keep(self, data: bytes) -> None:
         room = self._limit - len(self.seen)

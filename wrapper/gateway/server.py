@@ -231,6 +231,8 @@ class Gateway:
                     count=count,
                 )
             )
+        for near in inward.near.found:
+            self._append(Warned(at=at, text=f"{near} (answer to request #{number})"))
         self._append(
             Response(
                 at=at,

@@ -1,7 +1,7 @@
 """All that the guard works with, made by the session before it forks the guard."""
 
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,9 @@ class GuardDuties:
     `changes` is where the watcher of `folders` speaks, `seen` what it has said already. `rescan` yields every absolute
     path of the workspace that needs a look; `gateways` make the configuration of one gateway per kind of API;
     `state_files` are covered files outside the workspace, `protected` the workspace's paths that are read-only
-    already; `staging` is the view's own folder; `may_miss_changes`: the user allowed a run without the watch.
+    already; `staging` is the view's own folder; `may_miss_changes`: the user allowed a run without the watch;
+    `cache` is the user's cache folder, None to keep nothing there; `credentials` yields path and visible content of
+    each masked credential file.
     """
 
     control: socket.socket
@@ -43,3 +45,5 @@ class GuardDuties:
     state_files: tuple[Path, ...] = ()
     protected: frozenset[str] = frozenset()
     may_miss_changes: bool = False
+    cache: Path | None = None
+    credentials: Callable[[], Iterable[tuple[str, bytes]]] = tuple

@@ -17,11 +17,14 @@ from wrapper.guard.duties import GuardDuties
 from wrapper.guard.messages import LONGEST, KnownValue
 from wrapper.guard.watcher import Ended, Failed, Message, Overflowed, Seen
 from wrapper.messages import printable
+from wrapper.plan.contents import MOST_BYTES
+from wrapper.view.beneath import open_regular
 
 _CHANGING = frozenset(("created", "modified", "moved"))
 _REPLACING = frozenset(("created", "deleted"))
 
 _STOP_WAIT = 4.0  # seconds for the watcher to say all that the kernel had queued
+_MOST_NEAR = 10  # near-misses told of one file
 _SECOND_LOOK = 0.5  # seconds from the start: not in the way of a client that is starting
 
 
@@ -39,6 +42,7 @@ class FileThread(threading.Thread):
         self._second_look: float | None = time.monotonic() + _SECOND_LOOK
         self._missed = False  # changes went unseen: all must be looked at again in the end
         self._appeared: set[str] = set()
+        self._nearly: set[str] = set()
         self._state_files = {str(file) for file in duties.state_files}
         self._covers = duties.covers
         self._covers.report = self._report
@@ -183,6 +187,22 @@ class FileThread(threading.Thread):
     def _report(self, path: str, action: str) -> None:
         name = path.removeprefix(f"{self._duties.workspace}/")
         self._tell(FileChange(at=time.time(), path=printable(name), action=action))
+        if action == "restored":
+            self._warn_of_near_misses(path, name)
+
+    def _warn_of_near_misses(self, path: str, name: str) -> None:
+        """Say once what was written inside as a placeholder and is none: it stands in the real file now."""
+        roots = [str(self._duties.workspace), *(str(file.parent) for file in self._duties.state_files)]
+        try:
+            with os.fdopen(open_regular(roots, path, os.O_RDONLY), "rb") as opened:
+                content = opened.read(MOST_BYTES)
+        except OSError:
+            return
+        for near in self._duties.vault.near_misses(content)[:_MOST_NEAR]:
+            text = f"{near.what} (in `{name}`)"
+            if text not in self._nearly:
+                self._nearly.add(text)
+                self._warn(text)
 
     def _warn(self, text: str) -> None:
         self._tell(Warned(at=time.time(), text=printable(text)))

@@ -12,6 +12,7 @@ import select
 import signal
 import socket
 import threading
+import time
 from functools import partial
 
 import msgspec
@@ -22,7 +23,8 @@ from wrapper.errors import AuditError
 from wrapper.guard.duties import GuardDuties
 from wrapper.guard.files import FileThread, reason
 from wrapper.guard.messages import FINISH, Listening, Summary
-from wrapper.guard.services import Lazy, service_for, warm
+from wrapper.guard.services import Lazy, service_for, warm, warm_for
+from wrapper.guard.wire import Wire
 from wrapper.messages import printable
 from wrapper.ports import AsyncAuditSink
 
@@ -88,6 +90,7 @@ class _Guard:
         self._recorder = AsyncRecorderClient(duties.audit, on_failure=self._failed)
         self._tally = _Tally(self._recorder)
         self._files = FileThread(duties, tell=self._tell, failed=self._failed)
+        self._wire = Wire(duties, self._warn)
         self._services: list[Lazy] = []
         self._sandbox: int | None = None
 
@@ -106,10 +109,25 @@ class _Guard:
             listening = msgspec.msgpack.decode(packet[0], type=Listening)
             self._sandbox = _opened(listening.pid)
             for use, sock in zip(listening.uses, packet[1], strict=True):
-                make = partial(service_for, use, self._duties, self._tally)
-                self._services.append(Lazy(sock, partial(warm, self._duties), make, self._failed))
-            warming = threading.Thread(target=warm, args=(self._duties,), daemon=True)
+                make = partial(service_for, use, self._duties, self._wire, self._tally)
+                self._services.append(Lazy(sock, partial(warm_for, use, self._wire), make, self._failed))
+            warming = threading.Thread(target=self._warm, daemon=True)
             self._loop.call_later(_WARM_AFTER, warming.start)
+
+    def _warm(self) -> None:
+        with contextlib.suppress(Exception):  # the service that needs it fails with it, and ends the session
+            warm(self._wire)
+        try:
+            self._ask_again()
+        except Exception as error:  # noqa: BLE001 (nothing stands on it; the user hears of it)
+            self._loop.call_soon_threadsafe(self._warn, f"no second opinion on credential files: {reason(error)}")
+
+    def _ask_again(self) -> None:
+        known = self._duties.engine.known
+        if known is not None:
+            from wrapper.guard.opinion import ask_second_opinion  # noqa: PLC0415 (nothing waits for it)
+
+            ask_second_opinion(self._duties.credentials(), known, cache=self._duties.cache)
 
     async def _end_sandbox(self) -> None:
         """End whatever still runs inside, and wait for that: what is restored from now on must not be seen there."""
@@ -139,6 +157,9 @@ class _Guard:
     def _tell(self, event: Event) -> None:
         """Record an event of another thread."""
         self._loop.call_soon_threadsafe(self._append, event)
+
+    def _warn(self, text: str) -> None:
+        self._tell(Warned(at=time.time(), text=printable(text)))
 
     def _append(self, event: Event) -> None:
         try:

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from wrapper.guard.duties import GuardDuties
+from wrapper.guard.wire import Wire
 from wrapper.policy.model import Decision
 from wrapper.ports import AsyncAuditSink
+
+_MODULES = ("wrapper.gateway.server", "wrapper.gateway.egress", "wrapper.gateway.loopback")
 
 
 class Service(Protocol):
@@ -78,14 +81,23 @@ class Lazy:
             await self._service.close()
 
 
-def warm(duties: GuardDuties) -> None:
+def warm(wire: Wire) -> None:
     """Import and compile what the services need, while the client itself boots."""
-    for module in ("wrapper.gateway.server", "wrapper.gateway.egress", "wrapper.gateway.loopback"):
+    for module in _MODULES:
         importlib.import_module(module)
-    duties.engine.redact_json(b"{}")
+    wire.engine()
 
 
-def service_for(use: str, duties: GuardDuties, sink: AsyncAuditSink) -> Service:
+def warm_for(use: str, wire: Wire) -> None:
+    """Do of it what the service for one use needs: only a gateway waits for what is redacted on the wire."""
+    if use == "egress" or use.isdigit():
+        for module in _MODULES:
+            importlib.import_module(module)
+    else:
+        warm(wire)
+
+
+def service_for(use: str, duties: GuardDuties, wire: Wire, sink: AsyncAuditSink) -> Service:
     """Make the service for one use (see `messages.Listening`)."""
     from wrapper.gateway.egress import EgressProxy  # noqa: PLC0415 (aiohttp: 200 ms, while the client boots)
     from wrapper.gateway.loopback import LoopbackForward  # noqa: PLC0415
@@ -98,5 +110,5 @@ def service_for(use: str, duties: GuardDuties, sink: AsyncAuditSink) -> Service:
             redact=lambda name: duties.engine.redact(name).data,
         )
     if use in duties.gateways:
-        return Gateway(duties.gateways[use](), duties.engine, duties.vault, sink)
+        return Gateway(duties.gateways[use](), wire.engine(), duties.vault, sink)
     return LoopbackForward(int(use), sink)

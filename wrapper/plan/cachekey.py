@@ -27,12 +27,17 @@ def cache_key(workspace: Path, policy: Policy) -> bytes:
     return digest.digest()
 
 
+def code_digest() -> str:
+    """Digest, in hex, of the detection code and rules alone."""
+    return hashlib.sha256("\0".join(_code()).encode()).hexdigest()[:32]
+
+
 def _code() -> Iterator[str]:
     """Say which version of our own code and rules this is: names, sizes and times of the files."""
     detection = Path(redactors.__file__ or "").parent
     for folder in (detection, detection / "rules", Path(__file__).parent):
         with os.scandir(folder) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name.endswith((".py", ".toml")):
+                if entry.name.endswith((".py", ".toml", ".bits")):
                     about = entry.stat()
                     yield f"{entry.name} {about.st_size} {about.st_mtime_ns}"

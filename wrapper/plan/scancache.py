@@ -18,11 +18,12 @@ import sys
 import zlib
 from array import array
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from struct import Struct
 from typing import Final
+
+from wrapper.plan.caching import replace_file
 
 _FOLDER: Final = "scans"
 
@@ -114,17 +115,7 @@ def place(cache: Path, workspace: Path) -> Path:
 
 def store(path: Path, cache: ScanCache) -> None:
     """Replace the file at `path` in one step, mode 0600. Raises OSError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, so that the mode is set from the start
-            file.write(encode(cache))
-        draft.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink()
-        raise
+    replace_file(path, encode(cache))
 
 
 def encode(cache: ScanCache) -> bytes:

@@ -28,7 +28,7 @@ def load_policy(
 
     `config_home` is safe-agent's own folder (`$XDG_CONFIG_HOME/safe-agent`); `explicit` (`--policy`,
     SAFE_AGENT_POLICY) stands in place of the user's file. Raises PolicyError for a file that cannot be read or is not
-    valid, StateError for a list of trusted projects that cannot be believed.
+    valid, the terms files that it names among them, StateError for a list of trusted projects that cannot be believed.
     """
     layers = _bundled(profile)
     content = read(organisation)
@@ -43,6 +43,10 @@ def load_policy(
     if content is not None:
         trusted = trust.is_trusted(config_home, workspace.resolve(), content)
         layers.append(Layered(Layer.PROJECT, parse(content, str(project)), trusted))
+    if any(layered.source.document.context for layered in layers):
+        from wrapper.policy.termfiles import with_terms  # noqa: PLC0415 (for such policies only)
+
+        layers = [with_terms(layered) for layered in layers]
     return merge(profile, layers)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from wrapper.errors import PolicyError
-from wrapper.policy.model import Kind, Layer, Notice, Policy, RedactionRule, Rule, Ruleset, Setting
+from wrapper.policy.model import ContextTable, Kind, Layer, Notice, Policy, RedactionRule, Rule, Ruleset, Setting
 from wrapper.policy.parse import Source, lists, printable
 
 _TRUST: Final = "read the file, then take it as it is with `safe-agent policy trust`"
@@ -102,6 +102,7 @@ class _Merge:
         self.refuse_upstream()
         scalars = {key: self.scalar(key, tighter) for key, tighter in SCALARS.items()}
         rules = self.redaction_rules()
+        context = self.contexts(plain["redaction.disable"])
         most = self.most("run.allow_degraded")
         return Policy(
             profile=self.profile,
@@ -125,6 +126,7 @@ class _Merge:
             redaction_disable=plain["redaction.disable"],
             redaction_allow=plain["redaction.allow"],
             redaction_rules=rules,
+            context=context,
             audit_recipients=plain["audit.recipients"],
             audit_keystrokes=scalars["audit.keystrokes"],
             status_line=scalars["terminal.status_line"],
@@ -274,6 +276,22 @@ class _Merge:
                     united[redaction.id] = (redaction, rule)
         self.rows += [Setting(key, rule.pattern, rule) for _, rule in united.values()]
         return tuple(redaction for redaction, _ in united.values())
+
+    def contexts(self, disabled: tuple[str, ...]) -> tuple[ContextTable, ...]:
+        """Unite the context rules of all layers: more of them redact more. What is disabled is left out.
+
+        But for the organisation's: its own are a floor.
+        """
+        united: list[tuple[ContextTable, Rule]] = []
+        for layered in self.layers:
+            for number, table in enumerate(layered.source.document.context or ()):
+                rule = layered.rule("context", str(table), number)
+                if table.id in disabled and layered.layer is Layer.ORGANISATION:
+                    self.notice(rule, f"redaction.disable {table.id}", _FLOOR, "would turn off the organisation's rule")
+                if table.id not in disabled or layered.layer is Layer.ORGANISATION:
+                    united.append((table, rule))
+        self.rows += [Setting("context", rule.pattern, rule) for _, rule in united]
+        return tuple(table for table, _ in united)
 
     def refuse_upstream(self) -> None:
         """Stop where a project says where the provider is: it would be sent the real key and every body."""

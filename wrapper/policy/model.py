@@ -66,6 +66,41 @@ class RedactionRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confidence: str = "certain"
 
 
+class ContextTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[context]]`: what must not leave although it is no secret. One of the first four says how it is found.
+
+    `terms_file` is read by `load`, which then puts its lines into `terms`. None: the default, or not about this one.
+    """
+
+    terms: tuple[str, ...] | None = None
+    terms_file: str | None = None
+    regex: str | None = None
+    builtin: str | None = None
+    kind: str = ""
+    hosts: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    borders: str | None = None
+    ignore_case: bool | None = None
+    confidence: str = "certain"
+
+    @property
+    def label(self) -> str:
+        """The kind of its placeholders; a builtin's own name where the policy gives none."""
+        return self.kind or (self.builtin or "").upper()
+
+    @property
+    def id(self) -> str:
+        """How `redaction.disable` and findings name it."""
+        return f"context:{self.label}"
+
+    def __str__(self) -> str:
+        """Read as `CUSTOMER: 12 terms`: the terms themselves are nobody's to print."""
+        if self.terms is not None:
+            source = f" of {self.terms_file}" if self.terms_file else ""
+            return f"{self.label}: {len(self.terms)} terms{source}"
+        return f"{self.label}: {self.builtin or self.regex or self.terms_file}"
+
+
 class Notice(msgspec.Struct, frozen=True):
     """Something a policy file asked for that was not taken: where, under which key, why, and what to do about it."""
 
@@ -175,6 +210,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     redaction_disable: tuple[str, ...]
     redaction_allow: tuple[str, ...]
     redaction_rules: tuple[RedactionRule, ...]
+    context: tuple[ContextTable, ...]
     audit_recipients: tuple[str, ...]
     audit_keystrokes: bool
     status_line: bool
@@ -228,7 +264,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         import hashlib  # noqa: PLC0415 - 2 ms that only the log and `policy show` need
 
         rows = [(row.key, row.value, row.rule.layer.value) for row in self.rows]
-        own = (self.variables_set, self.redaction_rules)
+        own = (self.variables_set, self.redaction_rules, self.context)
         return hashlib.sha256(msgspec.json.encode((self.profile, rows, own), order="sorted")).hexdigest()
 
     def to_json(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from wrapper.errors import PolicyError
-from wrapper.policy import globs, hosts
+from wrapper.policy import contexts, globs, hosts
 from wrapper.policy.lines import Path, positions
 from wrapper.policy.schema import Document, known_keys
 
@@ -23,6 +23,7 @@ _UPSTREAM: Final = (
     r"|http://(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]{1,5})?(?:/[!-~]*)?"
 )
 _RECIPIENT: Final = r"age1[02-9ac-hj-np-z]{58}"  # Bech32 of 32 bytes with the prefix `age`
+_PLAINER: Final = "write it without look-around and back-references"
 _AT: Final = r"(?s)(?P<what>.*?)(?: - at `(?:key in )?(?P<at>\$[^`]*)`)?"
 _STEP: Final = r"\.([^.\[]+)|\[([0-9]+|\.\.\.)\]"
 _UNKNOWN: Final = r"(?s)Object contains unknown field `(?P<field>.*)`"
@@ -67,7 +68,7 @@ def parse(content: bytes, file: str) -> Source:
     except msgspec.ValidationError as error:
         raise _shape_error(str(error), Source(file, Document(version=VERSION), lines), tables) from error
     source = Source(file, document, lines)
-    for check in (_version, _patterns, _environment, _home, _network, _upstream, _redaction, _rest):
+    for check in (_version, _patterns, _environment, _home, _network, _upstream, _redaction, _context, _rest):
         check(source)
     return source
 
@@ -255,15 +256,32 @@ def _redaction(source: Source) -> None:
         seen.add(rule.id)
 
 
+def _context(source: Source) -> None:
+    for number, table in enumerate(source.document.context or ()):
+        for place, what, hint in contexts.problems(table, _regex_problem):
+            raise source.error(("context", number, *place), what, hint)
+
+
 def _regex(source: Source, path: Path, regex: str) -> None:
+    what, hint = _regex_problem(regex)
+    if what:
+        raise source.error(path, what, hint)
+
+
+def _regex_problem(regex: str) -> tuple[str, str]:
+    """Say why an expression cannot be used, and what to do: Hyperscan, which runs it, takes less than Python does."""
     if not regex or len(regex) > _MOST_REGEX:
-        raise source.error(path, f"a regex has 1 to {_MOST_REGEX} characters")
+        return f"a regex has 1 to {_MOST_REGEX} characters", ""
     try:
         empty = re.compile(regex).fullmatch("")
     except (re.error, OverflowError, RecursionError) as error:
-        raise source.error(path, f"not a valid regex: {error}") from error
+        return f"not a valid regex: {error}", ""
     if empty:
-        raise source.error(path, "this regex matches nothing at all, hence everywhere", "let it ask for a character")
+        return "this regex matches nothing at all, hence everywhere", "let it ask for a character"
+    from redactors.expressions import problem  # noqa: PLC0415 (with Hyperscan 15 ms: only policies with a regex need it)
+
+    wrong = problem(regex)
+    return (f"not a regex that can be searched for: {wrong}", _PLAINER) if wrong else ("", "")
 
 
 def _rest(source: Source) -> None:

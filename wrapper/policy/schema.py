@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from wrapper.policy.model import RedactionRule
+from wrapper.policy.model import ContextTable, RedactionRule
 
 Texts = tuple[str, ...] | None
 
@@ -104,6 +104,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     network: Network = Network()
     upstream: Upstream = Upstream()
     redaction: Redaction = Redaction()
+    context: tuple[ContextTable, ...] | None = None
     audit: Audit = Audit()
     terminal: Terminal = Terminal()
     limits: Limits = Limits()
@@ -122,6 +123,8 @@ def _keys(prefix: str, table: msgspec.Struct) -> list[str]:
         value = getattr(table, field)
         if isinstance(value, msgspec.Struct):
             found += _keys(f"{prefix}{key}.", value)
+    if isinstance(table, Document):
+        found += [f"context.{key}" for key in ContextTable.__struct_encode_fields__]
     if isinstance(table, Redaction):
         found += [f"{prefix}rules.{key}" for key in RedactionRule.__struct_encode_fields__]
     return found

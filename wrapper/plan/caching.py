@@ -1,0 +1,26 @@
+"""Files of the user's cache folder: replaced in one step, readable by the user alone, and never necessary."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Make `path` hold `content`, mode 0600, its folder made if it is missing. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, so that the mode is set from the start
+            file.write(content)
+        draft.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Do the same where it can be done: a cache that cannot be written costs time, not protection."""
+    with suppress(OSError):
+        replace_file(path, content)
