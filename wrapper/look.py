@@ -15,11 +15,11 @@ from wrapper.agents.registry import adapter_for
 from wrapper.audit.keys import Keys
 from wrapper.errors import PolicyError
 from wrapper.plan import facts as host
+from wrapper.plan.chosen import load_chosen
 from wrapper.plan.gitinfo import layout_at
 from wrapper.plan.launch import EGRESS_PORT, GATEWAY_PORT
 from wrapper.plan.mounts import ETC, SYSTEM
 from wrapper.plan.places import Places
-from wrapper.policy.load import load_policy
 from wrapper.policy.model import Policy
 from wrapper.sandbox.bubblewrap import find_bubblewrap
 from wrapper.wishes import Wishes
@@ -56,7 +56,8 @@ def look(wishes: Wishes, environ: Mapping[str, str]) -> Looked:
     """Look. Raises the SafeAgentError of whatever refuses a session here."""
     places = Places.from_environment(environ)
     facts = host.gather(environ, places, system=SYSTEM, etc=ETC)
-    policy = _policy(wishes, facts, places)
+    workspace = Path(facts.workspace)
+    policy = load_chosen(wishes.profile, wishes.policy, environ=facts.environ, workspace=workspace, places=places)
     degraded = _degraded(wishes, policy)
     _refuse_own_ports(policy)
     bubblewrap = find_bubblewrap(environ.get("PATH", ""))
@@ -100,16 +101,6 @@ def read_file(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
-
-
-def _policy(wishes: Wishes, facts: host.HostFacts, places: Places) -> Policy:
-    named = facts.environ.get("SAFE_AGENT_POLICY")
-    return load_policy(
-        profile=wishes.profile or facts.environ.get("SAFE_AGENT_PROFILE") or "default",
-        workspace=Path(facts.workspace),
-        config_home=places.config,
-        explicit=wishes.policy or (Path(named) if named else None),
-    )
 
 
 def _degraded(wishes: Wishes, policy: Policy) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def report_mistake() -> int:
     import traceback  # noqa: PLC0415 (rarely needed)
 
     traceback.print_exc()
-    say("this is a mistake in safe-agent itself; the session is over")
+    say("this is a mistake in safe-agent itself")
     return SafeAgentError.exit_code
 
 

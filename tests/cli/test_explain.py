@@ -74,3 +74,18 @@ def test_a_refusal_is_the_sessions_own(machine: Machine) -> None:
     done = machine.host("safe-agent", "explain", "--profile", "nonsense")
     assert done.returncode == 125
     assert done.stdout == ""
+
+
+def test_of_a_text_it_shows_what_would_leave_and_which_rule_replaces_what(machine: Machine) -> None:
+    own = machine.home / ".config/safe-agent/policy.toml"
+    own.write_text('version = 1\n[[context]]\nkind = "CODE-NAME"\nterms = ["falcon"]\n')
+    text = f"FalconService needs {machine.planted['stripe']}"
+    done = machine.host("safe-agent", "explain", "--text", text, check=True)
+    leaves, *rules = done.stdout.splitlines()
+    assert re.fullmatch(r"leaves    MASKED-CODE-NAME-\w{8}Service needs MASKED-[A-Z-]+-\w{8}", leaves)
+    assert [line.split()[-1] for line in rules] == ["[context:CODE-NAME]", "[known:raw]"]
+    assert machine.leaks(done.stdout, done.stderr) == []
+    found = json.loads(machine.host("safe-agent", "explain", "--json", "--text", text, check=True).stdout)
+    assert found.keys() == {"version", "leaves", "replaced"}
+    assert found["replaced"][0].keys() == {"placeholder", "kind", "rule", "start", "end"}
+    assert found["leaves"] == leaves.removeprefix("leaves    ")

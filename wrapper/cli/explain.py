@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 import msgspec
 
+from wrapper.cli.options import policy_options
 from wrapper.look import look
 from wrapper.messages import printable
-from wrapper.prepare import prepare
+from wrapper.prepare import Prepared, prepare
 from wrapper.review.explain import Answer, answer, page
 from wrapper.wishes import Wishes
 
@@ -22,6 +23,7 @@ from wrapper.wishes import Wishes
       safe-agent explain                      # the whole plan
       safe-agent explain .env DATABASE_URL api.github.com
       safe-agent explain --client claude --json
+      safe-agent explain --text "falcon on db-01.corp"
     """,
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON with a stable schema.")
@@ -31,15 +33,20 @@ from wrapper.wishes import Wishes
     default="command",
     help="Plan for this client instead of any command.",
 )
-@click.option("--policy", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="As for `run`.")
-@click.option("--profile", metavar="NAME", help="As for `run`.")
+@policy_options
+@click.option("--text", metavar="TEXT", help="Show what of TEXT would leave, and which rule replaces what.")
 @click.argument("things", nargs=-1, metavar="[PATH|VARIABLE|HOST]...")
-def explain(*, as_json: bool, client: str, policy: Path | None, profile: str | None, things: tuple[str, ...]) -> None:
+def explain(
+    *, as_json: bool, client: str, policy: Path | None, profile: str | None, text: str | None, things: tuple[str, ...]
+) -> None:
     """Print the plan or the answers."""
     command = ("true",) if client == "command" else ()
     looked = look(Wishes(client, command, policy=policy, profile=profile), os.environ)
     prepared = prepare(looked)
     plan = prepared.plan
+    if text is not None:
+        click.echo(_leaving(os.fsencode(text), prepared, as_json=as_json))
+        return
     if not things:
         click.echo(plan.to_json() if as_json else "\n".join(map(printable, page(plan))))
         return
@@ -54,3 +61,20 @@ def explain(*, as_json: bool, client: str, policy: Path | None, profile: str | N
 def _line(one: Answer) -> str:
     inside = f"  ({one.inside})" if one.inside else ""
     return f"{one.what:<8}  {one.thing}: {one.action}{inside}  [{one.rule}]"
+
+
+def _leaving(text: bytes, prepared: Prepared, *, as_json: bool) -> str:
+    """Say what would leave of a text; what is replaced is not repeated."""
+    redaction = prepared.on_the_wire().redact(text)
+    leaves = os.fsdecode(redaction.data)
+    found = list(zip(redaction.placeholders, redaction.findings, strict=True))
+    if as_json:
+        rows = [
+            {"placeholder": name, "kind": one.kind, "rule": one.rule, "start": one.start, "end": one.end}
+            for name, one in found
+        ]
+        return msgspec.json.encode(
+            {"version": 1, "leaves": leaves.encode("utf-8", "replace").decode(), "replaced": rows}
+        ).decode()
+    rules = [f"          {name}  [{one.rule}]" for name, one in found]
+    return "\n".join([f"leaves    {printable(leaves)}", *rules])

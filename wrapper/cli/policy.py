@@ -1,18 +1,19 @@
 """`safe-agent policy`: what is in effect, whether a file is valid, and which projects' files are trusted."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 import msgspec
 
+from wrapper.cli.options import policy_options
 from wrapper.errors import PolicyError, SafeAgentError
 from wrapper.messages import report, say
+from wrapper.plan.chosen import load_chosen
 from wrapper.plan.facts import find_workspace
 from wrapper.plan.places import Places
 from wrapper.policy import trust
-from wrapper.policy.load import PROJECT_FILE, beyond_tightening, load_policy, read
+from wrapper.policy.load import PROJECT_FILE, beyond_tightening, read
 from wrapper.policy.model import Notice, Policy
 from wrapper.policy.parse import parse, printable
 
@@ -34,30 +35,11 @@ def group() -> None:
     """Group the commands about policy."""
 
 
-def _choice(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.option("--profile", metavar="NAME", help="Bundled profile: default, strict, ci or lab."),
-        click.option(
-            "--policy",
-            type=click.Path(path_type=Path, dir_okay=False),
-            metavar="FILE",
-            help="Policy file that takes the place of the user's own.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
 def _effective(profile: str | None, policy: Path | None) -> Policy:
-    """Load what a session started here would have: options, then SAFE_AGENT_PROFILE and SAFE_AGENT_POLICY."""
+    """Load what a session started here would have."""
     places = Places.from_environment()
-    named = os.environ.get("SAFE_AGENT_POLICY", "")
-    return load_policy(
-        profile=profile or os.environ.get("SAFE_AGENT_PROFILE") or "default",
-        workspace=find_workspace(None, places)[1],
-        config_home=places.config,
-        explicit=policy or (Path(named) if named else None),
-    )
+    workspace = find_workspace(None, places)[1]
+    return load_chosen(profile, policy, environ=os.environ, workspace=workspace, places=places)
 
 
 def _warn(notices: tuple[Notice, ...]) -> None:
@@ -76,7 +58,7 @@ def _warn(notices: tuple[Notice, ...]) -> None:
       safe-agent policy show --json | jq .digest
     """,
 )
-@_choice
+@policy_options
 @click.option("--origin", is_flag=True, help="Say for each value which layer, file and line it comes from.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (with origins).")
 def show(*, profile: str | None, policy: Path | None, origin: bool, as_json: bool) -> None:
@@ -105,7 +87,7 @@ def show(*, profile: str | None, policy: Path | None, origin: bool, as_json: boo
       safe-agent policy check .safe-agent.toml
     """,
 )
-@_choice
+@policy_options
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
 @click.pass_context
 def check(ctx: click.Context, *, files: tuple[Path, ...], profile: str | None, policy: Path | None) -> None:

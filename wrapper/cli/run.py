@@ -1,10 +1,10 @@
 """`safe-agent run` and `safe-agent exec`: a session with options of its own."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+from wrapper.cli.options import policy_options
 from wrapper.session import run as run_session
 from wrapper.wishes import Wishes
 
@@ -15,25 +15,13 @@ Exit codes: the command's own; 128+n when it died of signal n; 125 when safe-age
 """
 
 
-def _options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.option(
-            "--allow-degraded",
-            "degraded",
-            multiple=True,
-            metavar="NAME",
-            help="Go on without the protection NAME if it cannot be had; recorded in the log. Repeatable.",
-        ),
-        click.option("--profile", metavar="NAME", help="Bundled profile: default, strict, ci or lab."),
-        click.option(
-            "--policy",
-            type=click.Path(path_type=Path, dir_okay=False),
-            metavar="FILE",
-            help="Policy file that takes the place of the user's own.",
-        ),
-    ):
-        command = option(command)
-    return command
+_degraded = click.option(
+    "--allow-degraded",
+    "degraded",
+    multiple=True,
+    metavar="NAME",
+    help="Go on without the protection NAME if it cannot be had; recorded in the log. Repeatable.",
+)
 
 
 @click.command(
@@ -46,7 +34,8 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
       safe-agent run --profile strict claude -- -p "explain this repository"
     """,
 )
-@_options
+@policy_options
+@_degraded
 @click.argument("client", type=click.Choice(["claude", "codex"]))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
@@ -77,7 +66,8 @@ def run(
       safe-agent exec -- bash
     """,
 )
-@_options
+@policy_options
+@_degraded
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 def execute(
