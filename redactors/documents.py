@@ -39,6 +39,9 @@ _LONGEST_HOST = 100
 _LONGEST_WORD = 24
 _SHORTEST_SECRET = 8
 _OURS = re.compile(PLACEHOLDER)
+_USER = re.compile(rb"//[^/@\s]*@")
+_MARKS = re.compile(rb"[^A-Za-z0-9]+")
+_SHORTEST_REST = 6  # letters and digits; fewer are no secret that could be searched for
 _JSON_START = re.compile(rb"\s*(?:\{\s*[\"}/]|\[\s*[\[{\"])")
 _INNER = frozenset({"private-key", "url-password", "url-token"})
 _BEFORE_PASSWORD = (b":", b"/")
@@ -124,11 +127,27 @@ def _is_inner(data: bytes, found: Finding, *, is_url: bool) -> bool:
 
 
 def _may_be_secret(text: bytes, *, named: bool, every: bool) -> bool:
-    if _REFERENCE.match(text) or _OURS.search(text):  # what holds a placeholder was masked before
+    if _REFERENCE.match(text) or _was_masked(text):
         return False
     if named:
         return not re.match(rb"(?i)^(?:true|false|yes|no|null|none|nil)?$", text) and not _is_plain_url(text)
     return every and not _PLAIN.match(text) and not _is_plain_url(text)
+
+
+def _was_masked(text: bytes) -> bool:
+    """Tell a value that is placeholders and what shows the shape of the value that they stand in.
+
+    What else stands beside one is judged as ever: text that only looks like a placeholder must not shield a secret.
+    """
+    rest = _OURS.sub(b"", text)
+    if rest == text:
+        return False
+    url = _URL.match(rest)
+    if url is None:
+        return len(_MARKS.sub(b"", rest)) < _SHORTEST_REST
+    name = (url["user"] or b"").removesuffix(b"@").removesuffix(b":")
+    is_name = len(name) <= _LONGEST_WORD and b":" not in name and not _is_random_segment(name)
+    return is_name and _is_plain_url(_USER.sub(b"//", rest))
 
 
 def _is_plain_url(text: bytes) -> bool:

@@ -285,4 +285,25 @@ def test_a_known_value_elsewhere_in_a_url_does_not_show_its_password(engine: Eng
 
 def test_a_value_that_was_masked_before_is_not_masked_again(engine: Engine) -> None:
     shown = b"DATABASE_URL=postgres://app:MASKED-PASSWORD-ABCDEFGH@db/app\nAPI_KEY=MASKED-KEY-ABCDEFGH\n"
+    shown += (
+        b"ORIGIN_URL=https://MASKED-URL-TOKEN-ABCDEFGH@forge.test/x.git\nBOTH=MASKED-KEY-ABCDEFGH,MASKED-KEY-ABCDEFGX\n"
+    )
     assert mask_document(".env.copy", shown, engine, whole=True).data == shown
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "KEY=MASKED-KEY-ABCDEFGH:{}",
+        "KEY={}MASKED-KEY-ABCDEFGH",
+        "DATABASE_URL=postgres://app:MASKED-KEY-ABCDEFGH{}@db/app",
+        "DATABASE_URL=postgres://{}:MASKED-KEY-ABCDEFGH@db/app?sslpassword={}",
+        "DATABASE_URL=postgres://{}:MASKED-KEY-ABCDEFGH@db/app",
+        "DATABASE_URL=https://MASKED-KEY-ABCDEFGH@db/{}",
+    ],
+)
+def test_what_looks_like_a_placeholder_shields_no_secret(engine: Engine, shown: str) -> None:
+    value = expand("{base62:24}")
+    assert (
+        value.encode() not in mask_document(".env", f"{shown.replace('{}', value)}\n".encode(), engine, whole=True).data
+    )
