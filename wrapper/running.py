@@ -31,6 +31,7 @@ from wrapper.prepare import Prepared, prepare
 from wrapper.processes import Forked, fork
 from wrapper.sandbox import bubblewrap
 from wrapper.sandbox.netns import listen_inside
+from wrapper.terminal import signals
 from wrapper.terminal.pty import Child, Stdio, spawn
 from wrapper.version import VERSION
 from wrapper.view.binds import BindsView
@@ -218,6 +219,7 @@ class _Session:
         for opened in sockets:
             opened.close()
         self._agent = pid
+        signals.hold()  # the client runs before the relay does
         gate.release()
 
     def _announce(self) -> None:

@@ -22,6 +22,11 @@ def _nothing(_number: int, _frame: FrameType | None) -> None:
     """Only the byte on the wake-up descriptor matters."""
 
 
+def hold() -> None:
+    """Let the signals wait until `Signals` is entered: with nobody to take them they would end the wrapper at once."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
+
+
 class Signals:
     """While entered, the signals above arrive at `fd`. One that the caller ignores (`nohup`) stays ignored."""
 
@@ -39,6 +44,7 @@ class Signals:
         for number in _TAKEN:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, _nothing)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _TAKEN)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -15,7 +15,10 @@ from wrapper.terminal.flow import Redactor
 
 
 class Transcript:
-    """Events for `log`. `redactor` makes one for each stream; it is to mask by rules. To be closed at the end."""
+    """Events for `log`. `redactor` makes one for each stream; it is to mask by rules. To be closed at the end.
+
+    Redactors are made when the first bytes come: until the relay runs, a signal would end the wrapper at once.
+    """
 
     def __init__(
         self, log: AuditSink, redactor: Callable[[], Redactor], clock: Callable[[], float] = time.time
@@ -24,7 +27,7 @@ class Transcript:
         self._redactor = redactor
         self._clock = clock
         self._streams: dict[str, Redactor] = {}
-        self._keys = redactor()
+        self._keys: Redactor | None = None
 
     def shown(self, stream: str, data: bytes) -> None:
         """Record what is shown; no `data` says that nothing more comes for now."""
@@ -33,21 +36,26 @@ class Transcript:
             redactor = self._streams[stream] = self._redactor()
         self._output(stream, redactor.feed(data) if data else redactor.flush())
         if not data:
-            self._type(self._keys.flush())
+            self._flush_keys()
 
     def typed(self, data: bytes) -> None:
         """Record keys; a line of them comes at once, when it has been ended."""
+        self._keys = self._keys or self._redactor()
         self._type(self._keys.feed(data))
 
     def close(self) -> None:
         """Record what is held back."""
-        self._type(self._keys.flush())
+        self._flush_keys()
         for stream, redactor in self._streams.items():
             self._output(stream, redactor.flush())
 
     def _output(self, stream: str, data: bytes) -> None:
         if data:
             self._log.append(Output(at=self._clock(), stream=stream, data=data))
+
+    def _flush_keys(self) -> None:
+        if self._keys is not None:
+            self._type(self._keys.flush())
 
     def _type(self, data: bytes) -> None:
         if data:
