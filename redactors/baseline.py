@@ -24,10 +24,10 @@ class Baseline:
         return (_normal(path), digest) in self.harmless
 
 
-def parse_baseline(data: bytes) -> Baseline:
+def parse_baseline(data: bytes, *, audited_only: bool = True) -> Baseline:
     """Read a `.secrets.baseline` (detect-secrets 1.x: `results` maps paths to lists with `hashed_secret`, `is_secret`).
 
-    An entry that nobody audited allows nothing. `ValueError` if this is no baseline.
+    An entry that nobody audited allows nothing, unless not `audited_only`. `ValueError` if this is no baseline.
     """
     try:
         results = json.loads(data)["results"]
@@ -36,7 +36,7 @@ def parse_baseline(data: bytes) -> Baseline:
                 (_normal(path), str(entry["hashed_secret"]))
                 for path, entries in results.items()
                 for entry in entries
-                if entry.get("is_secret") is False
+                if not audited_only or entry.get("is_secret") is False
             )
         )
     except (AttributeError, KeyError, TypeError, RecursionError) as error:

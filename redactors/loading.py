@@ -50,7 +50,6 @@ def load(
     """Make an engine of the bundled rules without those named in `disable`, plus `sources`.
 
     `allow`: values that are no secrets, exactly as they stand. `cache_dir` may be missing, read-only or damaged.
-    `ValueError` names the rule of `extra` that does not compile.
     """
     if cache_dir is not None:
         _ready_fixed_patterns(cache_dir)

@@ -228,11 +228,6 @@ class Judge:
             return True
         return path.endswith("/") and any(name.startswith(f"{relative}/") for name in names)
 
-    def forget_git(self) -> None:
-        """Read the index anew when it is next needed."""
-        self._tracked.clear()
-        self._layouts.clear()
-
     def _layout_of(self, folder: str) -> GitLayout | None:
         if folder not in self._layouts:
             if not folder:

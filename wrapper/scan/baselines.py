@@ -32,17 +32,6 @@ _VERSION: Final = "1.5.0"  # of the format
 _HEADER: Final = re.compile(rb"BEGIN [A-Z ]{0,24}PRIVATE KEY")  # what detect-secrets takes for the value of a key block
 
 
-def listed(data: bytes) -> Baseline:
-    """Read a baseline so that it allows everything that it lists. Raises ValueError if it is none."""
-    return Baseline(
-        frozenset(
-            (_normal(path), str(entry["hashed_secret"]))
-            for path, entries in _results(_parsed(data)).items()
-            for entry in entries
-        )
-    )
-
-
 def accepts(baseline: Baseline, path: str, found: Located) -> bool:
     """Tell whether `baseline` has this finding in the file `path`, by our value or by that of detect-secrets."""
     if baseline.allows(path, found.finding.value):
@@ -127,10 +116,6 @@ def _results(document: Any) -> Mapping[str, list[Mapping[str, Any]]]:
     ):
         raise ValueError("it has no `results` of detect-secrets 1.x")
     return results
-
-
-def _normal(path: str) -> str:
-    return path.replace("\\", "/").removeprefix("./")
 
 
 def _text(path: str) -> str:

@@ -196,7 +196,7 @@ class Scan:
         file = named or self._root / BASELINE
         try:
             data = read_regular(os.path.realpath(file), MOST_BYTES)
-            return parse_baseline(data) if named is None else baselines.listed(data)
+            return parse_baseline(data, audited_only=named is None)
         except OSError as error:
             if named is None:
                 return Baseline()
