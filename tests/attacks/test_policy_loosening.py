@@ -14,6 +14,7 @@ from tests.policy.writing import DEFAULT, policy
 from wrapper.errors import PolicyError
 from wrapper.policy.load import load_policy
 from wrapper.policy.model import Policy
+from wrapper.policy.parse import ON_COMMITS, ON_DAMAGE, VIEWS
 from wrapper.policy.trust import trust
 
 STRICTNESS = {
@@ -43,6 +44,9 @@ mask = ["UNHEARD_*"]
 [files]
 pass = ["own.key", "mine"]
 protect = ["notes.txt"]
+view = "fuse"
+damaged = "refuse"
+commits = "refuse"
 [network]
 allow = ["open.test"]
 [audit]
@@ -78,6 +82,14 @@ def assert_not_looser(found: Policy, base: Policy) -> None:
     assert found.body_limit <= base.body_limit
     assert found.keep_cache <= base.keep_cache
     assert found.status_line >= base.status_line
+    for single, former, order in (
+        (found.files_view, base.files_view, VIEWS),
+        (found.files_damaged, base.files_damaged, ON_DAMAGE),
+        (found.files_commits, base.files_commits, ON_COMMITS),
+    ):
+        assert order.index(single) >= order.index(former)
+    for path in ("src/", "node_modules/"):
+        assert found.is_native(path) <= base.is_native(path)
     assert set(base.redaction_rules) <= set(found.redaction_rules)
     for path in (".env", "src/", "src/main.py", ".git/config", ".git/hooks/"):
         assert found.is_scanned(path) >= base.is_scanned(path)
@@ -97,6 +109,10 @@ def assert_not_looser(found: Policy, base: Policy) -> None:
         ('files.hide = ["!**"]', "files.hide"),
         ('files.protect = ["!**/.git/config", "!**"]', "files.protect"),
         ("files.scan.enabled = false", "files.scan.enabled"),
+        ('files.view = "binds"', "files.view"),
+        ('files.damaged = "keep"', "files.damaged"),
+        ('files.commits = "rewrite"', "files.commits"),
+        ('files.native = ["**"]', "files.native"),
         ('files.scan.skip = ["**"]', "files.scan.skip"),
         ("files.scan.max_bytes = 1", "files.scan.max_bytes"),
         ('home.read_only = ["~/.ssh"]', "home.read_only"),
@@ -183,6 +199,7 @@ def test_a_project_tightens_without_trust() -> None:
         user=USER,
         project='files.deny = ["own.key"]\nfiles.protect = ["src/"]\nenvironment.drop = ["MINE"]\n'
         'network.deny = ["open.test"]\nnetwork.allow = ["!open.test"]\nfiles.scan.skip = ["!build/"]\n'
+        'files.view = "fuse"\nfiles.damaged = "refuse"\nfiles.commits = "refuse"\n'
         'home.cache = false\nlimits.body_bytes = 10\n[[redaction.rules]]\nid = "a"\nkind = "A"\nregex = "abc"\n',
     )
     assert found.notices == ()
@@ -191,6 +208,7 @@ def test_a_project_tightens_without_trust() -> None:
     assert found.variable("MINE").action == "drop"
     assert found.host("open.test", 443).action == "deny"
     assert found.is_scanned("build/x")
+    assert (found.files_view, found.files_damaged, found.files_commits) == ("fuse", "refuse", "refuse")
     assert not found.keep_cache
     assert found.body_limit == 10
     assert [rule.id for rule in found.redaction_rules] == ["a"]
@@ -241,6 +259,9 @@ drop = ["SSH_AUTH_SOCK", "*_proxy"]
 mask = [".env", ".env.*"]
 store = ["id_rsa", "*.key", "**/.ssh/**"]
 protect = ["**/.git/config", ".envrc"]
+view = "auto"
+damaged = "keep"
+commits = "rewrite"
 [files.scan]
 enabled = true
 max_bytes = 1000

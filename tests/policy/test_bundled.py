@@ -142,6 +142,8 @@ def test_the_scan_leaves_out_what_is_fetched_or_built_and_nothing_named_like_it(
 def test_the_default_settings_are_the_documented_ones(default: Policy) -> None:
     assert default.scan_enabled
     assert default.scan_max_bytes == 1 << 20
+    assert (default.files_view, default.files_damaged, default.files_commits) == ("auto", "keep", "rewrite")
+    assert not default.is_native("node_modules/")
     assert default.keep_cache
     assert default.status_line
     assert not default.audit_keystrokes
@@ -159,12 +161,14 @@ def test_strict_denies_what_default_masks() -> None:
     assert strict.is_protected(".github/workflows/ci.yml").action == "protect"
     assert not strict.keep_cache
     assert strict.body_limit < 1 << 26
+    assert strict.files_damaged == "refuse"
 
 
 def test_ci_shows_no_status_line_keeps_no_cache_and_hands_in_no_identity() -> None:
     ci = profile("ci")
     assert not ci.status_line
     assert not ci.keep_cache
+    assert ci.files_damaged == "refuse"
     assert ci.variable("GITHUB_SHA").action == "pass"
     for name in ("GITHUB_TOKEN", "CI_REGISTRY_PASSWORD", "ACTIONS_RUNTIME_TOKEN", "CI_JOB_TOKEN", "GITHUB_ENV"):
         assert ci.variable(name).action in ("mask", "drop")

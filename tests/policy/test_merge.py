@@ -7,9 +7,7 @@ from wrapper.errors import PolicyError
 from wrapper.policy.merge import merge
 from wrapper.policy.model import Layer, Policy
 
-FILES = NOTHING.replace(
-    "[files.scan]", '[files]\nmask = [".env", ".env.*", "!.env.example"]\nstore = ["*.key"]\n[files.scan]'
-)
+FILES = NOTHING.replace("[files.scan]", 'mask = [".env", ".env.*", "!.env.example"]\nstore = ["*.key"]\n[files.scan]')
 
 
 def keys(found: Policy) -> list[str]:
@@ -127,6 +125,13 @@ def test_the_organisation_may_loosen_what_is_bundled() -> None:
         ("files.scan.max_bytes = 9", "files.scan.max_bytes = 10", "scan_max_bytes", 10, False),
         ("audit.keystrokes = true", "audit.keystrokes = false", "audit_keystrokes", True, True),
         ("audit.keystrokes = false", "audit.keystrokes = true", "audit_keystrokes", False, True),
+        ('files.view = "auto"', 'files.view = "binds"', "files_view", "auto", True),
+        ('files.view = "fuse"', 'files.view = "auto"', "files_view", "fuse", True),
+        ('files.view = "binds"', 'files.view = "fuse"', "files_view", "fuse", False),
+        ('files.damaged = "refuse"', 'files.damaged = "keep"', "files_damaged", "refuse", True),
+        ('files.damaged = "keep"', 'files.damaged = "refuse"', "files_damaged", "refuse", False),
+        ('files.commits = "refuse"', 'files.commits = "rewrite"', "files_commits", "refuse", True),
+        ('files.commits = "rewrite"', 'files.commits = "refuse"', "files_commits", "refuse", False),
         ("terminal.status_line = true", "terminal.status_line = false", "status_line", True, True),
         (
             'upstream.openai = "https://a.test"',
@@ -197,6 +202,27 @@ def test_skipped_folders_add_up_and_are_taken_back() -> None:
     assert keys(floored) == ["files.scan.skip"]
 
 
+def test_native_folders_add_up_are_taken_back_and_end_where_the_organisation_says() -> None:
+    found = policy(user='files.native = ["node_modules/", ".venv/"]', project='files.native = ["!.venv/"]')
+    assert not found.notices
+    asked = ("node_modules/", "app/node_modules/", "node_modules/a/", ".venv/", "src/", "node_modules")
+    assert [found.is_native(path) for path in asked] == [True, True, True, False, False, False]
+    assert [(row.value, row.rule.layer) for row in found.settings() if row.key == "files.native"] == [
+        ("node_modules/", Layer.USER),
+        (".venv/", Layer.USER),
+        ("!.venv/", Layer.PROJECT),
+    ]
+    floored = policy(organisation='files.native = ["a/"]', user='files.native = ["a/", "b/"]')
+    assert [floored.is_native(path) for path in ("a/", "b/")] == [True, False]
+    assert keys(floored) == ["files.native"]
+    assert not any(policy(organisation="files.native = []", user='files.native = ["**"]').is_native(p) for p in asked)
+
+
+def test_what_is_native_decides_nothing_about_how_a_file_is_shown() -> None:
+    found = policy(bundle=FILES, user='files.native = ["lib/"]')
+    assert (found.file("lib/.env").action, found.is_protected("lib/x").action) == ("mask", "")
+
+
 def test_variables_are_set_by_the_highest_layer_but_not_against_the_organisation() -> None:
     found = policy(
         organisation='[environment]\ndrop = ["B"]\nset = { A = "org" }',
@@ -224,8 +250,9 @@ def test_recipients_of_all_layers_may_read_the_log() -> None:
 
 
 def test_a_bundled_profile_that_lacks_a_setting_is_refused() -> None:
+    bare = NOTHING.partition("[home]")[0].replace("version = 1", "")
     with pytest.raises(PolicyError, match=r"home\.cache"):
-        merge("default", [layer(Layer.BUNDLED, "files.scan = { enabled = true, max_bytes = 1 }")])
+        merge("default", [layer(Layer.BUNDLED, bare)])
 
 
 def test_the_digest_follows_what_is_in_effect_and_not_how_it_is_written() -> None:
@@ -250,7 +277,7 @@ def test_settings_name_every_entry_with_its_origin_and_never_a_variables_value()
     assert ("environment.pass", "A", Layer.USER, 3) in rows
     assert ("environment.set", "B", Layer.USER, 4) in rows
     assert ("network.loopback", "5432", Layer.USER, 6) in rows
-    assert ("home.cache", "true", Layer.BUNDLED, 7) in rows
+    assert ("home.cache", "true", Layer.BUNDLED, 11) in rows
     assert rows == sorted(rows, key=lambda row: row[0])
     assert "hunter2" not in found.to_json()
 

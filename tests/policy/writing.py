@@ -9,6 +9,10 @@ DEFAULT = (bundled.folder() / "default.toml").read_bytes()
 
 NOTHING = """
 version = 1
+[files]
+view = "auto"
+damaged = "keep"
+commits = "rewrite"
 [files.scan]
 enabled = true
 max_bytes = 1000

@@ -16,7 +16,7 @@ import msgspec
 
 from wrapper.errors import PolicyError
 from wrapper.policy.model import ContextTable, Kind, Layer, Notice, Policy, RedactionRule, Rule, Ruleset, Setting
-from wrapper.policy.parse import Source, lists, printable
+from wrapper.policy.parse import ON_COMMITS, ON_DAMAGE, VIEWS, Source, lists, printable
 
 _TRUST: Final = "read the file, then take it as it is with `safe-agent policy trust`"
 _FLOOR: Final = "the organisation's policy is a floor: ask whoever keeps it"
@@ -32,7 +32,15 @@ def _never(_new: Any, _old: Any) -> bool:
     return False
 
 
+def _later(*order: str) -> _Tighter:
+    """Of named values in their order from the loosest to the strictest, a later one is tighter."""
+    return lambda new, old: order.index(new) > order.index(old)
+
+
 SCALARS: Final[Mapping[str, _Tighter]] = {
+    "files.view": _later(*VIEWS),
+    "files.damaged": _later(*ON_DAMAGE),
+    "files.commits": _later(*ON_COMMITS),
     "files.scan.enabled": lambda new, old: new and not old,
     "files.scan.max_bytes": lambda new, old: new > old,
     "home.cache": lambda new, old: old and not new,
@@ -54,7 +62,7 @@ PLAIN_LISTS: Final = (
 )
 # Lists that only open something and have no strict counterpart an organisation could forbid with. Who may read the
 # user's own log beside the organisation is the user's to say.
-CEILINGS: Final = (*(key for key in PLAIN_LISTS if key != "audit.recipients"), "files.scan.skip")
+CEILINGS: Final = (*(key for key in PLAIN_LISTS if key != "audit.recipients"), "files.scan.skip", "files.native")
 
 
 class Layered(msgspec.Struct, frozen=True):
@@ -97,6 +105,7 @@ class _Merge:
         files = self.ruleset(Kind.PATH, "files", _FILES, "", loose=("pass",))
         protection = self.ruleset(Kind.PATH, "files", ("", "protect"), "")
         skipping = self.ruleset(Kind.PATH, "files.scan", ("scan", "skip"), "scan", loose=("skip",))
+        natives = self.ruleset(Kind.PATH, "files", ("", "native"), "", loose=("native",))
         hosts = self.ruleset(Kind.HOST, "network", ("allow", "deny"), "deny", loose=("allow",))
         plain = {key: self.plain_list(key) for key in PLAIN_LISTS}
         self.refuse_upstream()
@@ -110,10 +119,14 @@ class _Merge:
             files=files,
             protection=protection,
             skipping=skipping,
+            natives=natives,
             hosts=hosts,
             variables_set=variables,
             scan_enabled=scalars["files.scan.enabled"],
             scan_max_bytes=scalars["files.scan.max_bytes"],
+            files_view=scalars["files.view"],
+            files_damaged=scalars["files.damaged"],
+            files_commits=scalars["files.commits"],
             home_read_only=tuple(folder.removeprefix("~/").strip("/") for folder in plain["home.read_only"]),
             home_read_write=tuple(folder.removeprefix("~/").strip("/") for folder in plain["home.read_write"]),
             keep_cache=scalars["home.cache"],

@@ -191,17 +191,25 @@ class Ruleset(msgspec.Struct, frozen=True, dict=True):
 
 
 class Policy(msgspec.Struct, frozen=True, dict=True, kw_only=True):
-    """The effective policy of one session. Sizes in bytes; paths of the home relative to it, without `~/`."""
+    """The effective policy of one session. Sizes in bytes; paths of the home relative to it, without `~/`.
+
+    `files_view` is `binds`, `auto` or `fuse`; `files_damaged` `keep` or `refuse`; `files_commits` `rewrite` or
+    `refuse`.
+    """
 
     profile: str
     environment: Ruleset
     files: Ruleset
     protection: Ruleset
     skipping: Ruleset
+    natives: Ruleset
     hosts: Ruleset
     variables_set: Mapping[str, str]
     scan_enabled: bool
     scan_max_bytes: int
+    files_view: str
+    files_damaged: str
+    files_commits: str
     home_read_only: tuple[str, ...]
     home_read_write: tuple[str, ...]
     keep_cache: bool
@@ -249,6 +257,10 @@ class Policy(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     def is_scanned(self, path: str) -> bool:
         """Whether the scan reads the file, or goes into the folder (then `path` must end in `/`)."""
         return self.skipping.decide(path).action != "skip"
+
+    def is_native(self, path: str) -> bool:
+        """Whether the view binds this folder (`path` must end in `/`) as it is: nothing in it is masked or restored."""
+        return self.natives.decide(path).action == "native"
 
     def may_degrade(self, protection: str) -> bool:
         """Whether `--allow-degraded` may name this protection: not where the organisation's list lacks it."""

@@ -14,6 +14,10 @@ from wrapper.policy.schema import Document, known_keys
 
 VERSION: Final = 1
 MOST_BYTES: Final = 1 << 20  # a policy is written by hand; the project's comes with any clone
+# What `files.view`, `files.damaged` and `files.commits` may say, from the loosest to the strictest.
+VIEWS: Final = ("binds", "auto", "fuse")
+ON_DAMAGE: Final = ("keep", "refuse")
+ON_COMMITS: Final = ("rewrite", "refuse")
 
 _MOST_REGEX: Final = 2000  # of a rule's regex: it is compiled at every start
 _PORTS: Final = range(1, 65536)
@@ -68,7 +72,7 @@ def parse(content: bytes, file: str) -> Source:
     except msgspec.ValidationError as error:
         raise _shape_error(str(error), Source(file, Document(version=VERSION), lines), tables) from error
     source = Source(file, document, lines)
-    for check in (_version, _patterns, _environment, _home, _network, _upstream, _redaction, _context, _rest):
+    for check in (_version, _patterns, _files, _environment, _home, _network, _upstream, _redaction, _context, _rest):
         check(source)
     return source
 
@@ -158,6 +162,7 @@ def lists(document: Document) -> Iterator[tuple[Path, tuple[str, ...]]]:
         (("files", "store"), files.store),
         (("files", "hide"), files.hide),
         (("files", "protect"), files.protect),
+        (("files", "native"), files.native),
         (("files", "scan", "skip"), files.scan.skip),
         (("network", "allow"), network.allow),
         (("network", "deny"), network.deny),
@@ -192,6 +197,18 @@ def _path_problem(text: str) -> str:
     if any(part in ("..", ".") for part in text.split("/")):
         return "has a `.` or `..`: patterns are relative to the workspace"
     return globs.problem(text)
+
+
+def _files(source: Source) -> None:
+    files = source.document.files
+    for key, value, order in (
+        ("view", files.view, VIEWS),
+        ("damaged", files.damaged, ON_DAMAGE),
+        ("commits", files.commits, ON_COMMITS),
+    ):
+        if value is not None and value not in order:
+            names = " or ".join(f'"{name}"' for name in order)
+            raise source.error(("files", key), f'`files.{key}` is {names}, not "{value}"')
 
 
 def _environment(source: Source) -> None:

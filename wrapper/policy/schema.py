@@ -27,7 +27,7 @@ class Scan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Files(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"pass_": "pass"}):
-    """`[files]`: globs over workspace-relative paths."""
+    """`[files]`: globs over workspace-relative paths, and how the view serves the workspace."""
 
     pass_: Texts = None
     mask: Texts = None
@@ -35,6 +35,10 @@ class Files(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"pa
     store: Texts = None
     hide: Texts = None
     protect: Texts = None
+    view: str | None = None
+    native: Texts = None
+    damaged: str | None = None
+    commits: str | None = None
     scan: Scan = Scan()
 
 
