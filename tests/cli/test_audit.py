@@ -1,29 +1,15 @@
 import json
 import os
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.audit.recording import Home, ended, frames_of, home, put, recording, start_event, warned
+from tests.audit.recording import Home, ended, frames_of, put, recording, start_event, warned
 from wrapper.audit import events, seal
 from wrapper.audit import format as layout
 from wrapper.audit.client import RecorderClient
 from wrapper.cli import audit, keys
 from wrapper.errors import SafeAgentError
-
-
-@pytest.fixture
-def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name, folder in (("XDG_CONFIG_HOME", "c"), ("XDG_STATE_HOME", "s"), ("XDG_CACHE_HOME", "x")):
-        monkeypatch.setenv(name, str(tmp_path / folder))
-    made = home(tmp_path)
-    made.config.rename(tmp_path / "moved")
-    (tmp_path / "c").mkdir()
-    (tmp_path / "moved").rename(tmp_path / "c" / "safe-agent")
-    config = tmp_path / "c" / "safe-agent"
-    return Home(config, tmp_path / "s" / "safe-agent", type(made.keys)(config))
 
 
 def _run(*arguments: str, group: object = None) -> Result:
@@ -111,6 +97,18 @@ def test_show_only_has_what_was_asked_for(user: Home) -> None:
     assert [row["type"] for row in rows] == ["file", "end"]
 
 
+def test_show_counts_files_that_were_read_and_names_each_when_asked_for_them_only(user: Home) -> None:
+    many = tuple((f"src/{number}.py", 1_001.0 + number, 1024) for number in range(20))
+    user.write(written=[start_event(view="fuse"), events.FilesRead(at=1_030.0, files=many), ended()])
+    assert "20 files  20.0 KiB" in _run("show").stdout
+    assert "files: fuse" in _run("show").stdout
+    lines = _run("show", "--only", "read").stdout.splitlines()
+    assert len(lines) == 21
+    assert lines[1].split() == ["+0:01.000", "read", "src/0.py", "1.0", "KiB"]
+    (row,) = map(json.loads, _run("show", "--only", "read", "--json").stdout.splitlines())
+    assert len(row["files"]) == 20
+
+
 def test_show_as_json_says_how_bytes_are_written(user: Home) -> None:
     user.write(written=_STORY)
     rows = {row["type"]: row for row in map(json.loads, _run("show", "--json").stdout.splitlines())}
@@ -177,7 +175,8 @@ _HOSTILE = "a\x1b]0;owned\x07b\x1b[2J\x9b31mc\rd\x7f\u202eevil\u200b\x00"
         ),
         events.Refused(at=1.0, number=1, method=_HOSTILE, url=_HOSTILE, reason=_HOSTILE),
         events.Connection(at=1.0, host=_HOSTILE, port=1, allowed=True, rule=_HOSTILE),
-        events.FileChange(at=1.0, path=_HOSTILE, action=_HOSTILE, target=_HOSTILE),
+        events.FileChange(at=1.0, path=_HOSTILE, action=_HOSTILE, target=_HOSTILE, by=_HOSTILE, process=_HOSTILE),
+        events.FilesRead(at=1.0, files=((_HOSTILE, 1.0, 1),)),
         events.Redacted(at=1.0, kind=_HOSTILE, placeholder=_HOSTILE, place=_HOSTILE, where=_HOSTILE),
         warned(_HOSTILE),
         events.SessionEnd(at=1.0, exit_code=1, reason=_HOSTILE),

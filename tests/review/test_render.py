@@ -55,6 +55,19 @@ def test_a_line_of_json_is_printable_ascii(text: str, data: bytes) -> None:
         assert json.loads(line)["frame"] == 7
 
 
+def test_json_is_complete_and_leaves_out_only_what_older_logs_lack() -> None:
+    change = events.FileChange(
+        at=1.0, path="a", action="modified", by="agent", process="sh[1]", ranges=((0, 2),), before="aa", after="bb"
+    )
+    fields = {"frame": 7, "type": "file", "at": 1.0, "path": "a", "action": "modified", "target": ""}
+    assert json.loads(render.json_line(7, events.FileChange(at=1.0, path="a", action="modified"))) == fields
+    more = {"by": "agent", "process": "sh[1]", "ranges": [[0, 2]], "before": "aa", "after": "bb"}
+    assert json.loads(render.json_line(7, change)) == fields | more
+    read = json.loads(render.json_line(7, events.FilesRead(at=1.0, files=(("a", 0.5, 9),))))
+    assert read["files"] == [["a", 0.5, 9]]
+    assert json.loads(render.json_line(0, start_event(view="fuse")))["view"] == "fuse"
+
+
 @given(st.text())
 def test_a_plan_that_is_no_json_stays_text(text: str) -> None:
     assert "plan" in json.loads(render.json_line(0, start_event(plan=text)))

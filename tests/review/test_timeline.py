@@ -1,12 +1,15 @@
 import json
 import time
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.audit.recording import ended, start_event, warned
 from wrapper.audit import events
-from wrapper.review.timeline import row, size, text_lines, timeline
+from wrapper.errors import AuditError
+from wrapper.review.timeline import each_read, row, size, text_lines, timeline
 
 
 def _output(data: bytes, at: float = 1.0) -> events.Output:
@@ -89,6 +92,61 @@ def test_any_output_gives_lines_without_escapes_or_breaks(data: bytes) -> None:
     assert all("\n" not in line and "\r" not in line for line in text_lines(data))
 
 
+def _read(*files: tuple[str, float, int]) -> events.FilesRead:
+    return events.FilesRead(at=9.0, files=files)
+
+
+def _changed(**fields: object) -> str:
+    return row(events.FileChange(at=1.0, path="a.py", action="modified", **fields)).text  # type: ignore[arg-type]
+
+
+def test_a_change_says_who_made_it_and_with_what() -> None:
+    assert _changed() == "modified a.py"
+    assert _changed(by="host") == "modified a.py  by the host"
+    assert _changed(by="agent", process="node[7]") == "modified a.py  by the agent (node[7])"
+    assert _changed(by="agent", process="vi[7]", ranges=((0, 24),)) == "modified a.py  by the agent (vi[7]), 24 B"
+    assert _changed(by="agent", ranges=((0, 24), (90, 1000))) == "modified a.py  by the agent, 1.0 KiB in 2 places"
+
+
+def test_files_that_were_read_are_counted_once_with_what_was_read_in_the_end() -> None:
+    many = [(f"src/{number}.py", 2.0 + number, 1024) for number in range(214)]
+    batches = [_read(*many[:100]), _read(*many[50:]), _read((many[0][0], many[0][1], 3072))]
+    (only,) = timeline(batches)
+    assert (only.kind, only.text) == ("read", "214 files  216.0 KiB")
+    assert row(_read(("a", 1.0, 1), ("b", 2.0, 2))).text == "a, b  3 B"
+
+
+def test_reads_beside_something_else_stay_in_their_place() -> None:
+    rows = list(timeline([_read(("a", 1.0, 1)), warned("x"), _read(("a", 1.0, 2))]))
+    assert [(one.kind, one.text) for one in rows] == [("read", "a  1 B"), ("warning", "x"), ("read", "a  2 B")]
+
+
+def test_each_read_names_every_file_once_when_it_was_first_read() -> None:
+    story: list[events.AnyEvent] = [
+        _read(("b", 2.0, 1), ("c", 3.0, 9)),
+        warned("x"),
+        _read(("a", 1.5, 4), ("b", 2.0, 7)),
+    ]
+    assert [(one.at, one.text) for one in each_read(story)] == [(1.5, "a  4 B"), (2.0, "b  7 B"), (3.0, "c  9 B")]
+
+
+def test_each_read_of_a_log_that_goes_bad_gives_what_was_good_first() -> None:
+    def story() -> Iterator[events.AnyEvent]:
+        yield _read(("a", 1.0, 1))
+        raise AuditError("bad")
+
+    seen = []
+    with pytest.raises(AuditError):
+        for one in each_read(story()):
+            seen.append(one.text)
+    assert seen == ["a  1 B"]
+
+
+def test_the_start_says_how_files_are_shown() -> None:
+    assert "files: binds: no /dev/fuse" in row(start_event(view="binds: no /dev/fuse")).details
+    assert not [line for line in row(start_event()).details if line.startswith("files")]
+
+
 def test_sizes_are_in_the_unit_that_a_person_would_use() -> None:
     assert [size(n) for n in (0, 1023, 1024, 5 << 20, 3 << 30)] == ["0 B", "1023 B", "1.0 KiB", "5.0 MiB", "3.0 GiB"]
 
@@ -105,6 +163,7 @@ def test_every_kind_of_event_has_a_row() -> None:
         events.Refused(at=1.0, number=1, method="GET", url="u", reason="r"),
         events.Connection(at=1.0, host="h", port=443, allowed=True, rule="r"),
         events.FileChange(at=1.0, path="a", action="moved", target="b"),
+        _read(("a", 1.0, 5)),
         warned("w"),
         ended(),
     ]

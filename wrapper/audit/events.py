@@ -19,7 +19,10 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
 
 
 class SessionStart(Event, frozen=True, tag="start", kw_only=True):
-    """Who started what, where; `policy` is the SHA-256 of the effective policy, `plan` the plan as JSON text."""
+    """Who started what, where; `policy` is the SHA-256 of the effective policy, `plan` the plan as JSON text.
+
+    `view` says how files are shown: `fuse`, or `binds: ` and why.
+    """
 
     session: str
     user: str
@@ -32,6 +35,7 @@ class SessionStart(Event, frozen=True, tag="start", kw_only=True):
     policy: str
     plan: str
     degraded: tuple[str, ...] = ()
+    view: str = ""
 
 
 class Output(Event, frozen=True, tag="output", kw_only=True):
@@ -109,11 +113,30 @@ class Connection(Event, frozen=True, tag="connection", kw_only=True):
 
 
 class FileChange(Event, frozen=True, tag="file", kw_only=True):
-    """A change in the workspace; `action` is `created`, `modified`, `deleted`, `moved`, `masked` or `restored`."""
+    """A change in the workspace; `action` is `created`, `modified`, `deleted`, `moved`, `masked` or `restored`.
+
+    `by` is `agent` or `host` where the view knows it, `process` the one inside that wrote first (`node[1234]`: name and
+    pid outside). `ranges` are (offset, length) of what was written; `before` and `after` the content's SHA-256 in hex.
+    Offsets and hashes are of the content as the inside sees it: hashes of real values would let them be guessed.
+    """
 
     path: str
     action: str
     target: str = ""
+    by: str = ""
+    process: str = ""
+    ranges: tuple[tuple[int, int], ...] = ()
+    before: str = ""
+    after: str = ""
+
+
+class FilesRead(Event, frozen=True, tag="read", kw_only=True):
+    """Files that the inside read: path, when first (seconds since the epoch), and how many bytes of it until now.
+
+    A file that is read on comes again in a later event, with its first time and more bytes.
+    """
+
+    files: tuple[tuple[str, float, int], ...]
 
 
 class Warned(Event, frozen=True, tag="warning", kw_only=True):
@@ -140,9 +163,13 @@ AnyEvent = (
     | Refused
     | Connection
     | FileChange
+    | FilesRead
     | Warned
     | SessionEnd
 )
+
+LATER: Final = frozenset({"view", "by", "process", "ranges", "before", "after"})
+"""Fields that the first logs of this format do not have: where they are empty, nothing is known of them."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(AnyEvent)

@@ -16,7 +16,7 @@ from wrapper.errors import AuditError
 from wrapper.messages import say
 from wrapper.plan.places import Places
 from wrapper.review import render
-from wrapper.review.timeline import Row, since, size, timeline
+from wrapper.review.timeline import Row, each_read, since, size, timeline
 
 OPEN = 10  # TRUNCATED is 11, TAMPERED 12, NOKEY 13: the errors carry them
 
@@ -74,13 +74,14 @@ def ls(*, as_json: bool) -> None:
 
     The log is proven while it is read. Control characters in it are never printed as they are. With --json every
     event is a line: `frame`, `type`, `at` (seconds since the epoch, UTC) and the fields of its type; `encoding` says
-    whether its bytes are text or base64.
+    whether its bytes are text or base64. Files that were read are counted; `--only read` names each, once.
 
     \b
     Examples:
       safe-agent audit show
       safe-agent audit show last --only request --only redacted
-      safe-agent audit show --json | jq -r 'select(.type == "file").path'
+      safe-agent audit show --only read
+      safe-agent audit show --json | jq -r 'select(.type == "file" and .by == "agent").path'
     """,
 )
 @click.argument("session", default="last")
@@ -97,7 +98,8 @@ def show(ctx: click.Context, session: str, *, as_json: bool, only: tuple[str, ..
             click.echo(render.json_line(record.sequence, record.event))
     else:
         click.echo(f"session {found.id}, begun {_moment(found.created)}")
-        for row in timeline(record.event for record in kept):
+        seen = (record.event for record in kept)
+        for row in each_read(seen) if only == ("read",) else timeline(seen):
             _echo_row(since(found.created, row))
     if found.state is reader.State.OPEN:
         say("the log is not sealed: its recorder was killed; what came last may be missing")

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from wrapper.audit.events import Event
+from wrapper.audit.events import LATER, Event
 from wrapper.review.timeline import Row
 
 _KIND_WIDTH: Final = 12
@@ -51,11 +51,14 @@ def _clock(seconds: float) -> str:
 def json_line(sequence: int, event: Event) -> str:
     """Return one event as a line of ASCII JSON: `frame`, `type`, `at`, then the fields of its type.
 
-    A field of bytes is text where it is UTF-8, else base64; `encoding` says which (`utf-8`, `base64`).
+    A field of bytes is text where it is UTF-8, else base64; `encoding` says which (`utf-8`, `base64`). Fields that
+    older logs lack are left out where they are empty: a log prints the same for ever.
     """
     fields: dict[str, object] = {"frame": sequence, "type": event.__struct_config__.tag, "at": event.at}
     for name in event.__struct_fields__:
         value = getattr(event, name)
+        if name in LATER and not value:
+            continue
         if isinstance(value, bytes):
             fields[name], fields["encoding"] = _text(value)
         elif name == "plan":

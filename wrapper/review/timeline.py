@@ -15,6 +15,7 @@ from wrapper.audit.events import (
     Connection,
     Event,
     FileChange,
+    FilesRead,
     Output,
     Redacted,
     Refused,
@@ -33,6 +34,8 @@ from wrapper.errors import AuditError
 _ESCAPES: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
 _MOST_LINES: Final = 12  # of terminal output shown per row; `--json` has all
 _MOST_JOINED: Final = 1 << 16  # bytes of output joined into one row; each join copies
+_MOST_READ: Final = 10_000  # files of reads joined into one row
+_FEW: Final = 3  # files that a row of reads names; more are counted
 _PROMPT: Final = 160  # characters of a prompt that a row shows
 
 
@@ -95,7 +98,9 @@ def row(event: Event) -> Row:  # noqa: C901, PLR0911, PLR0912 (one case per kind
             return Row(event.at, kind, f"{verdict} {event.host}:{event.port}{rule}{moved}")
         case FileChange():
             target = f" → {event.target}" if event.target else ""
-            return Row(event.at, kind, f"{event.action} {event.path}{target}")
+            return Row(event.at, kind, f"{event.action} {event.path}{target}{_author(event)}")
+        case FilesRead():
+            return Row(event.at, kind, _read(event))
         case Warned():
             return Row(event.at, kind, event.text)
         case SessionEnd():
@@ -131,11 +136,46 @@ def _join(held: AnyEvent, event: AnyEvent) -> AnyEvent | None:
     elif isinstance(held, Redacted) and isinstance(event, Redacted):
         same = (held.placeholder, held.place, held.where) == (event.placeholder, event.place, event.where)
         return msgspec.structs.replace(held, count=held.count + event.count) if same else None
+    elif isinstance(held, FilesRead) and isinstance(event, FilesRead) and len(held.files) < _MOST_READ:
+        files = {path: (path, first, count) for path, first, count in (*held.files, *event.files)}
+        return msgspec.structs.replace(held, files=tuple(files.values()))
     return None
 
 
 def _command(event: SessionStart) -> str:
     return " ".join(event.argv) if event.argv else event.agent
+
+
+def _author(event: FileChange) -> str:
+    """Say who made the change, and of a process inside how much it wrote."""
+    if not event.by:
+        return ""
+    process = f" ({event.process})" if event.process else ""
+    written = sum(length for _, length in event.ranges)
+    places = f" in {len(event.ranges)} places" if len(event.ranges) > 1 else ""
+    return f"  by the {event.by}{process}" + (f", {size(written)}{places}" if event.ranges else "")
+
+
+def _read(event: FilesRead) -> str:
+    names = [path for path, _, _ in event.files]
+    what = ", ".join(names) if len(names) <= _FEW else f"{len(names)} files"
+    return f"{what}  {size(sum(count for _, _, count in event.files))}"
+
+
+def each_read(events: Iterable[AnyEvent]) -> Iterator[Row]:
+    """Yield a row for each file when it was first read, with what was read of it in the end."""
+    files: dict[str, tuple[float, int]] = {}
+    broken: AuditError | None = None
+    try:
+        for event in events:
+            if isinstance(event, FilesRead):
+                files |= {path: (first, count) for path, first, count in event.files}
+    except AuditError as error:  # the log is bad from here on: what was good before is shown
+        broken = error
+    for path, (first, count) in sorted(files.items(), key=lambda item: item[1]):
+        yield Row(first, "read", f"{path}  {size(count)}")
+    if broken is not None:
+        raise broken
 
 
 def _start_details(event: SessionStart) -> tuple[str, ...]:
@@ -144,6 +184,7 @@ def _start_details(event: SessionStart) -> tuple[str, ...]:
     return (
         f"{agent} in {event.workspace}",
         f"by {event.user}@{event.host}, safe-agent {event.version}, policy {event.policy[:16]}",
+        *((f"files: {event.view}",) if event.view else ()),
         *degraded,
     )
 
