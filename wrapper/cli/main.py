@@ -24,6 +24,7 @@ _COMMANDS: Final = MappingProxyType(
         "redact": ("wrapper.cli.redact", "redact", "Replace secrets in a stream by placeholders, or put them back."),
         "policy": ("wrapper.cli.policy", "group", "Show, check and trust policy files."),
         "audit": ("wrapper.cli.audit", "group", "List, read and verify the logs of sessions."),
+        "recover": ("wrapper.cli.recover", "recover", "Put back a file in which the agent damaged a placeholder."),
         "keys": ("wrapper.cli.keys", "group", "Make and show the keys of this machine."),
         "doctor": ("wrapper.cli.doctor", "doctor", "Say what is missing on this machine, and the fix."),
         "demo": ("wrapper.cli.demo", "demo", "See it work on a throw-away project: no account, no network."),
