@@ -3,50 +3,21 @@
 import contextlib
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.repository import fill, git, repository
 from wrapper.errors import WorkspaceError
 from wrapper.plan import gitinfo
-from wrapper.plan.gitinfo import IndexFormatError, git_layout, index_names, tracked
-
-
-def git(folder: Path, *arguments: str, given: bytes = b"") -> bytes:
-    """Run git with an environment of the test's own."""
-    environment = {
-        "PATH": os.defpath,
-        "HOME": str(folder),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_AUTHOR_NAME": "t",
-        "GIT_AUTHOR_EMAIL": "t@example.org",
-        "GIT_COMMITTER_NAME": "t",
-        "GIT_COMMITTER_EMAIL": "t@example.org",
-        "LC_ALL": "C",
-    }
-    argv = ["git", "-c", "safe.directory=*", "-c", "protocol.file.allow=always", *arguments]
-    return subprocess.run(argv, cwd=folder, env=environment, check=True, capture_output=True, input=given).stdout
+from wrapper.plan.gitinfo import git_layout, tracked
+from wrapper.plan.indexformat import IndexFormatError, index_names
 
 
 def listed(folder: Path) -> frozenset[str]:
     return frozenset(os.fsdecode(name) for name in git(folder, "ls-files", "-z").split(b"\0") if name)
-
-
-def repository(folder: Path, *arguments: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    git(folder, "init", "-q", "-b", "main", *arguments)
-    return folder
-
-
-def fill(folder: Path, names: list[str]) -> None:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(name)
 
 
 NAMES = ["a", "src/one.py", "src/two.py", "src/deep/er/three.py", "ü/ß.txt", "x" * 200, "sp ace\nline", ".env"]

@@ -1,0 +1,53 @@
+"""How git is started in a repository that is not trusted: plumbing only, and nothing that its settings name runs.
+
+What each part keeps off: the monitor and the hooks that are programs (git-config(1)), the user's and the system's
+settings, replaced objects and grafts, fetching by a partial clone (git(1): GIT_ALLOW_PROTOCOL counts before any
+`protocol.*.allow`), questions at the terminal.
+"""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+COMMAND: Final = (
+    "git", "--literal-pathspecs", "-c", "core.fsmonitor=", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*",
+    "-c", "core.commitGraph=false",
+)  # fmt: skip
+ENVIRONMENT: Final[Mapping[str, str]] = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LC_ALL": "C",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_GRAFT_FILE": "/dev/null",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+SECONDS: Final = 20.0
+"""What git may take for one question: a history made to be slow must not hold up a session's start or end."""
+
+
+def ask(
+    git_dir: Path,
+    arguments: Sequence[str],
+    *,
+    work_tree: Path | None = None,
+    given: bytes | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> bytes:
+    """Run git in a repository's folder and give what it says. Raises OSError or SubprocessError."""
+    tree = [] if work_tree is None else ["--work-tree", str(work_tree)]
+    return subprocess.run(
+        [*COMMAND, "--git-dir", str(git_dir), *tree, *arguments],
+        env={**ENVIRONMENT, **(extra or {})},
+        cwd=work_tree or git_dir,
+        input=given,
+        stdin=subprocess.DEVNULL if given is None else None,
+        capture_output=True,
+        timeout=SECONDS,
+        check=True,
+    ).stdout
