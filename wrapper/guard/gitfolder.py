@@ -1,0 +1,129 @@
+"""A repository's folder, reached without following a link: what runs inside can put one anywhere in it.
+
+Files are replaced as git does it: `NAME.lock` is made, which nobody else can make meanwhile, filled and renamed
+(git's api-lockfile).
+"""
+
+import contextlib
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from wrapper.plan.plumbing import ask
+from wrapper.view.beneath import FOLDER, open_below
+
+_MOST: Final = 256 << 20
+_WAIT: Final = 2.0  # seconds for a git that holds a lock
+_NAP: Final = 0.02
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class GitFolder:
+    """The folder `path`, as it stands now: what is put in its place later is not followed. Raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, FOLDER)
+
+    def ask(self, *arguments: str, given: bytes | None = None, extra: Mapping[str, str] | None = None) -> bytes:
+        """Ask git in this folder. Raises OSError or SubprocessError, also where another folder stands in its place."""
+        if not os.path.samestat(os.fstat(self._descriptor), self.path.stat()):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return ask(self.path, arguments, given=given, extra=extra)
+
+    def read(self, name: str) -> bytes | None:
+        """Give a regular file's content; None where there is none."""
+        try:
+            opened = open_below(self._descriptor, name, os.O_RDONLY)
+        except OSError:
+            return None
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            os.close(opened)
+            return None
+        with open(opened, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
+            content = file.read(_MOST + 1)
+        return content if len(content) <= _MOST else None
+
+    def names(self, folder: str) -> list[str]:
+        """Name what is in a folder; nothing where there is none."""
+        try:
+            opened = open_below(self._descriptor, folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            return []
+        try:
+            return sorted(os.listdir(opened))  # noqa: PTH208 (a descriptor, not a path)
+        finally:
+            os.close(opened)
+
+    def leads_elsewhere(self, name: str) -> bool:
+        """Say whether a link stands in the place of a file or of a folder on the way to it."""
+        parts = name.split("/")
+        for end in range(1, len(parts) + 1):
+            try:
+                opened = open_below(self._descriptor, "/".join(parts[:end]), os.O_PATH)
+            except FileNotFoundError:
+                return False
+            except OSError:
+                return True
+            is_link = stat.S_ISLNK(os.fstat(opened).st_mode)
+            os.close(opened)
+            if is_link:
+                return True
+        return False
+
+    @contextlib.contextmanager
+    def locked(self, name: str) -> Iterator["Locked"]:
+        """Hold a file's lock. Raises OSError: FileExistsError where somebody else holds it for too long."""
+        folder, _, own = name.rpartition("/")
+        at = open_below(self._descriptor, folder, FOLDER) if folder else os.dup(self._descriptor)
+        try:
+            lock = Locked(at, own, _take(at, f"{own}.lock"))
+            try:
+                yield lock
+            finally:
+                lock.release()
+        finally:
+            os.close(at)
+
+
+class Locked:
+    """A file that is locked: `replace` puts new content in its place when the lock is given back."""
+
+    def __init__(self, folder: int, name: str, opened: int) -> None:
+        self._folder, self._name, self._opened = folder, name, opened
+        self._is_new = False
+
+    def replace(self, content: bytes) -> None:
+        """Give the file new content, with the permissions that it has. Raises OSError."""
+        with contextlib.suppress(FileNotFoundError):
+            os.fchmod(
+                self._opened, stat.S_IMODE(os.stat(self._name, dir_fd=self._folder, follow_symlinks=False).st_mode)
+            )
+        with open(self._opened, "wb", closefd=False) as file:
+            file.write(content)
+        self._is_new = True
+
+    def release(self) -> None:
+        """Put new content in place, or give the lock back."""
+        os.close(self._opened)
+        if self._is_new:
+            os.rename(f"{self._name}.lock", self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        else:
+            os.unlink(f"{self._name}.lock", dir_fd=self._folder)
+
+
+def _take(folder: int, name: str) -> int:
+    until = time.monotonic() + _WAIT
+    while True:
+        try:
+            return os.open(
+                name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder
+            )
+        except FileExistsError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_NAP)

@@ -1,0 +1,125 @@
+"""Where a repository's refs stand, read and moved by git; the stash's list, which git keeps in a log.
+
+Only refs that work is done on count: branches, tags, the stash and each HEAD that stands on a commit of its own.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from subprocess import SubprocessError
+from typing import Final, NamedTuple
+
+from wrapper.guard.gitfolder import GitFolder
+
+STASH: Final = "refs/stash"
+_LOG: Final = f"logs/{STASH}"
+_OURS: Final = ("refs/heads/", "refs/tags/", STASH)
+_ID: Final = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?\s*\Z")
+_WE: Final = {"GIT_COMMITTER_NAME": "safe-agent", "GIT_COMMITTER_EMAIL": "safe-agent@localhost"}  # in git's logs
+
+
+class RefsError(Exception):
+    """Refs that cannot be read, or not moved for another reason than that they moved meanwhile."""
+
+
+class Standing(NamedTuple):
+    """Where all refs stand: ids of objects by name, those of the stash's list, and all that git can reach by a ref."""
+
+    refs: Mapping[str, str]
+    stashed: Collection[str]
+    reachable: Collection[str]
+
+
+class Refs:
+    """The refs of one repository; `common` is its folder."""
+
+    def __init__(self, common: GitFolder) -> None:
+        self._common = common
+        self.is_reftable = bool(common.names("reftable"))
+
+    def read(self) -> Standing:
+        """Look where they stand. Raises RefsError."""
+        listed = self._ask("for-each-ref", "--format=%(objectname) %(refname) %(symref)").decode(
+            "utf-8", "surrogateescape"
+        )
+        refs, reachable = {}, set()
+        for line in listed.split("\n")[:-1]:
+            object_id, name, symbolic = line.split(" ", 2)
+            reachable.add(object_id)
+            if name.startswith(_OURS) and not symbolic:
+                refs[name] = object_id
+        refs.update(self._heads())
+        stashed = list(self._stashed())
+        return Standing(refs, stashed, reachable.union(refs.values(), stashed))
+
+    def move(self, moves: Mapping[str, tuple[str, str]]) -> bool:
+        """Move refs from where they are to where they shall be (none: they go), all or none of them.
+
+        False: one has moved meanwhile, or its lock is held. Raises RefsError where a link leads out of the repository.
+        """
+        for name in ("packed-refs", "HEAD", "logs/HEAD", *moves, *(f"logs/{name}" for name in moves)):
+            if self._common.leads_elsewhere(name):
+                raise RefsError(f"`{name}` in the repository's folder is a link, or lies behind one")
+        asked = []
+        for name, (old, new) in moves.items():
+            verb = f"update {name}\0{new}\0{old}\0" if new else f"delete {name}\0{old}\0"
+            asked.append(f"option no-deref\0{verb}")
+        arguments = ("update-ref", "-m", "safe-agent: real values", "--stdin", "-z")
+        try:
+            self._common.ask(*arguments, given=os.fsencode("".join(asked)), extra=_WE)
+        except (OSError, SubprocessError):
+            return False
+        return True
+
+    def restash(self, expected: str, changed: Mapping[str, str]) -> bool:
+        """Let the stash's list name other commits; the ref itself too, if it stands where it is `expected`.
+
+        False: it has moved meanwhile. Raises OSError, or RefsError where the list is not a log of its own.
+        """
+        if self.is_reftable:
+            raise RefsError("the stash of a repository with reftables cannot be rewritten")
+        known = {old.encode(): new.encode() for old, new in changed.items()}
+        with self._common.locked(STASH) as ref:
+            if self.read().refs.get(STASH) != expected:
+                return False
+            content = self._common.read(_LOG)
+            if content is not None:
+                with self._common.locked(_LOG) as log:
+                    log.replace(b"".join(_renamed(line, known) for line in content.splitlines(keepends=True)))
+            ref.replace(changed.get(expected, expected).encode() + b"\n")
+        return True
+
+    def _heads(self) -> Iterator[tuple[str, str]]:
+        """Yield each HEAD, of worktrees too, that names a commit instead of a branch."""
+        for name in ("HEAD", *(f"worktrees/{one}/HEAD" for one in self._common.names("worktrees"))):
+            content = self._reftable_head(name) if self.is_reftable else self._common.read(name)
+            if content is not None and _ID.match(content):
+                yield name, content.decode().strip()
+
+    def _reftable_head(self, name: str) -> bytes | None:
+        """Ask git, since no file says it: None for one that names a branch, or a branch without a commit."""
+        with contextlib.suppress(OSError, SubprocessError):
+            self._common.ask("symbolic-ref", "--quiet", name)
+            return None
+        with contextlib.suppress(OSError, SubprocessError):
+            return self._common.ask("rev-parse", "--verify", "--quiet", name)
+        return None
+
+    def _stashed(self) -> Iterator[str]:
+        for line in (self._common.read(_LOG) or b"").splitlines():
+            parts = line.split(b" ", 2)
+            if len(parts) == 3 and _ID.match(parts[1]):
+                yield parts[1].decode()
+
+    def _ask(self, *arguments: str) -> bytes:
+        try:
+            return self._common.ask(*arguments)
+        except (OSError, SubprocessError) as error:
+            raise RefsError("git could not tell where the refs stand") from error
+
+
+def _renamed(line: bytes, changed: Mapping[bytes, bytes]) -> bytes:
+    """Put other ids into a line of a log: old, new, who and when, what (gitrepository-layout(5))."""
+    parts = line.split(b" ", 2)
+    return b" ".join([*(changed.get(part, part) for part in parts[:2]), *parts[2:]])
