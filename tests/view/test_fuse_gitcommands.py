@@ -1,0 +1,141 @@
+"""git on a served folder with masked tracked files, as a user would run it."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.view.served import PLACEHOLDER, SECRET
+from tests.view.workplace import DOTENV, SEEN, Workplace, workplace
+from wrapper.guard.commits import Commits
+
+
+@pytest.fixture
+def work() -> Iterator[Workplace]:
+    with workplace() as made:
+        yield made
+
+
+@pytest.fixture
+def repository(work: Workplace) -> Workplace:
+    """A repository in which a masked file is tracked, made outside before."""
+    work.write("code.py", "print(1)\n")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run(
+            ["git", *words], cwd=work.real, env={"HOME": str(work.shell.home), "PATH": work.shell.path}, check=True
+        )
+    return work
+
+
+def _outside(work: Workplace, *words: str) -> str:
+    environ = {"HOME": str(work.shell.home), "PATH": work.shell.path, "LANG": "C.UTF-8"}
+    return subprocess.run(
+        ["git", *words], cwd=work.real, env=environ, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_git_status_is_clean_with_masked_tracked_files(repository: Workplace) -> None:
+    assert repository.run("git", "status", "--porcelain") == ""
+    repository.write("code.py", "print(2)\n")
+    assert repository.run("git", "status", "--porcelain") == " M code.py\n"
+    assert repository.run("git", "diff", "--stat", "--", "secret.env") == ""
+
+
+def test_git_adds_and_commits_what_was_written_inside(repository: Workplace) -> None:
+    repository.run("sh", "-c", "echo 'print(3)' >code.py && mkdir new && echo x >new/file")
+    repository.run("git", "add", "-A")
+    assert sorted(repository.run("git", "status", "--porcelain").splitlines()) == ["A  new/file", "M  code.py"]
+    repository.run("git", "commit", "-qm", "second")
+    assert _outside(repository, "status", "--porcelain") == ""
+    assert _outside(repository, "show", "HEAD:code.py") == "print(3)\n"
+    _outside(repository, "fsck", "--strict")
+
+
+def test_a_changed_masked_file_is_committed_with_its_value_when_all_has_ended(repository: Workplace) -> None:
+    guard = Commits(repository.real, lambda data: data.replace(PLACEHOLDER, SECRET), refuse=False)
+    repository.run("sh", "-c", "echo MORE=1 >>secret.env")
+    assert repository.run("git", "status", "--porcelain") == " M secret.env\n"
+    repository.run("git", "add", "secret.env")
+    assert repository.run("git", "show", ":secret.env") == SEEN + "MORE=1\n"
+    repository.run("git", "commit", "-qm", "more")
+    assert repository.run("git", "status", "--porcelain") == ""
+    assert "failed" not in {outcome.done for outcome in guard.check(ended=True)}
+    assert _outside(repository, "show", "HEAD:secret.env") == DOTENV + "MORE=1\n"
+    assert _outside(repository, "status", "--porcelain") == ""
+
+
+def test_git_switches_between_branches_whose_masked_files_differ(repository: Workplace) -> None:
+    repository.run("git", "checkout", "-qb", "other")
+    _outside(repository, "rm", "-q", "deep/er/settings.env")
+    repository.write("secret.env", DOTENV + "BRANCH=other\n")
+    _outside(repository, "commit", "-qam", "other")
+    repository.run("git", "checkout", "-q", "main")
+    assert (repository.real / "secret.env").read_text() == DOTENV
+    assert repository.is_masked("deep/er/settings.env")
+    assert repository.run("git", "status", "--porcelain") == ""
+    repository.run("git", "checkout", "-q", "other")
+    assert (repository.inside / "secret.env").read_text() == SEEN + "BRANCH=other\n"
+    assert not (repository.inside / "deep/er/settings.env").exists()
+    repository.run("git", "switch", "-q", "main")
+    assert repository.run("git", "status", "--porcelain") == _outside(repository, "status", "--porcelain") == ""
+
+
+def test_git_stash_brings_back_what_it_took(repository: Workplace) -> None:
+    repository.run("sh", "-c", "echo 'print(4)' >code.py; echo new >untracked")
+    repository.run("git", "stash", "-q", "--include-untracked")
+    assert (repository.real / "code.py").read_text() == "print(1)\n"
+    assert repository.run("git", "status", "--porcelain") == ""
+    repository.run("git", "stash", "pop", "-q")
+    assert (repository.real / "code.py").read_text() == "print(4)\n"
+    assert (repository.real / "untracked").read_text() == "new\n"
+
+
+def test_git_rebases_and_merges(repository: Workplace) -> None:
+    git = "git -c advice.detachedHead=false"
+    repository.run("sh", "-ec", f"""
+        {git} checkout -qb topic
+        for number in 1 2 3; do echo $number >topic$number; git add .; git commit -qm topic$number; done
+        {git} checkout -q main
+        echo base >base; git add base; git commit -qm base
+        {git} rebase -q main topic
+        {git} checkout -q main
+        {git} merge -q --no-ff -m merged topic
+        {git} reset -q --hard HEAD~1
+        {git} cherry-pick topic >/dev/null
+        {git} revert --no-edit HEAD >/dev/null
+    """)  # fmt: skip
+    assert repository.run("git", "status", "--porcelain") == _outside(repository, "status", "--porcelain") == ""
+    assert len(_outside(repository, "log", "--format=%h", "topic").splitlines()) == 5
+    _outside(repository, "fsck", "--strict")
+
+
+def test_git_collects_garbage_and_packs(repository: Workplace) -> None:
+    repository.run(
+        "sh", "-ec", "for n in 1 2 3 4 5; do echo $n >>code.py; git commit -qam $n; done; git gc -q --prune=now"
+    )
+    assert list((repository.real / ".git/objects/pack").glob("*.pack"))
+    assert "garbage: 0" in _outside(repository, "count-objects", "-v")
+    _outside(repository, "fsck", "--strict", "--full")
+    assert repository.run("git", "log", "--oneline").count("\n") == 6
+
+
+def test_git_makes_and_removes_a_worktree_and_a_clone(repository: Workplace) -> None:
+    repository.run("git", "worktree", "add", "-q", "-b", "beside", "tree")
+    assert repository.is_masked("tree/secret.env")
+    assert repository.run("git", "-C", "tree", "status", "--porcelain") == ""
+    repository.run("sh", "-ec", "cd tree; echo x >x; git add x; git commit -qm x")
+    repository.run("git", "worktree", "remove", "tree")
+    repository.run("git", "clone", "-q", ".", "clone")
+    assert repository.is_masked("clone/secret.env")
+    assert repository.run("git", "-C", "clone", "status", "--porcelain") == ""
+    repository.run("rm", "-r", "clone")
+    assert not (repository.real / "clone").exists()
+
+
+def test_git_serves_a_submodule(repository: Workplace) -> None:
+    repository.run("git", "init", "-q", "other")
+    repository.run("sh", "-ec", "cd other; cp ../secret.env lib.env; echo x >x; git add x; git commit -qm lib")
+    repository.run("git", "submodule", "--quiet", "add", "./other", "module")
+    repository.run("git", "commit", "-qm", "module")
+    assert repository.run("git", "-C", "module", "status", "--porcelain") == ""
+    assert repository.run("git", "submodule", "status").startswith(" ")

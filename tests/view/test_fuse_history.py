@@ -1,0 +1,208 @@
+"""Who changed what: what the witness of a served folder hears of the inside and of the host."""
+
+import hashlib
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.view.served import PLACEHOLDER, SECRET, PlainJudge, served
+from tests.view.told import Told
+from wrapper.view.contents import Mode
+
+
+class _GitPasses(PlainJudge):
+    def by_name(self, path: bytes, *, is_folder: bool, is_own: bool = False) -> Mode:
+        if b".git" in path.split(b"/"):
+            return Mode.PASS
+        return super().by_name(path, is_folder=is_folder, is_own=is_own)
+
+
+@pytest.fixture
+def top() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="view-", dir="/var/tmp") as folder:
+        (Path(folder) / "real").mkdir()
+        yield Path(folder)
+
+
+@pytest.fixture
+def real(top: Path) -> Path:
+    return top / "real"
+
+
+@pytest.fixture
+def told(top: Path) -> Told:
+    return Told(top / "told")
+
+
+@pytest.fixture
+def inside(top: Path) -> Iterator[Path]:
+    with served(top / "real", _GitPasses(), told=top / "told") as folder:
+        yield folder
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _of(told: Told, by: str) -> list[tuple[Any, ...]]:
+    """Give action, path, target, ranges, before, after of all changes by one."""
+    return [row[1:7] for row in told.rows("changed") if row[0] == by]
+
+
+def test_a_file_that_is_made_and_written_is_told_as_created_then_modified(inside: Path, told: Told) -> None:
+    (inside / "a").write_bytes(b"hello")
+    assert _of(told, "agent") == [
+        ("created", b"a", b"", (), "", ""),
+        ("modified", b"a", b"", ((0, 5),), "", _digest(b"hello")),
+    ]
+    assert told.rows("appeared", after=0) == [(b"a",)]
+    assert not _of(told, "host")
+
+
+def test_hashes_are_of_what_is_shown_and_ranges_are_merged(inside: Path, real: Path, told: Told) -> None:
+    (real / "a.env").write_bytes(b"A=" + SECRET + b"\nB=2\n")
+    shown = b"A=" + PLACEHOLDER + b"\nB=2\n"
+    with (inside / "a.env").open("r+b", buffering=0) as file:
+        file.seek(len(shown))
+        for piece in (b"C=3\n", b"D=4\n"):
+            file.write(piece)
+        file.seek(0)
+        file.write(b"X")
+    after = b"X" + shown[1:] + b"C=3\nD=4\n"
+    ranges = ((0, 1), (len(shown), 8))
+    assert _of(told, "agent") == [("modified", b"a.env", b"", ranges, _digest(shown), _digest(after))]
+    assert told.rows("masked", after=0) == [(b"a.env",)]
+    assert told.rows("restored", after=0) == [(b"a.env",)]
+
+
+def test_the_process_that_wrote_is_named(inside: Path, told: Told) -> None:
+    argv = ["sh", "-c", "echo $$; echo x > made"]
+    pid = int(subprocess.run(argv, cwd=inside, capture_output=True, text=True, check=True).stdout)
+    (name,) = {row[7] for row in told.rows("changed")}
+    assert name == f"sh[{pid}]"
+
+
+def test_what_is_moved_and_removed_is_told_in_order_with_what_was_written_before(inside: Path, told: Told) -> None:
+    (inside / "old").write_bytes(b"old")
+    (inside / "new").write_bytes(b"new")
+    (inside / "new").rename(inside / "old")
+    (inside / "old").unlink()
+    assert [row[:3] for row in _of(told, "agent")] == [
+        ("created", b"old", b""),
+        ("created", b"new", b""),
+        ("modified", b"new", b""),
+        ("modified", b"old", b""),
+        ("moved", b"new", b"old"),
+        ("deleted", b"old", b""),
+    ]
+    moved, deleted = _of(told, "agent")[-2:]
+    assert moved[4:] == (_digest(b"old"), _digest(b"new"))
+    assert deleted[4:] == (_digest(b"new"), "")
+
+
+def test_folders_and_links_are_told_like_files(inside: Path, told: Told) -> None:
+    (inside / "folder").mkdir()
+    (inside / "link").symlink_to("folder")
+    (inside / "folder").rename(inside / "moved")
+    (inside / "moved").rmdir()
+    assert [row[:3] for row in _of(told, "agent")] == [
+        ("created", b"folder", b""),
+        ("created", b"link", b""),
+        ("moved", b"folder", b"moved"),
+        ("deleted", b"moved", b""),
+    ]
+
+
+def test_what_the_host_does_is_told_as_the_hosts(inside: Path, real: Path, told: Told) -> None:
+    (real / "there").write_bytes(b"1")
+    assert (inside / "there").read_bytes() == b"1"
+    time.sleep(0.05)
+    (real / "made").write_bytes(b"2")
+    time.sleep(0.3)
+    (real / "made").write_bytes(b"3")
+    time.sleep(0.3)
+    (real / "made").rename(real / "moved")
+    (real / "moved").unlink()
+    rows = [row[:3] for row in _of(told, "host")]
+    assert rows[-4:] == [
+        ("modified", b"made", b""),
+        ("modified", b"made", b""),
+        ("moved", b"made", b"moved"),
+        ("deleted", b"moved", b""),
+    ]
+    assert ("created", b"made", b"") in rows
+    assert not _of(told, "agent")
+
+
+def test_nothing_that_the_inside_does_is_told_as_the_hosts(inside: Path, told: Told) -> None:
+    for number in range(100):
+        (inside / f"f{number}").write_bytes(PLACEHOLDER)
+        (inside / f"f{number}").rename(inside / f"g{number}")
+        (inside / f"g{number}").chmod(0o600)
+        os.utime(inside / f"g{number}", (1, 1))
+        with (inside / f"g{number}").open("ab") as file:
+            file.write(b"more")
+        if number % 2:
+            (inside / f"g{number}").unlink()
+    assert not _of(told, "host")
+    assert len([row for row in _of(told, "agent") if row[0] == "moved"]) == 100
+
+
+def test_what_both_do_to_one_file_is_told_of_both(inside: Path, real: Path, told: Told) -> None:
+    (real / "a").write_bytes(b"1")
+    assert (inside / "a").read_bytes() == b"1"
+    (inside / "a").write_bytes(b"22")
+    time.sleep(0.3)
+    (real / "a").write_bytes(b"333")
+    assert [row[0] for row in _of(told, "agent")] == ["modified"]
+    assert ("modified", b"a", b"", (), "", "") in _of(told, "host")
+
+
+def test_reads_are_told_with_all_bytes_of_a_file(inside: Path, real: Path, told: Told) -> None:
+    (real / "a").write_bytes(b"x" * 5000)
+    begun = time.time()
+    assert len((inside / "a").read_bytes()) == 5000
+    assert (inside / "a").read_bytes()
+    ((path, first, size),) = told.rows("read", after=1.3)
+    assert (path, size) == (b"a", 5000)
+    assert begun - 1 < first < time.time()
+
+
+def test_a_large_file_is_told_without_hashes(inside: Path, told: Told) -> None:
+    (inside / "a").write_bytes(b"x" * (9 << 20))
+    (row,) = [row for row in _of(told, "agent") if row[0] == "modified"]
+    assert row[3:] == (((0, 9 << 20),), "", "")
+
+
+def test_many_ranges_become_one_over_all(inside: Path, told: Told) -> None:
+    with (inside / "a").open("wb", buffering=0) as file:
+        for at in range(0, 2000, 10):
+            file.seek(at)
+            file.write(b"x")
+    (row,) = [row for row in _of(told, "agent") if row[0] == "modified"]
+    assert row[3] == ((0, 1991),)
+
+
+def test_gits_own_files_are_not_told_but_that_refs_moved_is(inside: Path, told: Told) -> None:
+    (inside / ".git" / "refs" / "heads").mkdir(parents=True)
+    (inside / ".git" / "COMMIT_EDITMSG").write_bytes(b"x")
+    (inside / ".git" / "refs" / "heads" / "main.lock").write_bytes(b"x")
+    (inside / ".git" / "refs" / "heads" / "main.lock").rename(inside / ".git" / "refs" / "heads" / "main")
+    (inside / ".git" / "refs" / "heads" / "main").unlink()
+    assert [row[1] for row in _of(told, "agent")] in ([], [b".git"])
+    assert told.rows("refs_moved", after=0) == [(b".git/refs/heads/main",)] * 2
+
+
+def test_a_file_that_never_rests_is_told_every_two_seconds(inside: Path, told: Told) -> None:
+    with (inside / "a").open("wb", buffering=0) as file:
+        end = time.monotonic() + 2.6
+        while time.monotonic() < end:
+            file.write(b"x")
+            time.sleep(0.02)
+        assert [row[0] for row in told.rows("changed", after=0) if row[1] == "modified"] == ["agent"]

@@ -1,0 +1,191 @@
+"""Renames: what moves, what it replaces, what policy says of both, and what becomes of git's files."""
+
+import errno
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from wrapper.view import wire
+from wrapper.view.changes import MOVED_FROM, MOVED_TO
+from wrapper.view.contents import Mode
+from wrapper.view.history import MOST_HASHED, digest
+from wrapper.view.names import Names
+from wrapper.view.nodes import Node, Role, below
+from wrapper.view.parts import Handler, Parts
+from wrapper.view.wire import HEADER, Op
+from wrapper.view.witness import Change
+
+_NOREPLACE, _EXCHANGE = 1, 2  # renameat2(2)
+_BODY: Final = HEADER.size
+_MOST_LOOKED_AT: Final = 50_000  # names in a folder that moves: half a second
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """One thing that moves: as it was before."""
+
+    node: Node
+    path: bytes
+    known_as: bytes
+    mode: Mode
+    state: tuple[int, int, int] | None
+    is_told: bool
+
+
+class Moves:
+    """Answers renames."""
+
+    def __init__(self, parts: Parts, names: Names) -> None:
+        self._parts = parts
+        self._names = names
+
+    def handlers(self) -> Mapping[int, Handler]:
+        """Give what serves each kind of request."""
+        return {Op.RENAME: self._rename, Op.RENAME2: self._rename2}
+
+    def _rename(self, unique: int, number: int, message: memoryview, size: int) -> bytes:
+        (target,) = wire.NODE_IN.unpack_from(message, _BODY)
+        one, other = wire.names(message, _BODY + 8, size)
+        return self._move(unique, (number, one), (target, other), 0, wire.caller(message)[2])
+
+    def _rename2(self, unique: int, number: int, message: memoryview, size: int) -> bytes:
+        target, flags, _ = wire.RENAME2_IN.unpack_from(message, _BODY)
+        one, other = wire.names(message, _BODY + 16, size)
+        return self._move(unique, (number, one), (target, other), flags, wire.caller(message)[2])
+
+    def _move(self, unique: int, one: tuple[int, bytes], other: tuple[int, bytes], flags: int, pid: int) -> bytes:
+        if flags & ~(_NOREPLACE | _EXCHANGE):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        parts = self._parts
+        parent, name = parts.nodes.get(one[0]), one[1]
+        target, new_name = parts.nodes.get(other[0]), other[1]
+        node, about, path = self._names.own(parent, name)
+        there = self._names.standing(target, new_name)
+        new_path = below(target, new_name)
+        self._must_be_movable(node, path, new_path, is_own=node.is_own or there is None)
+        if there is not None:
+            self._must_be_movable(there[0], new_path, path if flags & _EXCHANGE else None, is_own=True)
+        if there is not None and there[0] is node:
+            parts.lower.rename(parent, name, target, new_name, flags)  # two names of one file: nothing is done
+            return wire.done(unique)
+        moving = self._as_it_was(node, path)
+        replaced = None if there is None else self._as_it_was(there[0], new_path)
+        before, after = self._hashes(moving, replaced, flags)
+        if stat.S_ISREG(about.st_mode) and parts.indexes.is_index(new_path):
+            parts.resting.put_index(node, new_path)
+        if replaced is not None and not flags & _EXCHANGE and not replaced.node.others:
+            parts.lower.hold(replaced.node)
+        with self._names.changing(
+            (parent, name, MOVED_FROM), (target, new_name, MOVED_TO), *self._back(one, other, flags)
+        ):
+            parts.lower.rename(parent, name, target, new_name, flags)
+        if flags & _EXCHANGE:
+            parts.nodes.exchange(parent, name, target, new_name)
+        else:
+            parts.nodes.move(parent, name, target, new_name)
+        self._moved(moving, is_new=there is None)
+        self._tell(moving, new_path, before, after, pid)
+        if replaced is not None and flags & _EXCHANGE:
+            self._moved(replaced, is_new=False)
+            self._tell(replaced, path, after, before, pid)
+        elif replaced is not None:
+            self._replaced(replaced)
+        return wire.done(unique)
+
+    def _back(self, one: tuple[int, bytes], other: tuple[int, bytes], flags: int) -> list[tuple[Node, bytes, int]]:
+        """Give what inotify says besides of an exchange."""
+        if not flags & _EXCHANGE:
+            return []
+        get = self._parts.nodes.get
+        return [(get(other[0]), other[1], MOVED_FROM), (get(one[0]), one[1], MOVED_TO)]
+
+    def _must_be_movable(self, node: Node, path: bytes, new_path: bytes | None, *, is_own: bool) -> None:
+        """Raise OSError where a node may not leave its path, or may not be made at the new one."""
+        verdicts = self._parts.verdicts
+        if node.is_folder:
+            verdicts.must_be_movable(path)
+        if new_path is not None:
+            verdicts.must_be_makeable(new_path, is_folder=node.is_folder, is_own=is_own)
+            if node.is_folder:
+                self._must_bring_nothing_protected(node, new_path)
+            elif stat.S_ISLNK(node.kind):
+                verdicts.must_not_lead(new_path)
+
+    def _must_bring_nothing_protected(self, folder: Node, path: bytes) -> None:
+        """Raise OSError where something in a folder would stand at a protected path, at which it may not be made.
+
+        EXDEV where that is too much to look at: who moves it copies it then, file by file.
+        """
+        top, count, waiting = self._parts.lower.folder(folder), 0, [b"."]
+        while waiting:
+            below = waiting.pop()
+            opened = os.open(below, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+            try:
+                with os.scandir(opened) as found:
+                    for one in found:
+                        name = below + b"/" + os.fsencode(one.name)
+                        self._parts.verdicts.must_be_free_at(path + name[1:])
+                        if one.is_dir(follow_symlinks=False):
+                            waiting.append(name)
+                        count += 1
+            finally:
+                os.close(opened)
+            if count > _MOST_LOOKED_AT:
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    def _as_it_was(self, node: Node, path: bytes) -> _Moved:
+        parts = self._parts
+        is_told = parts.indexes.role(node) is Role.NONE
+        if is_told and not node.is_folder:
+            parts.resting.told(node)
+        verdicts = parts.verdicts
+        return _Moved(node, path, verdicts.policy_path(node), verdicts.of(node), self._names.state(node), is_told)
+
+    def _hashes(self, moving: _Moved, replaced: _Moved | None, flags: int) -> tuple[str, str]:
+        """Give the hashes of what is replaced and of what moves; refuse what damages a placeholder."""
+        if not stat.S_ISREG(moving.node.kind) or not moving.is_told:
+            return "", ""
+        if replaced is None or not stat.S_ISREG(replaced.node.kind):
+            return "", digest(self._parts.contents.shown_now(moving.node, MOST_HASHED))
+        return self._parts.resting.replaced(moving.node, replaced.node, is_gone=not flags & _EXCHANGE)
+
+    def _moved(self, moved: _Moved, *, is_new: bool) -> None:
+        parts, node = self._parts, moved.node
+        self._names.restate(node, moved.state)
+        if is_new and not node.is_folder:
+            parts.verdicts.made(node)
+        parts.verdicts.moved(node, moved.known_as, moved.mode)
+        waiting = [node]
+        while waiting:
+            one = waiting.pop()
+            self._judge_anew(one, one.mode if one is not node else moved.mode)
+            waiting += (one.children or {}).values()
+        if parts.contents.is_shown(node):
+            parts.indexes.stale()
+
+    def _judge_anew(self, node: Node, before: Mode | None) -> None:
+        """Judge by the new path what was judged by the old one: all files of a folder, too."""
+        node.role, node.mode = None, None
+        if before is not None and self._parts.verdicts.of(node) is not before:
+            self._names.judged_anew(node, before)
+
+    def _replaced(self, replaced: _Moved) -> None:
+        parts, node = self._parts, replaced.node
+        self._names.restate(node, replaced.state)
+        if node.parent is not None:
+            parts.verdicts.linked(node, replaced.known_as, node.parent, node.name)
+        if parts.contents.is_shown(node):
+            parts.indexes.stale()
+
+    def _tell(self, moved: _Moved, path: bytes, before: str, after: str, pid: int) -> None:
+        parts, witness = self._parts, self._parts.history.witness
+        if moved.is_told or parts.indexes.role(moved.node) is Role.NONE:
+            process = parts.history.process(pid)
+            change = Change("agent", "moved", moved.path, path, before=before, after=after, process=process)
+            parts.history.changed(change)
+        parts.history.put(witness.appeared, path)
+        for one in (moved.path, path):
+            if parts.indexes.moves_commits(one):
+                parts.history.put(witness.refs_moved, one)

@@ -1,0 +1,113 @@
+"""What stands at a name, and what is kept in mind when we change names ourselves."""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+
+from wrapper.view import wire
+from wrapper.view.contents import CLOSED, Mode, forbidden
+from wrapper.view.nodes import Node, Signature, below, signature_of
+from wrapper.view.parts import Parts
+
+
+class Names:
+    """Finds nodes by name, as the inside may see them."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def present(self, parent: Node, name: bytes) -> tuple[Node, os.stat_result]:
+        """Give what the inside sees at a name. Raises OSError; FileNotFoundError also for what is hidden."""
+        parts = self._parts
+        try:
+            about = parts.lower.about(parent, name)
+        except FileNotFoundError:
+            parts.nodes.unname(parent, name)
+            raise
+        mode = parts.verdicts.at(parent, name, about)
+        if parts.verdicts.hides(parent, name, about, mode):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        node = parts.nodes.named(parent, name, about)
+        if parts.verdicts.learn(node, mode) and parts.contents.judged_anew(node):
+            parts.tell(wire.invalidate_node(node.number))
+        return node, about
+
+    def own(self, parent: Node, name: bytes) -> tuple[Node, os.stat_result, bytes]:
+        """Give what is to be moved or removed, and its path. Raises OSError where that may not be."""
+        path = below(parent, name)
+        self._parts.verdicts.must_be_free_at(path)
+        node, about = self.present(parent, name)
+        if self._parts.verdicts.of(node) in CLOSED:
+            raise forbidden()
+        return node, about, path
+
+    def standing(self, parent: Node, name: bytes) -> tuple[Node, os.stat_result] | None:
+        """Give what is to be replaced; None where nothing stands. Raises OSError where it may not be."""
+        try:
+            node, about = self.present(parent, name)
+        except FileNotFoundError:
+            self.must_be_free_of_hidden(parent, name)
+            return None
+        if self._parts.verdicts.of(node) in CLOSED:
+            raise forbidden()
+        return node, about
+
+    def must_be_free_of_hidden(self, parent: Node, name: bytes) -> None:
+        """Raise OSError (EACCES) where something stands that the inside does not see."""
+        parts = self._parts
+        try:
+            about = parts.lower.about(parent, name)
+        except FileNotFoundError:
+            return
+        if parts.verdicts.hides(parent, name, about, parts.verdicts.at(parent, name, about)):
+            raise forbidden()
+
+    def judged_anew(self, node: Node, before: Mode) -> None:
+        """Take notice that something else holds for a node than before, by what the inside did to its names."""
+        parts = self._parts
+        if parts.contents.judged_anew(node):
+            parts.tell(wire.invalidate_node(node.number))
+        if before is Mode.PASS and stat.S_ISREG(node.kind):  # what it wrote there was not looked at
+            with contextlib.suppress(OSError):
+                parts.writing.restore(node)
+                parts.history.wrote(node, 0, 0)
+
+    @contextlib.contextmanager
+    def changing(self, *changes: tuple[Node, bytes, int]) -> Iterator[None]:
+        """Do what makes or takes names: folder, name, and what inotify will say of it.
+
+        What is hidden is not told as there: EACCES stands for its EEXIST.
+        """
+        heard = self._parts.changes
+        for folder, name, kind in changes:
+            heard.expect(folder, name, kind)
+        try:
+            yield
+        except OSError as error:
+            for folder, name, kind in changes:
+                heard.unexpect(folder, name, kind)
+            if error.errno == errno.EEXIST:
+                self.must_be_free_of_hidden(*changes[-1][:2])
+            raise
+        for folder, _, _ in changes:
+            folder.reported = signature_of(os.fstat(self._parts.lower.folder(folder)))
+            folder.unlist()
+
+    def state(self, node: Node) -> Signature | None:
+        """Give a node's state; None where it cannot be had."""
+        try:
+            return signature_of(self._parts.lower.about_node(node))
+        except OSError:
+            return None
+
+    def restate(self, node: Node, before: Signature | None) -> None:
+        """Keep in mind that a change of a node's names is ours: what is in the file is what it was."""
+        after = self.state(node) if node.parent is not None or node.is_kept else None
+        if before is None or after is None:
+            return
+        self._parts.contents.restated(node, before, after)
+        if node.reported == before:
+            node.reported = after
+        node.written = after

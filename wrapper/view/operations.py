@@ -1,0 +1,245 @@
+"""Names: what is done when one is looked up, made, removed or moved.
+
+One thread at a time. Answers are whole messages. What is made or moved is told in the order in which it is done.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from wrapper.view import wire
+from wrapper.view.changes import CREATE, DELETE
+from wrapper.view.contents import forbidden
+from wrapper.view.history import MOST_HASHED, digest
+from wrapper.view.names import Names
+from wrapper.view.nodes import Node, Role, below, signature_of
+from wrapper.view.parts import Handler, Parts
+from wrapper.view.wire import HEADER, Op
+from wrapper.view.witness import Change
+
+_PERMISSIONS: Final = 0o7777
+_BODY: Final = HEADER.size
+
+
+class Operations:
+    """Answers what works on names."""
+
+    def __init__(self, parts: Parts, names: Names) -> None:
+        self._parts = parts
+        self._names = names
+
+    def handlers(self) -> Mapping[int, Handler]:
+        """Give what serves each kind of request."""
+        return {
+            Op.INIT: lambda unique, _node, message, _size: wire.init(unique, message),
+            Op.LOOKUP: self._lookup,
+            Op.FORGET: self._forget,
+            Op.BATCH_FORGET: self._batch_forget,
+            Op.SYMLINK: self._symlink,
+            Op.MKNOD: self._mknod,
+            Op.MKDIR: self._mkdir,
+            Op.UNLINK: self._unlink,
+            Op.RMDIR: self._rmdir,
+            Op.LINK: self._link,
+            Op.CREATE: self._create,
+            Op.RELEASE: self._release,
+            Op.INTERRUPT: lambda _unique, _node, _message, _size: None,
+        }
+
+    def _lookup(self, unique: int, number: int, message: memoryview, size: int) -> bytes:
+        parent, name = self._parts.nodes.get(number), bytes(message[_BODY : size - 1])
+        try:
+            node, about = self._names.present(parent, name)
+        except FileNotFoundError:
+            return wire.absent(unique, self._parts.attributes.name_holds(parent))
+        return self._entry(unique, parent, node, about)
+
+    def _forget(self, _unique: int, number: int, message: memoryview, _size: int) -> None:
+        self._parts.nodes.forget(number, wire.NODE_IN.unpack_from(message, _BODY)[0])
+
+    def _batch_forget(self, _unique: int, _number: int, message: memoryview, size: int) -> None:
+        for number, count in wire.FORGET_IN.iter_unpack(message[_BODY + 8 : size]):
+            self._parts.nodes.forget(number, count)
+
+    # Making
+
+    def _mkdir(self, unique: int, number: int, message: memoryview, size: int) -> bytes:
+        mode, _ = wire.MKNOD_IN.unpack_from(message, _BODY)
+        name = bytes(message[_BODY + 8 : size - 1])
+
+        def make(folder: int) -> None:
+            os.mkdir(name, mode & _PERMISSIONS, dir_fd=folder)
+
+        return self._make(unique, number, name, message, make, is_folder=True)
+
+    def _mknod(self, unique: int, number: int, message: memoryview, size: int) -> bytes:
+        mode, device = wire.MKNOD_IN.unpack_from(message, _BODY)
+        name = bytes(message[_BODY + 16 : size - 1])
+        if stat.S_ISREG(mode):
+            parent = self._parts.nodes.get(number)
+            node, about = self._make_file(parent, name, mode, message)
+            return self._entry(unique, parent, node, about)
+        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+        def make(folder: int) -> None:
+            os.mknod(name, mode, device, dir_fd=folder)
+
+        return self._make(unique, number, name, message, make)
+
+    def _symlink(self, unique: int, number: int, message: memoryview, size: int) -> bytes:
+        name, target = wire.names(message, _BODY, size)
+        self._parts.verdicts.must_not_lead(below(self._parts.nodes.get(number), name))
+
+        def make(folder: int) -> None:
+            os.symlink(target, name, dir_fd=folder)
+
+        return self._make(unique, number, name, message, make)
+
+    def _create(self, unique: int, number: int, message: memoryview, size: int) -> bytes:
+        flags, mode = wire.CREATE_IN.unpack_from(message, _BODY)
+        parent, name = self._parts.nodes.get(number), bytes(message[_BODY + 16 : size - 1])
+        try:
+            node, about = self._make_file(parent, name, mode, message)
+        except FileExistsError:
+            if flags & os.O_EXCL:
+                raise
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE)) from None  # the kernel looks it up and opens it
+        node.lookups += 1
+        node.handles += 1
+        self._parts.lower.pin(node)
+        fields, name_holds = self._parts.attributes.of(node, about), self._parts.attributes.name_holds(parent)
+        return wire.created(unique, node.number, fields, node.number, name_holds)
+
+    def _release(self, unique: int, number: int, _message: memoryview, _size: int) -> bytes:
+        node = self._parts.nodes.get(number)
+        node.handles = max(0, node.handles - 1)
+        if not node.handles:
+            self._parts.lower.release(node)
+        return wire.done(unique)
+
+    def _link(self, unique: int, number: int, message: memoryview, size: int) -> bytes:
+        parts = self._parts
+        node = parts.nodes.get(wire.NODE_IN.unpack_from(message, _BODY)[0])
+        parent, name = parts.nodes.get(number), bytes(message[_BODY + 8 : size - 1])
+        parts.verdicts.must_be_free(node)
+        if parts.contents.is_closed(node):
+            raise forbidden()
+        path = below(parent, name)
+        parts.verdicts.must_be_makeable(path, is_folder=False)
+        if stat.S_ISLNK(node.kind):
+            parts.verdicts.must_not_lead(path)
+        before, known_as = self._names.state(node), parts.verdicts.policy_path(node)
+        with self._names.changing((parent, name, CREATE)):
+            parts.lower.link(node, parent, name)
+        about = parts.lower.about(parent, name)
+        node = parts.nodes.named(parent, name, about)
+        node.is_own, mode = True, parts.verdicts.of(node)
+        if parts.verdicts.linked(node, known_as, parent, name):
+            node.role = None
+            self._names.judged_anew(node, mode)
+        self._names.restate(node, before)
+        self._tell_made(node, path, message)
+        return self._entry(unique, parent, node, about)
+
+    def _make(
+        self,
+        unique: int,
+        number: int,
+        name: bytes,
+        message: memoryview,
+        make: Callable[[int], None],
+        *,
+        is_folder: bool = False,
+    ) -> bytes:
+        parts = self._parts
+        parent = parts.nodes.get(number)
+        path = below(parent, name)
+        parts.verdicts.must_be_makeable(path, is_folder=is_folder)
+        folder = parts.lower.folder(parent)
+        with self._names.changing((parent, name, CREATE)):
+            make(folder)
+        parts.owners.give(folder, name, *wire.caller(message)[:2])
+        about = parts.lower.about(parent, name)
+        node = parts.nodes.named(parent, name, about, is_new=True)
+        parts.verdicts.made(node)
+        self._tell_made(node, path, message)
+        return self._entry(unique, parent, node, about)
+
+    def _make_file(self, parent: Node, name: bytes, mode: int, message: memoryview) -> tuple[Node, os.stat_result]:
+        parts = self._parts
+        path = below(parent, name)
+        parts.verdicts.must_be_makeable(path, is_folder=False)
+        folder = parts.lower.folder(parent)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with self._names.changing((parent, name, CREATE)):
+            opened = os.open(name, flags, mode & _PERMISSIONS, dir_fd=folder)
+        if parts.owners.give(folder, name, *wire.caller(message)[:2]):
+            os.fchmod(opened, mode & _PERMISSIONS)  # the kernel takes set-id bits from a file that changes hands
+        about = os.fstat(opened)
+        node = parts.nodes.named(parent, name, about, is_new=True)
+        parts.lower.take(node, opened)
+        parts.verdicts.made(node)
+        node.written = signature_of(about)
+        parts.resting.made(node, path, wire.caller(message)[2])
+        parts.history.put(parts.history.witness.appeared, path)
+        return node, about
+
+    def _tell_made(self, node: Node, path: bytes, message: memoryview) -> None:
+        parts = self._parts
+        if parts.indexes.role(node) is Role.NONE:
+            process = parts.history.process(wire.caller(message)[2])
+            parts.history.changed(Change("agent", "created", path, process=process))
+        parts.history.put(parts.history.witness.appeared, path)
+
+    # Removing
+
+    def _unlink(self, unique: int, number: int, message: memoryview, size: int) -> bytes:
+        parts = self._parts
+        parent, name = parts.nodes.get(number), bytes(message[_BODY : size - 1])
+        node, about, path = self._names.own(parent, name)
+        is_file = stat.S_ISREG(about.st_mode)
+        is_told = parts.indexes.role(node) is Role.NONE
+        if is_file and is_told:
+            parts.resting.told(node)
+        hashed = digest(parts.contents.shown_now(node, MOST_HASHED)) if is_file and is_told else ""
+        if not node.others:
+            parts.lower.hold(node)
+        with self._names.changing((parent, name, DELETE)):
+            os.unlink(name, dir_fd=parts.lower.folder(parent))
+        known_as, before = parts.verdicts.policy_path(node), signature_of(about)
+        parts.nodes.unname(parent, name)
+        if node.parent is not None:
+            parts.verdicts.linked(node, known_as, node.parent, node.name)
+        self._names.restate(node, before)
+        if parts.contents.is_shown(node):
+            parts.indexes.stale()
+        self._tell_gone(path, hashed, message, is_told=is_told)
+        return wire.done(unique)
+
+    def _rmdir(self, unique: int, number: int, message: memoryview, size: int) -> bytes:
+        parts = self._parts
+        parent, name = parts.nodes.get(number), bytes(message[_BODY : size - 1])
+        node, _, path = self._names.own(parent, name)
+        is_told = parts.indexes.role(node) is Role.NONE
+        with self._names.changing((parent, name, DELETE)):
+            os.rmdir(name, dir_fd=parts.lower.folder(parent))
+        parts.nodes.unname(parent, name)
+        self._tell_gone(path, "", message, is_told=is_told)
+        return wire.done(unique)
+
+    def _tell_gone(self, path: bytes, before: str, message: memoryview, *, is_told: bool) -> None:
+        parts = self._parts
+        if is_told:
+            process = parts.history.process(wire.caller(message)[2])
+            parts.history.changed(Change("agent", "deleted", path, before=before, process=process))
+        elif parts.indexes.moves_commits(path):
+            parts.history.put(parts.history.witness.refs_moved, path)
+
+    def _entry(self, unique: int, parent: Node, node: Node, about: os.stat_result) -> bytes:
+        attributes = self._parts.attributes
+        fields = attributes.of(node, about)
+        node.lookups += 1
+        return wire.entry(unique, node.number, fields, attributes.name_holds(parent), attributes.hold(node, about))

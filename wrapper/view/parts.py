@@ -1,0 +1,37 @@
+"""What serves requests, as one value: each part of a view knows of the others by it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wrapper.view.attributes import Attributes
+from wrapper.view.changes import Changes
+from wrapper.view.contents import Contents
+from wrapper.view.history import History
+from wrapper.view.indexes import Indexes
+from wrapper.view.lower import Lower
+from wrapper.view.nodes import Nodes
+from wrapper.view.owners import Owners
+from wrapper.view.resting import Resting
+from wrapper.view.verdicts import Verdicts
+from wrapper.view.writing import Writing
+
+Handler = Callable[[int, int, memoryview, int], bytes | memoryview | None]
+"""Takes unique, node number, the message and its length; gives the answer, None for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of one view; `tell` takes what the kernel must be told, from whatever thread that may be."""
+
+    nodes: Nodes
+    lower: Lower
+    verdicts: Verdicts
+    contents: Contents
+    writing: Writing
+    history: History
+    resting: Resting
+    indexes: Indexes
+    changes: Changes
+    attributes: Attributes
+    owners: Owners
+    tell: Callable[[bytes], None]

@@ -1,0 +1,122 @@
+"""What becomes of a file that the inside has written to: it is looked at again and told of once it has come to rest."""
+
+import contextlib
+import errno
+import os
+from typing import Final
+
+from wrapper.view.contents import Contents, Judge, Mode
+from wrapper.view.history import MOST_HASHED, History, Work, digest, merged
+from wrapper.view.indexes import Indexes
+from wrapper.view.nodes import Node, Role
+from wrapper.view.placeholders import new_damage
+from wrapper.view.verdicts import Verdicts
+from wrapper.view.witness import Change
+from wrapper.view.writing import Writing
+
+_MOST_LOOKED_AT: Final = 200  # files that git has just written, at once: more of them wait until they rest
+_MOST_DAMAGE: Final = 8  # told of one file at one time
+
+
+class Resting:
+    """Keeps what a file was before it is written to, and tells what became of it."""
+
+    def __init__(
+        self,
+        verdicts: Verdicts,
+        contents: Contents,
+        writing: Writing,
+        history: History,
+        judge: Judge,
+        indexes: Indexes,
+    ) -> None:
+        self._verdicts = verdicts
+        self._contents = contents
+        self._writing = writing
+        self._history = history
+        self._judge = judge
+        self._indexes = indexes
+
+    def is_told(self, node: Node) -> bool:
+        """Tell whether what happens to a file is told: not of git's own files."""
+        return self._indexes.role(node) is Role.NONE
+
+    def begin(self, node: Node, pid: int) -> None:
+        """Keep what a file is that is about to be written to; it is `ready`. Raises OSError."""
+        if node.work is not None or not self.is_told(node):
+            return
+        shown = self._contents.shown_now(node, MOST_HASHED)
+        is_masked = shown is not None and self._contents.is_shown(node)
+        real = self._contents.real_now(node) if is_masked else None
+        node.work = Work(digest(shown), self._history.process(pid), shown if is_masked else None, real)
+
+    def made(self, node: Node, path: bytes, pid: int) -> None:
+        """Tell of a file that was made; what is written to it now is all there is."""
+        if not self.is_told(node):
+            return
+        process = self._history.process(pid)
+        node.work = Work("", process, None, None)
+        self._history.changed(Change("agent", "created", path, process=process))
+
+    def put_index(self, node: Node, path: bytes) -> None:
+        """Make an index what it shall be that the inside puts at a path, as true as its files are known."""
+        waiting = list(self._history.waiting)
+        with contextlib.suppress(OSError):
+            for one in waiting:
+                if self._verdicts.of(one) is Mode.MASK or len(waiting) <= _MOST_LOOKED_AT:
+                    self._contents.look(one)
+            self._indexes.put(node, path)
+
+    def come(self, node: Node) -> None:
+        """Look at a file that has come to rest, and tell."""
+        self._writing.look_again(node)
+        if self._indexes.role(node) is Role.INDEX:
+            self.put_index(node, node.path())
+        self.told(node)
+
+    def told(self, node: Node) -> None:
+        """Tell what was written, as it is now: the file is moved or removed, or has come to rest."""
+        self._history.waiting.pop(node, None)
+        work, node.work = node.work, None
+        if work is None or not work.ranges:
+            return
+        path = node.path() or b"?"
+        shown = self._contents.shown_now(node, MOST_HASHED)
+        self._history.changed(
+            Change(
+                "agent",
+                "modified",
+                path,
+                ranges=tuple(merged(work.ranges)),
+                before=work.before,
+                after=digest(shown),
+                process=work.process,
+            )
+        )
+        if work.has_restored:
+            self._history.put(self._history.witness.restored, path)
+        if work.shown is not None and work.real is not None:
+            self._tell_damage(path, work.shown, shown, work.real)
+
+    def replaced(self, node: Node, there: Node, *, is_gone: bool) -> tuple[str, str]:
+        """Give the hashes of a file whose name another takes, and of that one; tell placeholders damaged by that.
+
+        Raises OSError (EIO) where one is damaged, what was there `is_gone`, and policy is strict.
+        """
+        after = self._contents.shown_now(node, MOST_HASHED)
+        with contextlib.suppress(OSError):
+            self._contents.look(there)
+        before = self._contents.shown_now(there, MOST_HASHED)
+        if is_gone and before is not None and self._contents.is_shown(there):
+            real = self._contents.real_now(there)
+            if self._tell_damage(there.path(), before, after, real, refused=self._judge.is_strict):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return digest(before), digest(after)
+
+    def _tell_damage(
+        self, path: bytes, before: bytes, after: bytes | None, real: bytes, *, refused: bool = False
+    ) -> bool:
+        found = [] if after is None else new_damage(self._judge.damaged, before, after)
+        for one in found[:_MOST_DAMAGE]:
+            self._history.put(self._history.witness.damaged, path, one.text, real, refused=refused)
+        return refused and bool(found)

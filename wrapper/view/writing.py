@@ -1,0 +1,255 @@
+"""What becomes of what the inside writes: promise 3 for the FUSE view.
+
+Rules:
+1. In a file that shows placeholders the inside writes and cuts what is shown; the real file gets that with every
+   placeholder restored, before the write call returns.
+2. A text that shows no placeholder becomes one that does with the write that completes one, also when the placeholder
+   comes in pieces or in any order: each write is looked at together with its neighbours in the file.
+3. In a binary a placeholder stays as it is: restoring changes the length, and with it what the file says of itself. A
+   file that has NULs only while it is made (a mapping, room made in advance) is no binary: it is restored at rest.
+4. Where policy is strict, a write that breaks a placeholder is refused, unless the next write may heal it.
+"""
+
+import contextlib
+import errno
+import os
+
+from wrapper.view.contents import CLOSED, MOST_RESTORED, Content, Contents, Judge, Mode, content_of, forbidden, whole
+from wrapper.view.history import History
+from wrapper.view.lower import Lower
+from wrapper.view.nodes import Node
+from wrapper.view.placeholders import LONGEST, MARK, TEXT_HEAD, damage_by_write, head_of, may_belong, tail_of
+from wrapper.view.verdicts import Verdicts
+
+_MOST_COPIED = 64 << 20  # bytes at once: others wait meanwhile
+
+
+class Writing:
+    """Writes, cuts and restores regular files."""
+
+    def __init__(self, lower: Lower, verdicts: Verdicts, contents: Contents, judge: Judge, history: History) -> None:
+        self._lower = lower
+        self._verdicts = verdicts
+        self._contents = contents
+        self._judge = judge
+        self._history = history
+
+    def ready(self, node: Node) -> None:
+        """Look at a file that is about to be changed, and make it writable for us. Raises OSError."""
+        mode = self._verdicts.of(node)
+        if mode in CLOSED:
+            raise forbidden()
+        about = os.fstat(self._lower.writing(node))
+        if mode is not Mode.PASS:
+            self._contents.stands(node, about)
+
+    def write(self, node: Node, offset: int, buffer: bytearray, start: int, end: int) -> None:
+        """Write what stands in `buffer` from `start` to `end`; the file must be `ready`. Raises OSError."""
+        content = node.content
+        data = memoryview(buffer)[start:end]
+        if content is not None:
+            self._must_not_damage(node, content, offset, data)
+        if content is not None and content.shown is None and self._completes(node, offset, buffer, start, end):
+            if self._will_be_binary(node, offset, data):
+                content.has_left = True
+            else:
+                self._contents.show(node, content, whole(self._lower.reading(node)))
+        if content is None or content.shown is None:
+            _write_all(self._lower.writing(node), data, offset)
+        else:
+            self._write_shown(node, content, offset, bytes(data))
+        self._contents.wrote(node)
+
+    def copy(self, source: Node, offset: int, node: Node, start: int, length: int) -> int:
+        """Copy bytes of one file into another that is `ready`; give how many.
+
+        Raises OSError: EOPNOTSUPP where one of them is not looked at or shows placeholders, so that the bytes come
+        through us as a write. What was copied is the source's, not the inside's: it is looked at before it is read.
+        """
+        self._contents.look(source)
+        if self._verdicts.of(source) in CLOSED or self._contents.is_closed(source):
+            raise forbidden()
+        content = node.content
+        if content is None or source.content is None or content.shown is not None or source.content.shown is not None:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        most = min(length, _MOST_COPIED)
+        read, write = self._lower.reading(source), self._lower.writing(node)
+        copied = os.copy_file_range(read, write, most, offset, start)
+        self._contents.wrote(node)
+        content.signature, content.is_written = None, False
+        content.has_left = start + copied <= MOST_RESTORED
+        return copied
+
+    def cut(self, node: Node, size: int) -> None:
+        """Set the size (truncate(2)); the file must be `ready`. Raises OSError."""
+        content = node.content
+        if content is None or content.shown is None or size == 0:
+            os.ftruncate(self._lower.writing(node), size)
+            if content is not None:
+                self._contents.show(node, content, None)
+        elif size >= len(content.shown):
+            self._lengthen(node, content.shown, size)
+        else:
+            del content.shown[size:]
+            self._rewrite(node, content)
+        self._contents.wrote(node)
+
+    def grow(self, node: Node, offset: int, length: int) -> None:
+        """Make room (posix_fallocate(3)); the file must be `ready`. Raises OSError."""
+        content = node.content
+        if content is None or content.shown is None:
+            os.posix_fallocate(self._lower.writing(node), offset, length)
+        elif offset + length > len(content.shown):
+            self._lengthen(node, content.shown, offset + length)
+        self._contents.wrote(node)
+
+    def end_of(self, node: Node) -> int:
+        """Give the size that is shown of a file that is `ready`. Raises OSError."""
+        if node.content is not None and node.content.shown is not None:
+            return len(node.content.shown)
+        return os.fstat(self._lower.writing(node)).st_size
+
+    def restore(self, node: Node) -> None:
+        """Restore what was written into a file while nobody looked at it, now that it is looked at. Raises OSError."""
+        content = content_of(node)
+        if self._contents.is_closed(node) or os.fstat(self._lower.writing(node)).st_size > MOST_RESTORED:
+            return
+        content.has_left = True
+        self._restore_left(node, content)
+
+    def look_again(self, node: Node) -> None:
+        """Look at what the inside wrote, now that it has come to rest."""
+        content = node.content
+        if content is None or self._contents.is_closed(node):
+            return
+        with contextlib.suppress(OSError):  # it is gone meanwhile
+            if content.has_left and content.shown is None:
+                self._restore_left(node, content)
+            if content.is_written:
+                self._contents.settle(node, content)
+
+    def _completes(self, node: Node, offset: int, buffer: bytearray, start: int, end: int) -> bool:
+        """Tell whether a write completes a placeholder that stands for a value, with its neighbours in the file."""
+        head = may_belong(buffer[start]) and offset > 0
+        tail = may_belong(buffer[end - 1])
+        if not head and not tail:
+            return self._restores_in(buffer, start, end)
+        descriptor = self._lower.writing(node)
+        first = os.pread(descriptor, min(LONGEST, offset), max(0, offset - LONGEST)) if head else b""
+        last = os.pread(descriptor, LONGEST, offset + end - start) if tail else b""
+        before, behind = tail_of(first), head_of(last)
+        if before or behind:
+            return self._restores(before + bytes(buffer[start:end]) + behind)
+        return self._restores_in(buffer, start, end)
+
+    def _restores_in(self, buffer: bytearray, start: int, end: int) -> bool:
+        if buffer.rfind(MARK, start, end) < 0:  # twice as fast as from the beginning (CPython 3.11)
+            return False
+        return self._restores(bytes(buffer[buffer.find(MARK, start, end) : end]))
+
+    def _restores(self, window: bytes) -> bool:
+        return MARK in window and self._judge.restored(window) != window
+
+    def _will_be_binary(self, node: Node, offset: int, data: memoryview) -> bool:
+        """Tell whether a file is a binary once this is written: with a NUL at its beginning or in what is written."""
+        if b"\0" in bytes(data):
+            return True
+        head = os.pread(self._lower.writing(node), TEXT_HEAD, 0)
+        return b"\0" in head[:offset].ljust(min(offset, TEXT_HEAD), b"\0") or b"\0" in head[offset + len(data) :]
+
+    def _restore_left(self, node: Node, content: Content) -> None:
+        """Restore what was left in a file that looked like a binary while it was made, and is none; tell if it is."""
+        data = whole(self._lower.reading(node))
+        if b"\0" not in data:
+            content.has_left = False
+            if self._restores(bytes(data)):
+                self._contents.show(node, content, data)
+                self._rewrite(node, content)
+                self._contents.wrote(node)
+        elif not content.has_told_left:
+            content.has_told_left = True
+            self._history.put(self._history.witness.left, node.path())
+
+    def _must_not_damage(self, node: Node, content: Content, offset: int, data: memoryview) -> None:
+        """Refuse a write that breaks a placeholder, where policy is strict. Raises OSError (EIO)."""
+        work = node.work
+        before = work.shown if work is not None and work.shown is not None else content.shown
+        if before is None or not self._judge.is_strict:
+            return
+        shown = whole(self._lower.reading(node)) if content.shown is None else content.shown
+        found = damage_by_write(self._judge.damaged, shown, bytes(before), offset, bytes(data))
+        if not found:
+            return
+        real = work.real if work is not None and work.real is not None else self._contents.real_now(node)
+        for one in found:
+            self._history.put(self._history.witness.damaged, node.path(), one.text, real, refused=True)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def _write_shown(self, node: Node, content: Content, offset: int, data: bytes) -> None:
+        shown = content.shown
+        assert shown is not None  # noqa: S101 (the caller has looked)
+        if offset + len(data) > MOST_RESTORED:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        end = len(shown)
+        if offset > end or (offset == end and self._stands_alone(shown, data)):
+            self._append(node, shown, offset, data)
+            return
+        shown[offset : offset + len(data)] = data
+        self._rewrite(node, content)
+
+    def _append(self, node: Node, shown: bytearray, offset: int, data: bytes) -> None:
+        """Put data behind what is shown, with NULs between; what stands before needs no look."""
+        self._lengthen(node, shown, offset)
+        descriptor, real = self._lower.writing(node), self._judge.restored(data)
+        try:
+            _write_all(descriptor, memoryview(real), os.fstat(descriptor).st_size)
+        except OSError:
+            self._contents.changed_outside(node)  # a part of it may be on disk
+            raise
+        shown += data
+        self._has_restored(node, is_so=real != data)
+
+    def _lengthen(self, node: Node, shown: bytearray, size: int) -> None:
+        """Put NULs behind what is shown and what is real."""
+        if size > MOST_RESTORED:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        more = size - len(shown)
+        if more:
+            descriptor = self._lower.writing(node)
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size + more)
+            shown += bytes(more)
+
+    def _stands_alone(self, shown: bytearray, data: bytes) -> bool:
+        """Tell whether what is put behind makes no placeholder together with what stands before it."""
+        tail = tail_of(shown)
+        return not tail or self._judge.restored(tail + data) == tail + self._judge.restored(data)
+
+    def _rewrite(self, node: Node, content: Content) -> None:
+        """Make the real file what is shown, restored; in place, and whole or not at all where the disk is full."""
+        shown = content.shown
+        assert shown is not None  # noqa: S101 (as above)
+        descriptor = self._lower.writing(node)
+        try:
+            real = self._judge.restored(bytes(shown))
+            size = os.fstat(descriptor).st_size
+            if len(real) > size:
+                os.posix_fallocate(descriptor, size, len(real) - size)
+            _write_all(descriptor, memoryview(real), 0)
+            os.ftruncate(descriptor, len(real))
+        except (OSError, MemoryError):
+            self._contents.changed_outside(node)  # what is shown is not what is on disk
+            raise
+        if real == shown:
+            self._contents.show(node, content, None)
+        else:
+            self._has_restored(node, is_so=True)
+
+    def _has_restored(self, node: Node, *, is_so: bool) -> None:
+        if is_so and node.work is not None:
+            node.work.has_restored = True
+
+
+def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
+    written = os.pwrite(descriptor, data, offset)
+    while written < len(data):
+        written += os.pwrite(descriptor, data[written:], offset + written)
