@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs safe-agent for the user who calls it, from this checkout: bubblewrap and libfuse if they are missing, a
+# Installs safe-agent for the user who calls it, from this checkout: bubblewrap if it is missing, a
 # Python environment of its own with hash-pinned packages, the three commands in ~/.local/bin, and the keys. Runs again
 # without harm, and quickly where nothing changed.
 #
@@ -157,7 +157,7 @@ link_commands() {
 
 install_all() {
     refuse_strangers
-    packages bwrap bubblewrap fusermount3 fuse3
+    packages bwrap bubblewrap
     mkdir -p "$data" || fail "cannot write $data" 'make the folder yours, or point XDG_DATA_HOME elsewhere'
     make_environment "$venv" requirements.txt
     install_package "$venv" wrapper redactors configs pyproject.toml README.md
@@ -211,8 +211,8 @@ install_clients() {
 }
 
 run_tests() {
-    packages bwrap bubblewrap fusermount3 fuse3 git git age age curl curl script bsdutils xxd xxd \
-        hexdump bsdextrautils shellcheck shellcheck npm npm
+    packages bwrap bubblewrap git git age age curl curl script bsdutils xxd xxd hexdump bsdextrautils \
+        shellcheck shellcheck npm npm rg ripgrep rsync rsync vim vim perl perl make build-essential cc build-essential
     install_clients
     make_environment "$here/.venv" tests/requirements.txt
     install_package "$here/.venv" pyproject.toml wrapper/version.py -- --editable

@@ -73,6 +73,9 @@ class Vault:
     def __repr__(self) -> str:
         return f"<Vault of {len(self._by_value)} values>"
 
+    def __len__(self) -> int:
+        return len(self._by_value)
+
     def issue(self, kind: str, value: bytes, origin: Origin) -> str:
         """Give the placeholder of `value`, the same one for ever.
 

@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from tests.devices import entering
+
 COMMANDS = Path(sys.executable).parent
 CLIENTS = Path(os.environ.get("SAFE_AGENT_TEST_CLIENTS", f"/var/tmp/safe-agent-tests-{os.getuid()}"))
 _LETTERS = string.ascii_letters + string.digits
@@ -81,6 +83,7 @@ class Machine:
     planted: dict[str, str] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
     uid: int = field(default_factory=os.getuid)
+    view: str = "auto"
 
     @classmethod
     def make(cls, uid: int | None = None) -> Self:
@@ -111,10 +114,20 @@ class Machine:
         if self.uid != os.getuid():
             subprocess.run(["chown", "-hR", f"{self.uid}:{self.uid}", str(self.root)], check=True)
 
+    def show_by(self, view: str, *more: str) -> None:
+        """Let sessions show the workspace by `fuse`, `binds` or as they can (`auto`); `more` are lines of `[files]`."""
+        self.view = view
+        policy = self.home / ".config/safe-agent/policy.toml"
+        policy.write_text("\n".join(("version = 1", "[files]", f'view = "{view}"', *more, "")))
+        self.give()
+
     def _as_user(self, command: Sequence[str]) -> list[str]:
         if self.uid == os.getuid():
             return list(command)
         return ["setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups", "--", *command]
+
+    def _entering(self, folder: Path) -> Callable[[], None] | None:
+        return None if self.uid == os.getuid() else entering(folder)
 
     def _plant(self) -> None:
         planted = self.planted
@@ -160,6 +173,7 @@ class Machine:
             self._as_user(command),
             env={**self.environ, **more},
             cwd=cwd or self.workspace,
+            preexec_fn=self._entering(cwd or self.workspace),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -185,6 +199,7 @@ class Machine:
             self._as_user(command),
             env={**self.environ, **more},
             cwd=self.workspace,
+            preexec_fn=self._entering(self.workspace),  # noqa: PLW1509 (tests fork from their main thread)
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

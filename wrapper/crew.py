@@ -14,12 +14,12 @@ import msgspec
 
 from wrapper.audit.client import RecorderClient
 from wrapper.errors import ProtectionError
-from wrapper.guard.messages import LONGEST
-from wrapper.guard.watcher import Failed, Message, Standing, Watched, receive
+from wrapper.guard.watcher import WATCH_ALL, WATCH_REST, Failed, Message, Standing, Watched, receive
 from wrapper.guard.watcher import serve as serve_watch
 from wrapper.look import Looked
 from wrapper.processes import fork
 from wrapper.view.binds import BindsView
+from wrapper.view.messages import LONGEST
 from wrapper.walker import Walker
 
 
@@ -30,7 +30,8 @@ class Recorder:
         self._word, word = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._relay, relay = socket.socketpair()
         self.guard, guard = socket.socketpair()
-        theirs = (word, relay, guard)
+        self.view, view = socket.socketpair()
+        theirs = (word, relay, guard, view)
         self.process = fork("safe-log", lambda: _record(*theirs), keep=[connection.fileno() for connection in theirs])
         for connection in theirs:
             connection.close()
@@ -43,7 +44,7 @@ class Recorder:
 
     def give_up(self) -> None:
         """Let the recorder end: it seals what it has, or goes without a trace where nothing began."""
-        for connection in (self._word, self._relay, self.guard):
+        for connection in (self._word, self._relay, self.guard, self.view):
             connection.close()
         self.process.wait()
 
@@ -63,6 +64,10 @@ class Watcher:
         work = partial(serve_watch, theirs, self.folders, looked.policy, may_fail="watch" in looked.degraded)
         self.process = fork("safe-watch", work, keep=[theirs.fileno()])
         theirs.close()
+
+    def begin(self, *, workspace: bool) -> None:
+        """Say whether the workspace is to be watched: a view that serves it hears of its changes by itself."""
+        self.connection.send(WATCH_ALL if workspace else WATCH_REST)
 
     def wait(self) -> None:
         """Wait until all watches stand. Raises ProtectionError `watch` where they cannot be had."""

@@ -14,6 +14,8 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 
 MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
 MS_REMOUNT = 0x20
 MS_BIND = 0x1000
 MS_REC = 0x4000
@@ -113,9 +115,9 @@ def send_descriptors(connection: socket.socket, message: bytes, descriptors: Seq
     connection.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))])
 
 
-def receive_descriptors(connection: socket.socket, most: int) -> tuple[bytes, list[int]]:
-    """Receive a message of at most 4096 bytes and up to `most` descriptors, which are not inherited on exec."""
-    message, ancillary, _, _ = connection.recvmsg(4096, socket.CMSG_LEN(most * 4), socket.MSG_CMSG_CLOEXEC)
+def receive_descriptors(connection: socket.socket, most: int, *, longest: int = 4096) -> tuple[bytes, list[int]]:
+    """Receive a message of at most `longest` bytes and up to `most` descriptors, which are not inherited on exec."""
+    message, ancillary, _, _ = connection.recvmsg(longest, socket.CMSG_LEN(most * 4), socket.MSG_CMSG_CLOEXEC)
     received = array.array("i")
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:

@@ -51,6 +51,13 @@ class Looked:
         git = map(Path, self.facts.git_folders)
         return (Path(self.facts.workspace), *git, *self.launch.folders)
 
+    @property
+    def served(self) -> tuple[Path, ...]:
+        """The folders among them that are served by FUSE where that can be had."""
+        if self.policy.files_view == "binds":
+            return ()
+        return (Path(self.facts.workspace), *map(Path, self.facts.git_folders))
+
 
 def look(wishes: Wishes, environ: Mapping[str, str]) -> Looked:
     """Look. Raises the SafeAgentError of whatever refuses a session here."""

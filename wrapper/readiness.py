@@ -6,6 +6,7 @@ in the cache, which `install.sh` counts on.
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -32,10 +33,11 @@ def examine(environ: Mapping[str, str]) -> Iterator[Check]:
         raise SessionError("this shell is inside a safe-agent session", hint="ask outside of it")
     path = environ.get("PATH", "")
     places = Places.from_environment(environ)
-    yield from doctor.examine(path)
+    policy = _policy(environ, places)
+    for check in doctor.examine(path):
+        yield _as_wanted(check, policy)
     yield _try("folders", partial(_folders, places))
     yield _try("workspace", partial(_workspace, places), otherwise="optional")  # one may ask from anywhere
-    policy = _policy(environ, places)
     if isinstance(policy, Check):
         yield policy
         yield _try("keys", partial(_keys, places, ()))
@@ -45,6 +47,13 @@ def examine(environ: Mapping[str, str]) -> Iterator[Check]:
         yield _try("rules", partial(_rules, policy, places))
     for client in CLIENTS:
         yield _try(client.name, partial(_client, client, path, places), otherwise="optional")
+
+
+def _as_wanted(check: Check, policy: Policy | Check) -> Check:
+    """Judge what is only good to have by what the policy asks for."""
+    if check.name != "view" or check.status == "ok" or isinstance(policy, Check) or policy.files_view != "fuse":
+        return check
+    return replace(check, status="missing", found=f'{check.found} (the policy says `files.view = "fuse"`)')
 
 
 def _try(name: str, attempt: Callable[[], str], *, otherwise: Status = "missing") -> Check:

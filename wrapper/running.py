@@ -9,21 +9,21 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from redactors.documents import mask_known
 from redactors.finding import Finding
 from redactors.vault import Origin
 from wrapper import linux
-from wrapper.audit.events import FileChange, Redacted, Resize, SessionEnd, SessionStart, Warned
+from wrapper.audit.events import Redacted, Resize, SessionEnd, SessionStart
 from wrapper.crew import Crew
-from wrapper.errors import ProtectionError, SafeAgentError, SessionError
+from wrapper.errors import SafeAgentError, SessionError
 from wrapper.guard.duties import GuardDuties
-from wrapper.guard.messages import FINISH, LONGEST, KnownValue, Listening, Summary
+from wrapper.guard.messages import FINISH, READY, Listening, Summary
 from wrapper.look import Looked
 from wrapper.messages import printable, say
 from wrapper.ports import AuditSink
@@ -31,11 +31,12 @@ from wrapper.prepare import Prepared, prepare
 from wrapper.processes import Forked, fork
 from wrapper.sandbox import bubblewrap
 from wrapper.sandbox.netns import listen_inside
+from wrapper.showing import Showing, stand
 from wrapper.terminal import signals
 from wrapper.terminal.pty import Child, Stdio, spawn
 from wrapper.version import VERSION
 from wrapper.view.binds import BindsView
-from wrapper.view.covers import Covers
+from wrapper.view.messages import LONGEST, KnownValue
 
 if TYPE_CHECKING:
     from redactors.engine import Engine
@@ -49,11 +50,13 @@ _FINISH_WAIT = 15.0  # seconds for the guard to end its requests and to restore 
 
 def run_recorded(session: str, folder: Path, looked: Looked, crew: Crew) -> int:
     """Take stock, begin the log, run; whatever happens, the log says how it ended and is sealed."""
+    kind = stand(looked, crew.view)
+    crew.watcher.begin(workspace=kind != "fuse")
     prepared = prepare(looked, crew.walker.same)
     log = crew.recorder.begin(folder, looked.recipients)
     code, reason = 125, ""
     try:
-        log.append_durable(_start_event(session, prepared))
+        log.append_durable(_start_event(session, prepared, kind))
         code = _Session(prepared, folder, log, crew).run()
     except SafeAgentError as error:
         reason = error.what
@@ -76,65 +79,29 @@ class _Session:
         self._watcher = crew.watcher
         self._view = crew.view
         self._plan = prepared.plan
-        self._staging = folder / "view"
+        self._folder = folder
         self._log = log
         self._recorder = crew.recorder
         self._control, self._their_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._updates, self._their_updates = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._agent: int | None = None
+        self._is_served = False
 
     def run(self) -> int:
-        view = self._view
-        view.ready()
-        covers = self._cover(view)
-        self._watcher.wait()
-        guard = self._fork_guard(view, covers)
-        try:
-            child = self._start(view)
-            self._announce()
-            return self._run_relay(child, guard, view)
-        finally:
-            self._finish(guard)
+        showing = Showing(self._prepared, self._view, self._log, self._recorder, self._folder)
+        with contextlib.closing(showing):
+            showing.begin()
+            self._is_served = showing.connection is not None
+            self._watcher.wait()
+            guard = self._fork_guard(showing)
+            try:
+                child = self._start(self._view)
+                self._announce()
+                return self._run_relay(child, guard, showing)
+            finally:
+                self._finish(guard)
 
-    def _cover(self, view: BindsView) -> Covers:
-        """Cover everything that must not be seen as it is, before anything runs."""
-        roots = [str(root) for root in self._looked.roots]
-        covers = Covers(view, self._looked.vault, self._prepared.judged, roots=roots)
-        for path, disguise in self._prepared.early.items():
-            with self._degradable("cover", f"`{path}` could not be covered"):
-                covers.add(path, disguise, early=True)
-                self._log.append(FileChange(at=time.time(), path=printable(self._relative(path)), action="masked"))
-        for path in self._prepared.closed_folders:
-            with self._degradable("cover", f"`{path}` could not be covered"):
-                view.cover_folder(path)
-        for path in self._plan.held:
-            with self._degradable("cover", f"`{path}` could not be kept in its place"):
-                view.hold(path)
-        for path in self._plan.protected:
-            with self._degradable("cover", f"`{path}` could not be made read-only"):
-                view.protect(path)
-        for row in self._plan.environment.rows:
-            for kind in row.kinds:
-                event = Redacted(
-                    at=time.time(), kind=kind, placeholder=row.value_inside or "", place="environment", where=row.name
-                )
-                self._log.append(event)
-        return covers
-
-    @contextlib.contextmanager
-    def _degradable(self, protection: str, what: str) -> Iterator[None]:
-        """Turn a failure of the system into a stop, or into a record where the user allowed to go on (promise 5)."""
-        try:
-            yield
-        except OSError as error:
-            if protection in self._plan.degraded:
-                self._log.append_durable(Warned(at=time.time(), text=f"degraded: {what}: {error.strerror}"))
-                return
-            raise ProtectionError(
-                protection, f"{what}: {error.strerror}", hint=f"`--allow-degraded {protection}` goes on without"
-            ) from error
-
-    def _fork_guard(self, view: BindsView, covers: Covers) -> Forked:
+    def _fork_guard(self, showing: Showing) -> Forked:
         prepared = self._prepared
         duties = GuardDuties(
             control=self._their_control,
@@ -144,29 +111,33 @@ class _Session:
             seen=self._watcher.seen,
             folders=self._watcher.folders,
             workspace=Path(self._plan.workspace),
-            staging=self._staging,
+            staging=self._folder / "view",
             policy=self._looked.policy,
             engine=prepared.engine,
             vault=self._looked.vault,
-            covers=covers,
-            rescan=prepared.rescan,
+            covers=showing.covers,
+            rescan=showing.rescan,
             gateways=prepared.gateways,
             state_files=prepared.state_files,
-            protected=frozenset(self._relative(path) for path in self._plan.protected),
+            protected=frozenset(showing.relative(path) for path in self._plan.protected),
             may_miss_changes="watch" in self._plan.degraded,
             cache=self._looked.places.cache,
             credentials=prepared.credentials,
+            view=showing.connection,
+            repositories=showing.repositories,
         )
         keep = [
             self._their_control,
             self._their_updates,
             self._recorder.guard,
-            view.connection,
+            self._view.connection,
             self._watcher.connection,
+            *([] if showing.connection is None else [showing.connection]),
         ]
         guard = fork("safe-guard", lambda: _guard(duties), keep=[one.fileno() for one in keep])
         for theirs in (self._their_control, self._their_updates, self._recorder.guard):
             theirs.close()
+        showing.hand_over()
         return guard
 
     def _start(self, view: BindsView) -> Child:
@@ -219,6 +190,8 @@ class _Session:
         for opened in sockets:
             opened.close()
         self._agent = pid
+        if self._is_served and self._control.recv(len(READY)) != READY:
+            raise SessionError("the guard ended before the client could start", hint="see the message above")
         signals.hold()  # the client runs before the relay does
         gate.release()
 
@@ -230,15 +203,15 @@ class _Session:
             upstreams = ", ".join(upstream.url for upstream in plan.upstreams) or "none"
             masked = plan.environment.count("mask") + plan.count("mask")
             denied = plan.count("deny", "hide")
-            session = self._staging.parent.name
+            session = self._folder.name
             say(f"profile {plan.profile}, {masked} masked, {denied} denied, upstream {upstreams}, log {session}")
 
-    def _run_relay(self, child: Child, guard: Forked, view: BindsView) -> int:
+    def _run_relay(self, child: Child, guard: Forked, showing: Showing) -> int:
         from wrapper.terminal.transcript import Transcript  # noqa: PLC0415 (imported while bubblewrap started)
 
         transcript = Transcript(self._log, self._redactor_for_log)
         try:
-            code = self._relay(child, guard, view, transcript).run()
+            code = self._relay(child, guard, showing, transcript).run()
         except BaseException:
             with contextlib.suppress(SafeAgentError):  # the log may be what has failed
                 transcript.close()
@@ -246,7 +219,7 @@ class _Session:
         transcript.close()
         return code
 
-    def _relay(self, child: Child, guard: Forked, view: BindsView, transcript: "Transcript") -> "Relay":
+    def _relay(self, child: Child, guard: Forked, showing: Showing, transcript: "Transcript") -> "Relay":
         from wrapper.terminal import jobs  # noqa: PLC0415 (as above)
         from wrapper.terminal.relay import Relay  # noqa: PLC0415
 
@@ -254,7 +227,7 @@ class _Session:
         watched = {
             "guard": guard.pidfd,
             "recorder": self._recorder.process.pidfd,
-            "view": view.pidfd,
+            **showing.watched,
             "watcher": self._watcher.process.pidfd,
         }
         return Relay(
@@ -322,9 +295,6 @@ class _Session:
                 hint="files that quote placeholders may not have been restored; see `safe-agent audit show last`",
             )
 
-    def _relative(self, path: str) -> str:
-        return path.removeprefix(self._plan.workspace + "/")
-
 
 def _known(engine: "Engine") -> "KnownValues":
     assert engine.known is not None  # noqa: S101 (prepare made the engine with known values)
@@ -345,7 +315,7 @@ def _show_rest(child: Child) -> None:
                 os.write(2, os.read(source, 65536))
 
 
-def _start_event(session: str, prepared: Prepared) -> SessionStart:
+def _start_event(session: str, prepared: Prepared, view: str) -> SessionStart:
     facts = prepared.looked.facts
     shown = tuple(_redacted(word, prepared) for word in prepared.plan.command)
     plan = replace(prepared.plan, command=shown)
@@ -360,8 +330,9 @@ def _start_event(session: str, prepared: Prepared) -> SessionStart:
         version=VERSION,
         argv=plan.command,
         policy=plan.policy,
-        plan=plan.to_json().decode(),
+        plan=mask_known(plan.to_json(), prepared.engine).data.decode(),
         degraded=plan.degraded,
+        view=view,
     )
 
 

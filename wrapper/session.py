@@ -49,7 +49,7 @@ def _run(wishes: Wishes, walker: Walker, recorder: "Recorder") -> int:
     try:
         make_state(looked)
         with contextlib.ExitStack() as ends:
-            view = BindsView(looked.roots, folder / "view")
+            view = BindsView(looked.roots, folder / "view", served=looked.served)
             ends.callback(view.close)
             watcher = Watcher(looked, folder / "view")
             ends.callback(watcher.close)

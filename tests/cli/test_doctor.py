@@ -1,6 +1,7 @@
 """`safe-agent doctor` on machines that lack something, and on one that does not."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -8,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine import Machine
+from tests.machine import ORDINARY, Machine
 
-MACHINE = ["bubblewrap", "user namespaces", "sandbox", "FUSE", "file watches"]
+MACHINE = ["bubblewrap", "user namespaces", "sandbox", "view", "file watches"]
 USER = ["folders", "workspace", "policy", "keys", "rules", "claude", "codex"]
 ROOT_OF_ITS_OWN = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
 DOCTOR = str(Path(sys.executable).parent / "safe-agent")
@@ -102,6 +103,43 @@ def test_refused_user_namespaces_are_told_with_the_setting_that_refuses_them(
     assert table.code == 1
     assert "user namespaces" in table.missing()
     assert "user.max_user_namespaces" in table.rows["user namespaces"]["fix"]
+
+
+@pytest.mark.parametrize(
+    ("instead", "found", "fix"),
+    [
+        ([], "/dev/fuse is not there", "--device /dev/fuse"),
+        (["--dev-bind", "/dev/null", "/dev/fuse"], "FUSE cannot be mounted", "Linux 4.18"),
+        (["--dev-bind", "/etc/shadow", "/dev/fuse"], "(mode 0640) cannot be opened: Permission denied", "chmod 0666"),
+    ],
+)
+def test_a_view_that_cannot_be_had_is_told_with_its_fix_and_stops_nothing(
+    instead: list[str], found: str, fix: str
+) -> None:
+    machine = Machine.make(ORDINARY if os.getuid() == 0 else None)
+    try:
+        table = ask(machine, "bwrap", "--dev-bind", "/", "/", "--dev", "/dev", *instead, "--")
+        assert (table.code, table.missing()) == (0, [])
+        row = table.rows["view"]
+        assert (row["status"], found in row["found"], fix in row["fix"]) == ("optional", True, True), row
+    finally:
+        machine.remove()
+
+
+def test_a_view_that_the_policy_asks_for_and_that_cannot_be_had_stops(machine: Machine) -> None:
+    (machine.home / ".config/safe-agent/policy.toml").write_text('version = 1\n[files]\nview = "fuse"\n')
+    table = ask(machine, "bwrap", "--dev-bind", "/", "/", "--dev", "/dev", "--")
+    assert (table.code, table.missing()) == (1, ["view"])
+    assert table.rows["view"]["found"] == '/dev/fuse is not there (the policy says `files.view = "fuse"`)'
+
+
+def test_a_view_that_was_tried_leaves_no_mount(machine: Machine) -> None:
+    def mounts() -> list[str]:
+        return [line for line in Path("/proc/self/mounts").read_text().splitlines() if "safe-agent" in line]
+
+    before = mounts()
+    assert ask(machine).rows["view"]["status"] == "ok"
+    assert mounts() == before
 
 
 def test_used_up_inotify_instances_are_told_with_the_setting_that_raises_them(machine: Machine) -> None:

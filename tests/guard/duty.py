@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -85,7 +86,7 @@ class Desk:
             "workspace": root / "work",
             "staging": root / "staging",
             "policy": policy(user=_POLICY),
-            "engine": cast("Engine", None),
+            "engine": cast("Engine", SimpleNamespace(known=None)),
             "vault": VAULT,
             "covers": covers,
             "rescan": rescan,

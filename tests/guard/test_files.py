@@ -18,9 +18,11 @@ from wrapper.audit.events import Event, FileChange, Warned
 from wrapper.errors import SessionError
 from wrapper.guard import files as module
 from wrapper.guard import watcher
+from wrapper.guard.appearing import Appearing
 from wrapper.guard.files import FileThread, reason
-from wrapper.guard.messages import LONGEST, KnownValue
+from wrapper.guard.publishing import Publisher
 from wrapper.guard.watcher import Ended, Failed, Overflowed, Seen
+from wrapper.view.messages import LONGEST, KnownValue
 
 WORK, STAGING, STATE = 0, 1, 2
 
@@ -32,8 +34,14 @@ class Files:
         self.desk = desk
         self.events: list[Event] = []
         self.failures: list[BaseException] = []
-        self.thread = FileThread(desk.duties, tell=self.events.append, failed=self.failures.append)
+        duties = desk.duties
+        publisher = Publisher(duties.vault, None, duties.updates, None)
+        appearing = Appearing(duties.policy, duties.protected, self._warned)
+        self.thread = FileThread(duties, publisher, appearing, tell=self.events.append, failed=self.failures.append)
         self.thread.start()
+
+    def _warned(self, text: str) -> None:
+        self.events.append(Warned(at=0.0, text=text))
 
     def finish(self) -> None:
         """End as a session does, with the watcher's last word."""

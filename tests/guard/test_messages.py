@@ -2,7 +2,8 @@ import socket
 
 import msgspec
 
-from wrapper.guard.messages import FINISH, LONGEST, KnownValue, Listening, Summary
+from wrapper.guard.messages import FINISH, Listening, Summary
+from wrapper.view.messages import LONGEST, KnownValue
 
 
 def test_each_message_comes_back_as_it_was_said() -> None:

@@ -29,10 +29,11 @@ from wrapper.audit.events import Connection, Event, FileChange
 from wrapper.audit.keys import Keys
 from wrapper.audit.reader import open_session
 from wrapper.guard import watcher
-from wrapper.guard.messages import FINISH, LONGEST, Listening, Summary
+from wrapper.guard.messages import FINISH, Listening, Summary
 from wrapper.guard.process import serve
 from wrapper.guard.watcher import Ended, Overflowed, Seen
 from wrapper.processes import Forked, fork
+from wrapper.view.messages import LONGEST
 
 
 @dataclass

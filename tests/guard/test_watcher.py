@@ -14,6 +14,7 @@ from tests.policy.writing import policy
 from wrapper.guard.watcher import (
     LONGEST,
     STOP,
+    WATCH_ALL,
     Ended,
     Failed,
     Message,
@@ -38,6 +39,7 @@ class Watcher:
             "test-watch", partial(serve, theirs, folders, rules, may_fail=may_fail), keep=[theirs.fileno()]
         )
         theirs.close()
+        self.connection.send(WATCH_ALL)
 
     def until(self, last: Callable[[Message], bool]) -> Sequence[Message]:
         heard: list[Message] = []

@@ -193,7 +193,7 @@ def test_the_mounter_ends_with_the_view(workspace: Path, tmp_path: Path) -> None
     made = BindsView([workspace], staging)
     made.ready()
     pid = made._process.pid
-    assert Path(f"/proc/{pid}/comm").read_text() == "safe-view\n"
+    assert Path(f"/proc/{pid}/comm").read_text() == "safe-mount\n"
     made.close()
     assert not Path(f"/proc/{pid}").exists()
 

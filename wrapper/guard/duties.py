@@ -25,7 +25,8 @@ class GuardDuties:
     `state_files` are covered files outside the workspace, `protected` the workspace's paths that are read-only
     already; `staging` is the view's own folder; `may_miss_changes`: the user allowed a run without the watch;
     `cache` is the user's cache folder, None to keep nothing there; `credentials` yields path and visible content of
-    each masked credential file.
+    each masked credential file. `view` is where the daemon of a FUSE view speaks, None without one; `repositories` are
+    the work trees whose new commits are looked at then.
     """
 
     control: socket.socket
@@ -47,3 +48,5 @@ class GuardDuties:
     may_miss_changes: bool = False
     cache: Path | None = None
     credentials: Callable[[], Iterable[tuple[str, bytes]]] = tuple
+    view: socket.socket | None = None
+    repositories: tuple[Path, ...] = ()

@@ -7,14 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 
-import msgspec
-
-from redactors.vault import Origin
+from redactors.documents import mask_known
 from wrapper.audit.events import Event, FileChange, Warned
 from wrapper.errors import SafeAgentError, SessionError
 from wrapper.guard import watcher
+from wrapper.guard.appearing import Appearing
 from wrapper.guard.duties import GuardDuties
-from wrapper.guard.messages import LONGEST, KnownValue
+from wrapper.guard.publishing import Publisher
 from wrapper.guard.watcher import Ended, Failed, Message, Overflowed, Seen
 from wrapper.messages import printable
 from wrapper.plan.contents import MOST_BYTES
@@ -32,16 +31,22 @@ class FileThread(threading.Thread):
     """One worker for all that touches files; `tell` takes an event from this thread, `failed` a fatal error."""
 
     def __init__(
-        self, duties: GuardDuties, *, tell: Callable[[Event], None], failed: Callable[[BaseException], None]
+        self,
+        duties: GuardDuties,
+        publisher: Publisher,
+        appearing: Appearing,
+        *,
+        tell: Callable[[Event], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
         super().__init__(name="files", daemon=True)
         self._duties = duties
         self._tell = tell
         self._failed = failed
-        self._told = sum(1 for _ in duties.vault.issued())  # the session has these: the guard was forked from it
+        self._publisher = publisher
+        self._appearing = appearing
         self._second_look: float | None = time.monotonic() + _SECOND_LOOK
         self._missed = False  # changes went unseen: all must be looked at again in the end
-        self._appeared: set[str] = set()
         self._nearly: set[str] = set()
         self._state_files = {str(file) for file in duties.state_files}
         self._covers = duties.covers
@@ -95,7 +100,7 @@ class FileThread(threading.Thread):
     def _rescan(self) -> None:
         for path in self._duties.rescan():
             self._look_at(path)
-        self._publish()
+        self._publisher.publish()
 
     def _take(self, message: Message | None) -> None:
         match message:
@@ -110,7 +115,7 @@ class FileThread(threading.Thread):
                 self._warn(f"degraded: {message.what}")
             case Failed():
                 raise SessionError(message.what, hint=message.hint)
-        self._publish()
+        self._publisher.publish()
 
     def _seen(self, seen: Seen) -> None:
         folder = self._duties.folders[seen.folder].folder
@@ -119,9 +124,9 @@ class FileThread(threading.Thread):
             self._tell(
                 FileChange(
                     at=time.time(),
-                    path=printable(os.fsdecode(seen.path)),
+                    path=self._named(seen.path),
                     action=seen.action,
-                    target=printable(os.fsdecode(seen.target)),
+                    target=self._named(seen.target),
                 )
             )
             if len(paths) == 2:
@@ -131,7 +136,7 @@ class FileThread(threading.Thread):
                     self._covers.replaced(f"{folder}/{path}")
                 self._look_at(f"{folder}/{path}")
             if seen.action in _CHANGING:
-                self._warn_of_protected(paths[-1])
+                self._appearing.look(paths[-1])
         elif folder == self._duties.staging:
             for path in paths:
                 self._covers.inside_wrote(f"{folder}/{path}")
@@ -151,22 +156,6 @@ class FileThread(threading.Thread):
             for file in self._state_files:
                 self._look_at(file)
 
-    def _warn_of_protected(self, path: str) -> None:
-        """Say once when something appeared that may run outside later: a mount can only protect what was there.
-
-        It is not made read-only now: it says already what it says, and who made it (git, for one) still writes to it.
-        """
-        repository = _repository(path)
-        if repository and f"{repository}/config" not in self._duties.protected:
-            name = repository
-        elif path not in self._duties.protected and self._duties.policy.is_protected(path).action == "protect":
-            name = path
-        else:
-            return
-        if name not in self._appeared:
-            self._appeared.add(name)
-            self._warn(f"`{name}` appeared during the session and may run outside it: look at it before you use it")
-
     def _look_at(self, path: str) -> None:
         try:
             self._covers.host_changed(path)
@@ -174,19 +163,9 @@ class FileThread(threading.Thread):
             if os.path.lexists(path):
                 self._warn(f"could not cover `{path}`: {error.strerror}")
 
-    def _publish(self) -> None:
-        """Send values that became known to the relay, which masks the screen."""
-        issued = tuple(self._duties.vault.issued())
-        for one in issued[self._told :]:
-            packet = msgspec.msgpack.encode(KnownValue(one.kind, one.value))
-            if one.origin is Origin.OUTSIDE and len(packet) < LONGEST:
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the relay, and its screen, are gone
-                    self._duties.updates.send(packet)
-        self._told = len(issued)
-
     def _report(self, path: str, action: str) -> None:
         name = path.removeprefix(f"{self._duties.workspace}/")
-        self._tell(FileChange(at=time.time(), path=printable(name), action=action))
+        self._tell(FileChange(at=time.time(), path=self._named(os.fsencode(name)), action=action))
         if action == "restored":
             self._warn_of_near_misses(path, name)
 
@@ -204,14 +183,12 @@ class FileThread(threading.Thread):
                 self._nearly.add(text)
                 self._warn(text)
 
+    def _named(self, path: bytes) -> str:
+        """Give a path as the log may have it: a name may hold a value."""
+        return printable(os.fsdecode(mask_known(path, self._duties.engine).data))
+
     def _warn(self, text: str) -> None:
         self._tell(Warned(at=time.time(), text=printable(text)))
-
-
-def _repository(path: str) -> str:
-    """Give the `.git` (folder or file) in the path, the outermost one; empty where there is none."""
-    parts = path.split("/")
-    return "/".join(parts[: parts.index(".git") + 1]) if ".git" in parts else ""
 
 
 def reason(error: BaseException) -> str:

@@ -1,19 +1,12 @@
 """What the session and the guard say to each other, over socket pairs of kind SOCK_SEQPACKET.
 
-One message is one packet. Values of secrets travel here, between two processes of ours that nobody can read.
+One message is one packet. Values that become known go to the relay as `view.messages.KnownValue`.
 """
 
 import msgspec
 
 FINISH = b"finish"
-LONGEST = 200_000  # bytes of one packet: below the kernel's default send buffer (socket(7), wmem_default)
-
-
-class KnownValue(msgspec.Struct, frozen=True, array_like=True):
-    """A value that the relay must mask from now on."""
-
-    kind: str
-    value: bytes
+READY = b"ready"  # of a guard that looks at commits: it knows where refs stood before the client
 
 
 class Listening(msgspec.Struct, frozen=True, array_like=True):

@@ -17,19 +17,24 @@ from functools import partial
 
 import msgspec
 
+from redactors.vault import Origin
 from wrapper import linux
 from wrapper.audit.events import Connection, Event, Redacted, Request, Warned
 from wrapper.errors import AuditError
+from wrapper.guard.appearing import Appearing
 from wrapper.guard.duties import GuardDuties
 from wrapper.guard.files import FileThread, reason
-from wrapper.guard.messages import FINISH, Listening, Summary
+from wrapper.guard.messages import FINISH, READY, Listening, Summary
+from wrapper.guard.publishing import Publisher
 from wrapper.guard.services import Lazy, service_for, warm, warm_for
+from wrapper.guard.viewing import ViewThread
 from wrapper.guard.wire import Wire
 from wrapper.messages import printable
 from wrapper.ports import AsyncAuditSink
 
 _END_WAIT = 3.0  # seconds that the sandbox, then open requests, get to be gone: less than the session waits for us
 _WARM_AFTER = 0.15  # seconds: a command that is over by then does not wait for imports that it never needed
+_ALTERNATES = ".git/objects/info/alternates"
 _MOST_SOCKETS = 250  # SCM_MAX_FD is 253
 # of what the inside can cause without end; the summary is one packet, and the log has all
 _MOST_TOLD, _LONGEST_TOLD = 50, 1000
@@ -89,13 +94,30 @@ class _Guard:
         self._failure: asyncio.Future[None] = self._loop.create_future()
         self._recorder = AsyncRecorderClient(duties.audit, on_failure=self._failed)
         self._tally = _Tally(self._recorder)
-        self._files = FileThread(duties, tell=self._tell, failed=self._failed)
+        publisher = Publisher(duties.vault, duties.engine.known, duties.updates, duties.view)
+        self._appearing = Appearing(duties.policy, duties.protected, self._warn)
+        self._files = FileThread(duties, publisher, self._appearing, tell=self._tell, failed=self._failed)
+        self._view = self._view_thread(publisher)
         self._wire = Wire(duties, self._warn)
         self._services: list[Lazy] = []
         self._sandbox: int | None = None
 
+    def _view_thread(self, publisher: Publisher) -> ViewThread | None:
+        duties = self._duties
+        if duties.view is None:
+            return None
+        restored = partial(duties.vault.restore, to=Origin.OUTSIDE)
+        from wrapper.guard.repositories import Repositories  # noqa: PLC0415 (subprocess: 10 ms, for a view only)
+
+        refuse = duties.policy.files_commits == "refuse"
+        repositories = Repositories(duties.workspace, duties.repositories, restored, refuse=refuse)
+        return ViewThread(duties.view, publisher, self._appearing, repositories, warn=self._warn, failed=self._failed)
+
     async def run(self) -> int:
         self._files.start()
+        if self._view is not None:
+            self._view.start()
+            self._duties.control.send(READY)
         for step in (self._follow, self._end_sandbox, self._close_services, self._restore, self._tell_all):
             try:
                 await step()
@@ -142,6 +164,11 @@ class _Guard:
             await asyncio.wait_for(closing, _END_WAIT)
 
     async def _restore(self) -> None:
+        if self._view is not None:
+            await asyncio.to_thread(self._view.finish)
+            for tree in self._duties.repositories:  # git's objects are shown natively: nobody heard of it
+                if (tree / _ALTERNATES).exists():
+                    self._appearing.look(str((tree / _ALTERNATES).relative_to(self._duties.workspace)))
         await asyncio.to_thread(self._files.finish)
         await asyncio.sleep(0)  # the events that the last files brought
 

@@ -23,6 +23,7 @@ from wrapper.policy.model import Policy
 if TYPE_CHECKING:
     from wrapper.watch.workspace import WorkspaceWatch
 
+WATCH_ALL, WATCH_REST = b"all", b"rest"
 STOP = b"stop"
 LONGEST = 20_000  # bytes of a packet: two paths of PATH_MAX and some
 _BUFFER = 4 << 20  # asked of the kernel for packets on their way; it gives what net.core.wmem_max allows
@@ -78,7 +79,14 @@ def receive(connection: socket.socket) -> Message | None:
 
 
 def serve(connection: socket.socket, folders: Sequence[Watched], policy: Policy, *, may_fail: bool) -> int:
-    """Be the watcher; returns the process's exit code. `may_fail`: the user allowed a run without a watch."""
+    """Be the watcher; returns the process's exit code. `may_fail`: the user allowed a run without a watch.
+
+    It begins when it is told to: `WATCH_REST` leaves out the first of `folders`.
+    """
+    _import_watchdog()
+    first = connection.recv(len(WATCH_REST))
+    if not first:
+        return 0  # the session was refused
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
 
     def tell(message: Message) -> None:
@@ -91,6 +99,8 @@ def serve(connection: socket.socket, folders: Sequence[Watched], policy: Policy,
     standing: list[WorkspaceWatch] = []
     degraded: list[str] = []
     for number, watched in enumerate(folders):
+        if number == 0 and first == WATCH_REST:
+            continue
         watch = _watch(number, watched, policy, tell, failed)
         try:
             watch.start()
@@ -112,6 +122,10 @@ def serve(connection: socket.socket, folders: Sequence[Watched], policy: Policy,
     return 0
 
 
+def _import_watchdog() -> None:
+    import wrapper.watch.workspace  # noqa: F401, PLC0415 (42 ms, in this process only)
+
+
 def _watch(
     number: int,
     watched: Watched,
@@ -119,7 +133,7 @@ def _watch(
     tell: Callable[[Message], None],
     failed: Callable[[SafeAgentError], None],
 ) -> "WorkspaceWatch":
-    from wrapper.watch.workspace import WorkspaceWatch  # noqa: PLC0415 (42 ms, in this process only)
+    from wrapper.watch.workspace import WorkspaceWatch  # noqa: PLC0415 (see above)
 
     return WorkspaceWatch(
         watched.folder,

@@ -23,7 +23,7 @@ from wrapper.plan.scancache import Code
 MOST_BYTES: Final = 16 << 20  # of one file; what lies behind is left to the gateway
 _WINDOW: Final = 1 << 20
 _OVERLAP: Final = 16 << 10  # longer than any private key block or token
-_SNIFFED: Final = 8192  # git guesses by the first 8000 (buffer_is_binary)
+SNIFFED: Final = 8192  # git guesses by the first 8000 (buffer_is_binary)
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _KEY_BLOCK: Final = re.compile(rb"-----BEGIN [A-Z ]{0,24}PRIVATE KEY")
 _BLOCK_BYTES: Final = 16 << 10
@@ -68,7 +68,7 @@ def scan_file(path: str, limit: int, find: Find, find_known: Find) -> int:
 def scan(data: bytes, limit: int, find: Find, find_known: Find) -> int:
     """Do the same for content at hand."""
     code = Code.PARTIAL if len(data) > MOST_BYTES else 0
-    if b"\0" in data[:_SNIFFED]:
+    if b"\0" in data[:SNIFFED]:
         code |= Code.BINARY
         if data.startswith(_UTF16):
             data = data.translate(None, b"\0")

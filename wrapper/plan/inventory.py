@@ -29,7 +29,7 @@ from wrapper.plan.findings import Verdicts
 from wrapper.plan.gitinfo import GitLayout, git_layout
 from wrapper.plan.judge import FileVerdict, Judge
 from wrapper.plan.learning import learner
-from wrapper.plan.scancache import Code, ScanCache
+from wrapper.plan.scancache import Code, Folder, ScanCache
 from wrapper.plan.walk import Walked, walk
 from wrapper.policy.model import Policy
 
@@ -56,7 +56,8 @@ class Inventory:
     `files` are sorted by path; what lies in a folder with a verdict has none of its own. `protected` are existing
     paths that are read-only inside (a folder's ends in `/` and stands for all beneath). `learned` are the credential
     files of HOME that held values. `changed` are files that the cache did not know as they are. `unmatched` are values
-    too short or common to be known: name to reason. `seconds` maps a step's name to how long it took.
+    too short or common to be known: name to reason. `seconds` maps a step's name to how long it took. `folders` is what
+    the walk saw: rows and codes of all files by folder.
     """
 
     workspace: Path
@@ -70,6 +71,7 @@ class Inventory:
     counts: Counts
     seconds: Mapping[str, float]
     judge: Judge = field(repr=False, compare=False)
+    folders: Mapping[str, Folder] = field(repr=False, compare=False)
 
     @property
     def by_path(self) -> Mapping[str, FileVerdict]:
@@ -127,6 +129,7 @@ def take_inventory(
         ),
         seconds=MappingProxyType(clock.seconds),
         judge=judge,
+        folders=walked.folders,
     )
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from redactors.baseline import Baseline, parse_baseline
-from redactors.documents import is_dotenv, mask_document
+from redactors.documents import is_dotenv, mask_document, mask_known
 from redactors.engine import Engine
 from redactors.finding import Finding
 from wrapper.errors import WorkspaceError
-from wrapper.plan.contents import MOST_BYTES, read_regular, scan
+from wrapper.plan.contents import MOST_BYTES, SNIFFED, read_regular, scan
 from wrapper.plan.gitinfo import GitLayout, git_layout, layout_at, tracked
 from wrapper.plan.learning import Learned, learn_file, learner
 from wrapper.plan.scancache import ACTIONS, Code
@@ -111,6 +111,27 @@ class Judge:
             raise ValueError(f"`{verdict.path}` is not shown")
         return mask_document(verdict.path, data, self.engine, whole=verdict.whole, baseline=self._baseline).data
 
+    def shown(self, path: str, data: bytes, *, whole: bool) -> bytes | None:
+        """Give what the inside sees of a file with this content; None where it cannot be shown.
+
+        `data` are its first `MOST_BYTES` and one more at most. `whole` as in a verdict.
+        """
+        if whole:
+            if b"\0" in data or len(data) > MOST_BYTES:
+                return None
+        elif b"\0" in data[:SNIFFED] or len(data) > self.policy.scan_max_bytes:
+            code = scan(data, self.policy.scan_max_bytes, self.engine.find, self.find_known)
+            if not code & Code.CERTAIN:
+                return data
+            if code & (Code.BINARY | Code.PARTIAL):
+                return None
+        return mask_document(path, data, self.engine, whole=whole, baseline=self._baseline).data
+
+    def shown_known(self, data: bytes) -> bytes | None:
+        """Do the same where nothing but values that are known already is looked for."""
+        masked = mask_known(data, self.engine).data
+        return None if masked != data and b"\0" in data[:SNIFFED] else masked
+
     def by_name(self, path: str) -> int:
         """Say by `Code` bits what policy says of a path; a folder's ends in `/`."""
         code = ACTIONS.index(self.policy.file(path).action)
@@ -143,7 +164,7 @@ class Judge:
         if action in _CLOSED:
             whole = is_dotenv(path)
             kinds = self._learn(path, whole=whole).kinds if whole or code & Code.CERTAIN else ()
-            return FileVerdict(path, self._closed(path, action), self._rule(path), kinds)
+            return FileVerdict(path, self.closed_as(path, action), self._rule(path), kinds)
         return self._by_content(path, code) if code & Code.CERTAIN else None
 
     def _by_content(self, path: str, code: int) -> FileVerdict | None:
@@ -163,7 +184,7 @@ class Judge:
         if action not in _CLOSED:
             return None
         rule = self._rule(f"{path}/{_ANYTHING}")
-        return FileVerdict(path, self._closed(f"{path}/", action), rule, folder=True)
+        return FileVerdict(path, self.closed_as(f"{path}/", action), rule, folder=True)
 
     def behind_link(self, path: str) -> FileVerdict | None:
         """Judge what a symbolic link leads to by the link's own name; a file outside is only learned from."""
@@ -181,7 +202,7 @@ class Judge:
         self.aliases[inside] = path
         if action == "mask":
             return self._masked(inside, whole=True, reason=reason)
-        return FileVerdict(inside, self._closed(inside, action), reason, self._learn(inside, whole=False).kinds)
+        return FileVerdict(inside, self.closed_as(inside, action), reason, self._learn(inside, whole=False).kinds)
 
     def find_known(self, data: bytes) -> list[Finding]:
         """Find known values alone."""
@@ -207,7 +228,8 @@ class Judge:
         rule = self.policy.file(path).rule
         return "default" if rule is None else str(rule)
 
-    def _closed(self, path: str, action: str) -> Mode:
+    def closed_as(self, path: str, action: str) -> Mode:
+        """Say what becomes of a file or folder that policy closes: `deny`, `hide` or `store` is its action."""
         if action == "store":
             return "deny" if self._is_tracked(path) else "hide"
         return "hide" if action == "hide" else "deny"

@@ -6,11 +6,12 @@ Assumes a process with one thread: it forks, and the child joins a user namespac
 import errno
 import os
 import shutil
+import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from wrapper import linux
 
@@ -38,6 +39,14 @@ _SYSCTLS = (
 )
 
 
+_DEVICE: Final = Path("/dev/fuse")
+_CONTAINER: Final = f"in a container: start it with `--device {_DEVICE}`"
+_RULE: Final = """echo 'KERNEL=="fuse", MODE="0666"' | sudo tee /etc/udev/rules.d/99-fuse.rules"""
+_UNMOUNTED: Final = (
+    "needs Linux 4.18 or newer, and no seccomp profile or security module that forbids mount(2) in a user namespace"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One line of the table: `optional` things are good to have, `missing` ones stop a run."""
@@ -53,7 +62,7 @@ def examine(path: str) -> Iterator[Check]:
     yield _bubblewrap(path)
     yield _namespaces()
     yield _sandbox(path)
-    yield _fuse()
+    yield _view()
     yield _watches()
 
 
@@ -66,19 +75,48 @@ def _bubblewrap(path: str) -> Check:
 
 
 def _namespaces() -> Check:
-    """Make a user and mount namespace in a child, as a session does."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNS)
-        except OSError as error:
-            os._exit(error.errno or 1)
-        os._exit(0)
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    code = _in_child(_enter)
     if code == 0:
         return Check("user namespaces", "ok", "user and mount namespaces can be made")
     reason, fix = _why(code)
     return Check("user namespaces", "missing", f"{reason} ({os.strerror(abs(code))})", fix)
+
+
+def _in_child(attempt: Callable[[], None]) -> int:
+    """Try something that cannot be undone; returns the errno it failed with, else 0."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            attempt()
+        except OSError as error:
+            os._exit(error.errno or 1)
+        except BaseException:  # noqa: BLE001 (whatever it is: this process must not go on as a second doctor)
+            os._exit(errno.EIO)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _enter() -> None:
+    """Make a user and mount namespace, as a session does."""
+    linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNS)
+
+
+def _open_fuse() -> int:
+    """Open the device as the one user that is known in namespaces of our own."""
+    uid, gid = os.getuid(), os.getgid()
+    _enter()
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    return os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC)
+
+
+def _mount_fuse() -> None:
+    """Mount it; the mount is gone with its namespace, and nothing must look at it, for nobody answers."""
+    device = _open_fuse()
+    linux.mount(None, "/", linux.MS_REC | linux.MS_PRIVATE)
+    options = f"fd={device},rootmode={stat.S_IFDIR:o},user_id={os.getuid()},group_id={os.getgid()},allow_other"
+    linux.mount("safe-agent", str(_DEVICE.parent), linux.MS_NOSUID | linux.MS_NODEV, kind="fuse", data=options)
 
 
 def _why(code: int = 0) -> tuple[str, str]:
@@ -109,13 +147,28 @@ def _sandbox(path: str) -> Check:
     return Check("sandbox", "missing", said[-1], _why()[1])
 
 
-def _fuse() -> Check:
-    device = Path("/dev/fuse")
-    if not device.exists():
-        return Check("FUSE", "optional", "/dev/fuse is not there", "sudo modprobe fuse")
-    if not os.access(device, os.R_OK | os.W_OK):
-        return Check("FUSE", "optional", "/dev/fuse cannot be opened by you", "sudo chmod 0666 /dev/fuse")
-    return Check("FUSE", "ok", "/dev/fuse can be opened (not used yet: files are covered by binds)")
+def _view() -> Check:
+    """Try what the view of the workspace needs; without it files are covered by binds, which lag behind changes."""
+    if not _DEVICE.exists():
+        return Check("view", "optional", f"{_DEVICE} is not there", f"sudo modprobe fuse\n{_CONTAINER}")
+    if _in_child(_enter):
+        return Check("view", "optional", "needs user namespaces", "see the fix for user namespaces")
+    code = _in_child(lambda: os.close(_open_fuse()))
+    if code:
+        found = f"{_DEVICE} (mode {stat.S_IMODE(_DEVICE.stat().st_mode):04o}) cannot be opened: {os.strerror(code)}"
+        return Check("view", "optional", found, _unopened(code))
+    code = _in_child(_mount_fuse)
+    if code:
+        found = f"FUSE cannot be mounted in a user namespace: {os.strerror(code)}"
+        return Check("view", "optional", found, "sudo modprobe fuse" if code == errno.ENODEV else _UNMOUNTED)
+    return Check("view", "ok", "the workspace can be served by FUSE")
+
+
+def _unopened(code: int) -> str:
+    """Say what to do about a device that cannot be opened: by its mode, by a container's rules, without its module."""
+    if code == errno.EACCES:
+        return f"sudo chmod 0666 {_DEVICE}\nto keep it: {_RULE}"
+    return _CONTAINER if code == errno.EPERM else f"sudo modprobe fuse\n{_CONTAINER}"
 
 
 def _watches() -> Check:

@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Sequence
 
-_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def open_beneath(roots: Sequence[str], path: str, flags: int) -> int:
@@ -20,13 +20,22 @@ def open_beneath(roots: Sequence[str], path: str, flags: int) -> int:
     """
     own = path.rpartition("/")[0] or "/"
     root = max((root for root in roots if path.startswith(f"{root}/")), key=len, default=own)
-    *folders, name = path[len(root) :].strip("/").split("/")
-    at = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    at = os.open(root, FOLDER)
+    try:
+        return open_below(at, path[len(root) :].strip("/"), flags)
+    finally:
+        os.close(at)
+
+
+def open_below(root: int, path: str, flags: int) -> int:
+    """Do the same for a `path` relative to the folder that the descriptor `root` stands for."""
+    *folders, name = path.split("/")
+    at = os.dup(root)
     try:
         for folder in folders:
             if folder == "..":
                 raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
-            below = os.open(folder, _FOLDER, dir_fd=at)
+            below = os.open(folder, FOLDER | os.O_NOFOLLOW, dir_fd=at)
             os.close(at)
             at = below
         return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=at)
@@ -35,7 +44,7 @@ def open_beneath(roots: Sequence[str], path: str, flags: int) -> int:
 
 
 def open_regular(roots: Sequence[str], path: str, flags: int) -> int:
-    """Do the same for regular files only. Raises OSError (EINVAL) for anything else."""
+    """Open regular files only, as `open_beneath` does. Raises OSError (EINVAL) for anything else."""
     descriptor = open_beneath(roots, path, flags)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

@@ -1,48 +1,57 @@
 """The workspace shown through bind mounts: a masked or denied file is covered by a file of ours.
 
 Rules of this adapter:
-- All mounts are made in a user and mount namespace of the view's own process (the *mounter*), in which the sandbox
-  is then started. Nothing is ever mounted in the host's namespace, so nothing can stay behind.
-- The roots (workspace, state folders) are shared mounts there; the sandbox's copies are their slaves, so that a cover
-  made later also appears inside, in nested sandboxes too. A process inside that makes its mounts private first no
-  longer gets later covers.
+- All mounts are made by the mounter (see there), in whose namespaces the sandbox is then started.
+- A folder that is served by FUSE needs no covers; files outside of the workspace, and those in folders that are shown
+  natively, are covered in either case.
 - A cover is a file in the staging folder, which holds placeholders only. It hides the file, not the name.
 - A file that is replaced by rename on the host loses its cover until `cover` is called again (namespaces(7)): the
   watcher does that, and there is a window. A covered file can not be renamed or removed inside (EBUSY).
 """
 
-import contextlib
 import errno
 import os
 import signal
 import socket
-import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 from wrapper import linux
 from wrapper.errors import ProtectionError
 from wrapper.processes import fork
-from wrapper.view.beneath import open_beneath
+from wrapper.view.mounter import SEPARATOR, be_mounter
 
-_SEPARATOR = b"\0"  # the one byte that no path holds
-_LONGEST = 16384  # three paths of PATH_MAX and the verb
+_MOST_DESCRIPTORS = 8
 
 
 class BindsView:
-    """The mounter's face to the session and to the guard; see `ports.View`."""
+    """The mounter's face to the session and to the guard."""
 
-    def __init__(self, roots: Sequence[Path], staging: Path) -> None:
-        """Start the mounter. `roots` are the host folders under which covers will be made; `staging` is private."""
+    def __init__(self, roots: Sequence[Path], staging: Path, *, served: Sequence[Path] = ()) -> None:
+        """Start the mounter.
+
+        `roots` are the host folders under which covers will be made, `served` those among them that are to be served
+        by FUSE where that can be had; `staging` is private.
+        """
+        self.devices: Sequence[int] = ()
+        """After `ready`: the device of each of `served`, for the daemon that answers; none where it cannot be had."""
+        self.refusal = ""
+        """After `ready`: why there is no device."""
         self._staging = staging
         self._covers: dict[str, Path] = {}
         self._count = 0
         self.connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        work = partial(_mounter, theirs, [str(root) for root in roots])
-        self._process = fork("safe-view", work, keep=[theirs.fileno()])
+        work = partial(be_mounter, theirs, [str(root) for root in roots], [str(root) for root in served])
+        self._process = fork("safe-mount", work, keep=[theirs.fileno()])
         theirs.close()
         self._namespaces: list[int] = []
+
+    def hand_over_devices(self) -> None:
+        """Close the devices here: the daemon has them, and its end must be the mount's."""
+        for device in self.devices:
+            os.close(device)
+        self.devices = ()
 
     def ready(self) -> None:
         """Wait until it stands. Raises ProtectionError `view` where user or mount namespaces are refused."""
@@ -106,13 +115,29 @@ class BindsView:
         """
         self._ask(b"hold", os.fsencode(path))
 
+    def show_natively(self, root: Path, path: str) -> None:
+        """Show the folder `path` of a served root as it is, past the daemon, which must answer. Raises OSError."""
+        self._ask(b"native", os.fsencode(root), os.fsencode(path))
+
+    def warm(self, root: Path, paths: Iterable[str]) -> None:
+        """Let these folders and files of a served root be read once, in the background. Raises OSError."""
+        listed = os.memfd_create("folders")
+        try:
+            with open(listed, "wb", closefd=False) as file:
+                file.write(SEPARATOR.join(map(os.fsencode, paths)))
+            os.lseek(listed, 0, os.SEEK_SET)
+            linux.send_descriptors(self.connection, SEPARATOR.join((b"warm", os.fsencode(root))), [listed])
+        finally:
+            os.close(listed)
+        self._hear("warm")
+
     def close(self) -> None:
         """End the mounter; with it and the sandbox the namespaces and all mounts are gone."""
         signal.pidfd_send_signal(self._process.pidfd, signal.SIGKILL)  # it may hang in a mount; it has nothing to lose
         self.connection.close()
-        for descriptor in self._namespaces:
+        for descriptor in (*self._namespaces, *self.devices):
             os.close(descriptor)
-        self._namespaces = []
+        self._namespaces, self.devices = [], ()
         self._process.wait()
 
     def _started(self) -> list[int]:
@@ -122,8 +147,9 @@ class BindsView:
             self.connection.send(b"mapped")
             message, _ = linux.receive_descriptors(self.connection, 0)
         if message == b"ready":
-            _, descriptors = linux.receive_descriptors(self.connection, 2)
-            return descriptors
+            said, descriptors = linux.receive_descriptors(self.connection, _MOST_DESCRIPTORS)
+            self.refusal, self.devices = os.fsdecode(said[1:]), descriptors[2:]
+            return descriptors[:2]
         raise ProtectionError(
             "view",
             f"cannot make a user and mount namespace: {os.fsdecode(message) or 'the mounter died'}",
@@ -135,11 +161,14 @@ class BindsView:
         return self._staging / str(self._count)
 
     def _ask(self, *words: bytes) -> None:
-        self.connection.send(_SEPARATOR.join(words))
+        self.connection.send(SEPARATOR.join(words))
+        self._hear(os.fsdecode(words[-1]))
+
+    def _hear(self, what: str) -> None:
         answer = self.connection.recv(64)
         if answer != b"0":
             number = int(answer or errno.EPIPE)
-            raise OSError(number, os.strerror(number), os.fsdecode(words[-1]))
+            raise OSError(number, os.strerror(number), what)
 
 
 def _fill(descriptor: int, content: bytes) -> None:
@@ -158,66 +187,3 @@ def _map_all(pid: int) -> None:
         rows = [line.split() for line in Path(f"/proc/self/{name}").read_text().splitlines()]
         text = "\n".join(f"{first} {first} {count}" for first, _, count in rows)
         Path(f"/proc/{pid}/{name}").write_text(text)
-
-
-def _mounter(connection: socket.socket, roots: Sequence[str]) -> int:
-    """Be the mounter until the other side closes."""
-    try:
-        _enter(connection, roots)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # a session that was refused meanwhile listens no more
-            connection.send(os.fsencode(f"{error.filename or ''}: {error.strerror}".lstrip(": ")))
-        return 1
-    _serve(connection, roots)
-    return 0
-
-
-def _enter(connection: socket.socket, roots: Sequence[str]) -> None:
-    linux.set_parent_death_signal(signal.SIGKILL)
-    uid, gid = os.getuid(), os.getgid()
-    linux.set_dumpable(dumpable=True)  # the kernel gives /proc/self/uid_map to root while not
-    linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNS)
-    if uid == 0:
-        connection.send(b"map")
-        connection.recv(16)
-    else:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
-    linux.set_dumpable(dumpable=False)
-    linux.mount(None, "/", linux.MS_REC | linux.MS_PRIVATE)
-    for root in roots:
-        linux.mount(root, root, linux.MS_BIND | linux.MS_REC)
-        linux.mount(None, root, linux.MS_SHARED | linux.MS_REC)
-    namespaces = [os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in ("user", "mnt")]
-    connection.send(b"ready")
-    linux.send_descriptors(connection, b"namespaces", namespaces)
-
-
-def _serve(connection: socket.socket, roots: Sequence[str]) -> None:
-    while request := connection.recv(_LONGEST):
-        verb, *paths = (os.fsdecode(word) for word in request.split(_SEPARATOR))
-        answer = 0
-        try:
-            if verb == "cover":
-                _cover(roots, *paths)
-            elif verb == "hold":
-                linux.mount(paths[0], paths[0], linux.MS_BIND | linux.MS_REC)
-            else:
-                linux.bind_read_only(*paths)
-        except OSError as error:
-            answer = error.errno or errno.EIO
-        connection.send(str(answer).encode())
-
-
-def _cover(roots: Sequence[str], staged: str, path: str) -> None:
-    """Mount by descriptor: mount(2) would follow a link that stands in the way, and cover something else."""
-    descriptor = open_beneath(roots, path, os.O_PATH)
-    try:
-        there = os.fstat(descriptor)
-        if stat.S_ISLNK(there.st_mode):
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-        if not os.path.samestat(Path(staged).stat(), there):
-            linux.mount(staged, f"/proc/self/fd/{descriptor}", linux.MS_BIND)
-    finally:
-        os.close(descriptor)

@@ -50,7 +50,7 @@ class CoveringView(Protocol):
     """The part of `view/binds` that is needed here."""
 
     def cover(self, path: str, content: bytes | None, mode: int) -> None:
-        """See `ports.View.cover`."""
+        """Show `content` at the absolute host path `path` inside; None: a file that cannot be opened."""
 
     def protect(self, path: str) -> None:
         """Make `path` read-only inside."""
