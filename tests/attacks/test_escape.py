@@ -28,19 +28,19 @@ print(open("/proc/keys").read())
 """
 
 
-def test_a_cover_cannot_be_taken_off(anyones: Machine) -> None:
+def test_a_cover_cannot_be_taken_off(anyones_shown: Machine) -> None:
     """Promise 2: not by unmounting, remounting, binding another file over it, or reading past it."""
     script = (
         "umount .env; umount -l .env; mount -o remount,rw .git/hooks; mount --bind app.py .env; umount .git/config; "
         "mkdir m; mount --bind . m; cat m/.env; cat .env; chmod 777 .env .git/hooks; touch .git/hooks/x; cat .env"
     )
-    seen = anyones.seen(script)
-    assert not anyones.leaks(seen)
+    seen = anyones_shown.seen(script)
+    assert not anyones_shown.leaks(seen)
     assert "STRIPE_KEY=MASKED-" in seen
-    assert not (anyones.workspace / ".git/hooks/x").exists()
+    assert not (anyones_shown.workspace / ".git/hooks/x").exists()
 
 
-def test_a_cover_cannot_be_taken_off_in_a_namespace_of_ones_own(anyones: Machine) -> None:
+def test_a_cover_cannot_be_taken_off_in_a_namespace_of_ones_own(anyones_shown: Machine) -> None:
     """Promise 2: in a nested user namespace the inside is root and may mount; the covers are locked there.
 
     (mount_namespaces(7): mounts that come from a more privileged namespace are locked together.)
@@ -52,10 +52,10 @@ def test_a_cover_cannot_be_taken_off_in_a_namespace_of_ones_own(anyones: Machine
         "mount -t overlay -o lowerdir=.,upperdir=o/u,workdir=o/w v o/m && cat o/m/.env; "
         "umount -l .; umount -l $PWD; cat .env; pivot_root . m"
     )
-    seen = anyones.seen(f"unshare -Urm --propagation unchanged sh -c '{inner}'; unshare -Urm sh -c '{inner}'")
+    seen = anyones_shown.seen(f"unshare -Urm --propagation unchanged sh -c '{inner}'; unshare -Urm sh -c '{inner}'")
     assert "root in 0" in seen
-    assert not anyones.leaks(seen)
-    assert not (anyones.workspace / ".git/hooks/x").exists()
+    assert not anyones_shown.leaks(seen)
+    assert not (anyones_shown.workspace / ".git/hooks/x").exists()
 
 
 def test_root_inside_cannot_reach_the_kernels_settings(anyones: Machine) -> None:

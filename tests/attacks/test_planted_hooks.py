@@ -1,5 +1,6 @@
 """What the inside writes to be run outside later: by git, a shell, an editor, the next session."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,19 +36,18 @@ def state(machine: Machine) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in files if path.is_file()}
 
 
-@pytest.mark.parametrize(
-    "attack",
-    [
-        "for f in .git/hooks/post-checkout .git/hooks/new .husky/new .husky/pre-commit .envrc .mcp.json; do echo evil > $f; done",
-        "git config core.fsmonitor evil; git config core.hooksPath evil; git config alias.status '!evil'; git config --local filter.x.clean evil",
-        "echo '[core]' >> .git/config; cp .git/config c; echo evil >> c; mv c .git/config; ln -sf c .git/config; rm -f .git/config",
-        "echo '{}x' > .vscode/tasks.json; sed -i s/{/{x/ .vscode/settings.json; echo x > .claude/settings.json; echo x >> .safe-agent.toml",
-        "rm -rf .git/hooks .husky .vscode; mv .git/hooks h; mv .husky h; rmdir .git/hooks; chmod -R 777 .git/hooks; touch .git/hooks/x",
-        "for d in .git .vscode .husky .claude; do mv $d moved$d && cp -r moved$d $d; for f in $d/hooks/* $d/config $d/*.json $d/pre-commit; do [ -e $f ] && echo evil > $f; done; done",
-        "unshare -Urm sh -c 'mount -o remount,rw,bind .git/hooks; mount -t tmpfs t .git; mkdir .git/hooks; touch .git/hooks/x'",
-    ],
-    ids=["write", "git config", "replace", "editors", "remove", "move the folder", "mount"],
-)
+_ATTACKS = {
+    "write": "for f in .git/hooks/post-checkout .git/hooks/new .husky/new .husky/pre-commit .envrc .mcp.json; do echo evil > $f; done",
+    "git config": "git config core.fsmonitor evil; git config core.hooksPath evil; git config alias.status '!evil'; git config --local filter.x.clean evil",
+    "replace": "echo '[core]' >> .git/config; cp .git/config c; echo evil >> c; mv c .git/config; ln -sf c .git/config; rm -f .git/config",
+    "editors": "echo '{}x' > .vscode/tasks.json; sed -i s/{/{x/ .vscode/settings.json; echo x > .claude/settings.json; echo x >> .safe-agent.toml",
+    "remove": "rm -rf .git/hooks .husky .vscode; mv .git/hooks h; mv .husky h; rmdir .git/hooks; chmod -R 777 .git/hooks; touch .git/hooks/x",
+    "move the folder": "for d in .git .vscode .husky .claude; do mv $d moved$d && cp -r moved$d $d; for f in $d/hooks/* $d/config $d/*.json $d/pre-commit; do [ -e $f ] && echo evil > $f; done; done",
+    "mount": "unshare -Urm sh -c 'mount -o remount,rw,bind .git/hooks; mount -t tmpfs t .git; mkdir .git/hooks; touch .git/hooks/x'",
+}
+
+
+@pytest.mark.parametrize("attack", _ATTACKS.values(), ids=_ATTACKS)
 def test_what_runs_outside_later_cannot_be_changed(anyones: Machine, attack: str) -> None:
     """Promise 2: such a file runs with all the user's secrets; it is read-only inside, and its folder stays."""
     plant(anyones)
@@ -57,31 +57,47 @@ def test_what_runs_outside_later_cannot_be_changed(anyones: Machine, attack: str
     assert anyones.git("status", "--short", "--", "app.py") == ""
 
 
-def test_hooks_cannot_be_made_where_the_repository_has_no_folder_for_them(machine: Machine) -> None:
+def test_by_binds_what_runs_outside_later_cannot_be_changed(anyones: Machine) -> None:
+    """Promise 2: the same, one after another, where the workspace is shown by bind mounts."""
+    anyones.show_by("binds")
+    plant(anyones)
+    before = state(anyones)
+    anyones.inside("\n".join(f"({attack})" for attack in _ATTACKS.values()))
+    assert state(anyones) == before
+
+
+def test_hooks_cannot_be_made_where_the_repository_has_no_folder_for_them(shown: Machine) -> None:
     """Promise 2: a repository made without templates has no `hooks`, so there is nothing to make read-only."""
-    machine.host("rm", "-rf", ".git/hooks", check=True)
-    machine.inside("mkdir -p .git/hooks; echo evil > .git/hooks/post-checkout; chmod +x .git/hooks/post-checkout")
-    assert not (machine.workspace / ".git/hooks/post-checkout").exists()
+    shown.host("rm", "-rf", ".git/hooks", check=True)
+    shown.inside("mkdir -p .git/hooks; echo evil > .git/hooks/post-checkout; chmod +x .git/hooks/post-checkout")
+    assert not (shown.workspace / ".git/hooks/post-checkout").exists()
 
 
-@pytest.mark.parametrize(
-    ("script", "name"),
-    [
-        ("mkdir .vscode; echo evil > .vscode/tasks.json", ".vscode/tasks.json"),
-        ("echo evil > .envrc", ".envrc"),
-        ("git init -q nested; echo '[core]' >> nested/.git/config", "nested/.git"),
-        ("mkdir new; echo 'gitdir: ../evil' > new/.git", "new/.git"),
-        ("echo ../evil > .git/commondir", ".git/commondir"),
-        ("printf '[submodule \"x\"]\\n' > .gitmodules", ".gitmodules"),
-    ],
-    ids=["tasks", "envrc", "repository", "pointer", "commondir", "submodules"],
-)
-def test_what_may_run_outside_later_is_reported_when_it_appears(machine: Machine, script: str, name: str) -> None:
-    """Promise 2: binds protect only what is there; what appears is said at the end, and stands in the log."""
-    done = machine.inside(script + "; sleep 0.1")
-    assert f"`{name}" in done.stderr
-    assert "appeared during the session" in done.stderr
-    assert f"`{name}" in machine.log()
+_PLANTED = {
+    ".vscode/tasks.json": "mkdir .vscode; echo evil > .vscode/tasks.json",
+    ".envrc": "echo evil > .envrc",
+    ".git/commondir": "echo ../evil > .git/commondir",
+    ".gitmodules": "printf '[submodule \"x\"]\\n' > .gitmodules",
+    "sub/.mcp.json": "mkdir sub; echo evil > x; mv x sub/.mcp.json",
+    ".zshrc": "ln -s evil .zshrc",
+}
+_MADE = {
+    "nested/.git": "git init -q nested; echo '[core]' >> nested/.git/config",
+    "new/.git": "mkdir new; echo 'gitdir: ../evil' > new/.git",
+}
+
+
+def test_what_may_run_outside_later_is_refused_or_reported_when_it_appears(shown: Machine) -> None:
+    """Promise 2: by FUSE it is not made, but for repositories of the inside's own; in each case it is said and recorded."""
+    done = shown.inside("\n".join([*_PLANTED.values(), *_MADE.values(), "sleep 0.2"]))
+    log = shown.log()
+    for name in (*_PLANTED, *_MADE):
+        assert f"`{name}" in done.stderr, name
+        assert f"`{name}" in log, name
+        is_made = shown.view == "binds" or name in _MADE
+        assert os.path.lexists(shown.workspace / name) is is_made, name
+        if is_made:
+            assert f"`{name}` appeared during the session" in done.stderr
 
 
 def test_git_works_inside_as_it_does_outside(anyones: Machine) -> None:
