@@ -10,7 +10,8 @@ import pytest
 from redactors.vault import Origin
 from tests.plan.bench import Bench, secret
 from wrapper.view.contents import Mode
-from wrapper.view.tree import Tree, stricter
+from wrapper.view.tree import Tree
+from wrapper.view.verdicts import stricter
 
 Ask = Callable[..., Tree]
 

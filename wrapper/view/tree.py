@@ -23,6 +23,7 @@ from wrapper.plan.judge import FileVerdict
 from wrapper.plan.scancache import ACTIONS, Code, FileRow, Folder
 from wrapper.view.contents import Damage, Mode
 from wrapper.view.nodes import Key
+from wrapper.view.verdicts import stricter
 
 _REMEMBERED: Final = 1 << 17
 _CLOSED: Final = frozenset(("deny", "hide", "store"))
@@ -32,7 +33,6 @@ _GITS: Final = re.compile(
     r"(?:(?:objects|refs|logs|reftable|lfs)/.*|[A-Z_]*(?:HEAD|MSG)|packed-refs|(?:next-)?index[^/]*)(?:\.lock)?\Z",
     re.DOTALL,
 )
-_STRICTEST: Final = (Mode.HIDE, Mode.DENY, Mode.MASK, Mode.SCAN, Mode.KNOWN, Mode.PASS)
 
 
 class Tree:
@@ -200,11 +200,6 @@ class Tree:
 
 
 _NO_ROW: Final[tuple[FileRow, int]] = (("", -1, -1, -1, -1), 0)
-
-
-def stricter(one: Mode, other: Mode) -> Mode:
-    """Give the mode that holds where two fall on one file."""
-    return min(one, other, key=_STRICTEST.index)
 
 
 def _mode(verdict: FileVerdict) -> Mode:
