@@ -7,7 +7,9 @@ import array
 import ctypes
 import os
 import socket
+import stat
 from collections.abc import Sequence
+from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
@@ -21,6 +23,8 @@ MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 MS_SHARED = 0x100000
+
+_LARGEST_READ = 1 << 20  # bytes that the kernel asks of a FUSE daemon at once
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -60,6 +64,28 @@ def mount(source: str | None, target: str, flags: int, *, kind: str | None = Non
         _libc.mount(encoded(source), encoded(target), encoded(kind), ctypes.c_ulong(flags), encoded(data)),
         target,
     )
+
+
+def map_ids(uid: int, gid: int) -> None:
+    """Map these, the caller's own of before, to themselves in a user namespace just made (user_namespaces(7)).
+
+    It knows no other id then; more can be mapped from outside only.
+    """
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        Path("/proc/self", name).write_text(text)
+
+
+def mount_fuse(device: int, folder: str) -> None:
+    """Mount what the opened `/dev/fuse` will serve over `folder` (fuse(4)); nothing may look at it until it answers.
+
+    `allow_other` lets the members of the device's user namespace in, not only the user who mounts.
+    """
+    kind = stat.S_IFMT(Path(folder).stat().st_mode)
+    options = (
+        f"fd={device},rootmode={kind:o},user_id={os.getuid()},group_id={os.getgid()},default_permissions,allow_other"
+    )
+    data = f"{options},max_read={_LARGEST_READ}"
+    mount("safe-agent", folder, MS_NOSUID | MS_NODEV, kind="fuse.safe-agent", data=data)
 
 
 def unmount(target: str) -> None:

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import socket
-import stat
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -166,13 +165,10 @@ def _be_daemon(
     root = os.open(real, os.O_PATH | os.O_DIRECTORY)
     linux.unshare(linux.CLONE_NEWNS if uid == 0 else linux.CLONE_NEWUSER | linux.CLONE_NEWNS)
     if uid:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+        linux.map_ids(uid, gid)
     linux.mount(None, "/", linux.MS_REC | linux.MS_PRIVATE)
     device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
-    options = f"fd={device},rootmode={stat.S_IFDIR:o},user_id={uid},group_id={gid},default_permissions,allow_other"
-    linux.mount("safe-agent", str(real), 6, kind="fuse.safe-agent", data=f"{options},max_read={1 << 20}")
+    linux.mount_fuse(device, str(real))
     os.umask(0)
     daemon = Daemon(device, root, judge, Owners(uid, gid, knows_all=uid == 0), witness=witness)
     if beside is not None:

@@ -105,9 +105,7 @@ def _open_fuse() -> int:
     """Open the device as the one user that is known in namespaces of our own."""
     uid, gid = os.getuid(), os.getgid()
     _enter()
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    linux.map_ids(uid, gid)
     return os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC)
 
 
@@ -115,8 +113,7 @@ def _mount_fuse() -> None:
     """Mount it; the mount is gone with its namespace, and nothing must look at it, for nobody answers."""
     device = _open_fuse()
     linux.mount(None, "/", linux.MS_REC | linux.MS_PRIVATE)
-    options = f"fd={device},rootmode={stat.S_IFDIR:o},user_id={os.getuid()},group_id={os.getgid()},allow_other"
-    linux.mount("safe-agent", str(_DEVICE.parent), linux.MS_NOSUID | linux.MS_NODEV, kind="fuse", data=options)
+    linux.mount_fuse(device, str(_DEVICE.parent))
 
 
 def _why(code: int = 0) -> tuple[str, str]:

@@ -26,8 +26,6 @@ from wrapper.view.beneath import FOLDER, open_below, open_beneath
 
 SEPARATOR = b"\0"  # the one byte that no path holds
 _LONGEST = 16384  # three paths of PATH_MAX and the verb
-_LARGEST_READ = 1 << 20
-_NAME = "safe-agent"
 
 
 def be_mounter(connection: socket.socket, roots: Sequence[str], served: Sequence[str]) -> int:
@@ -64,12 +62,10 @@ class _Mounter:
             self._connection.send(b"map")
             self._connection.recv(16)
         else:
-            Path("/proc/self/setgroups").write_text("deny")
-            Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-            Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+            linux.map_ids(uid, gid)
         linux.set_dumpable(dumpable=False)
         linux.mount(None, "/", linux.MS_REC | linux.MS_PRIVATE)
-        devices, refusal = self._serve_by_fuse(uid, gid)
+        devices, refusal = self._serve_by_fuse()
         self._roots = [root for root in self._roots if not _is_below(root, self._real)]
         for root in self._roots:
             linux.mount(root, root, linux.MS_BIND | linux.MS_REC)
@@ -80,7 +76,7 @@ class _Mounter:
         for descriptor in (*namespaces, *devices):
             os.close(descriptor)  # whoever holds the device keeps the mount answered: that is the daemon alone
 
-    def _serve_by_fuse(self, uid: int, gid: int) -> tuple[list[int], str]:
+    def _serve_by_fuse(self) -> tuple[list[int], str]:
         """Mount what can be served; all of it or, with the reason, nothing."""
         devices: list[int] = []
         mounted: list[str] = []
@@ -89,7 +85,7 @@ class _Mounter:
                 real = os.open(root, FOLDER)
                 self._real[root] = real
                 devices.append(os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC))
-                _mount_fuse(devices[-1], root, uid, gid)
+                linux.mount_fuse(devices[-1], root)
                 mounted.append(root)
         except OSError as error:
             for descriptor in (*devices, *self._real.values()):
@@ -150,13 +146,6 @@ class _Mounter:
 
 def _is_below(path: str, folders: Collection[str]) -> bool:
     return any(f"{path}/".startswith(f"{folder}/") for folder in folders)
-
-
-def _mount_fuse(device: int, root: str, uid: int, gid: int) -> None:
-    kind = stat.S_IFMT(Path(root).stat().st_mode)
-    options = f"fd={device},rootmode={kind:o},user_id={uid},group_id={gid},default_permissions,allow_other"
-    flags = linux.MS_NOSUID | linux.MS_NODEV
-    linux.mount(_NAME, root, flags, kind=f"fuse.{_NAME}", data=f"{options},max_read={_LARGEST_READ}")
 
 
 def _warm(root: str, listed: int) -> None:
