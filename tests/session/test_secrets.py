@@ -103,4 +103,4 @@ def test_the_home_inside_is_private_and_gone_afterwards(machine: Machine) -> Non
     assert "x" in seen.split()
     assert not (machine.home / ".bashrc").exists()
     assert not (machine.home / "x").exists()
-    assert "x\n" not in machine.seen("ls -A ~ /tmp /var/tmp")
+    assert "x" not in machine.seen("ls -A ~ /tmp /var/tmp").splitlines()
