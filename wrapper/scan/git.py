@@ -21,6 +21,7 @@ _HANDED_ON: Final = ("HOME", "PATH", "XDG_CONFIG_HOME")
 _INDEX: Final = "GIT_INDEX_FILE"  # `git commit FILE` and `git commit -a` let the hook see an index of their own
 _BUILT: Final = {
     "LC_ALL": "C",
+    "GIT_ALLOW_PROTOCOL": "none",  # counts before any `protocol.*.allow` of the repository's, git(1)
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
@@ -28,7 +29,6 @@ _BUILT: Final = {
 }
 _COMMAND: Final = (
     "git", "--literal-pathspecs", "-c", "core.fsmonitor=", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*",
-    "-c", "protocol.allow=never",
 )  # fmt: skip
 _FILE_MODES: Final = (b"100644", b"100755")  # the others are links and submodules (gitformat-index(5))
 _RAW: Final = ("--raw", "-z", "--no-renames", "--no-abbrev")
