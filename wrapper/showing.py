@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -68,6 +68,7 @@ class Showing:
         self._workspace = Path(self._plan.workspace)
         self._is_served = bool(view.devices)
         self._native: tuple[tuple[Path, str], ...] = ()
+        self._late: Sequence[tuple[Path, str]] = ()
         self._daemon: Forked | None = None
         self.connection: socket.socket | None = None
         """The guard's end of the daemon's socket."""
@@ -91,17 +92,31 @@ class Showing:
         return tuple(self._workspace / path for path in sorted(trees)[:_MOST_REPOSITORIES])
 
     def begin(self) -> None:
-        """Show. Raises ProtectionError for what cannot be covered (promise 5)."""
+        """Show all but what `complete` shows. Raises ProtectionError for what cannot be covered (promise 5)."""
+        early = self._prepared.early
         if self._is_served:
             self._native = tuple(self._native_folders())
             self._fork_daemon()
-            for root, path in self._native:
-                with self._degradable("cover", f"`{path}` could not be shown"):
-                    self._view.show_natively(root, path)
-            self._view.warm(self._workspace, self._warmed())
+            over = (*early, *self._prepared.closed_folders, *self._plan.held, *self._plan.protected)
+            self._late = [one for one in self._native if not any(map(_is_beneath(*one), over))]
+            self._show_natively([one for one in self._native if one not in self._late])
         else:
             self._recorder.view.close()
-        self._cover()
+        self._cover(early)
+
+    def complete(self) -> None:
+        """Show natively the folders in which nothing is covered, as git's objects. ProtectionError as above.
+
+        This waits until the daemon answers, which has imports of its own to do: other work comes before it.
+        """
+        if self._is_served:
+            self._show_natively(self._late)
+            self._view.warm(self._workspace, self._warmed())
+
+    def _show_natively(self, folders: Sequence[tuple[Path, str]]) -> None:
+        for root, path in folders:
+            with self._degradable("cover", f"`{path}` could not be shown"):
+                self._view.show_natively(root, path)
 
     def rescan(self) -> Iterator[str]:
         """Yield every absolute path that needs a look: none where the daemon looks at each."""
@@ -186,9 +201,9 @@ class Showing:
         )
         return serve(duties)
 
-    def _cover(self) -> None:
+    def _cover(self, early: Mapping[str, Disguise]) -> None:
         """Cover everything that must not be seen as it is and that the daemon does not answer for."""
-        for path, disguise in self._prepared.early.items():
+        for path, disguise in early.items():
             if self._is_daemons(path):
                 continue
             with self._degradable("cover", f"`{path}` could not be covered"):
@@ -224,3 +239,8 @@ class Showing:
             raise ProtectionError(
                 protection, f"{what}: {error.strerror}", hint=f"`--allow-degraded {protection}` goes on without"
             ) from error
+
+
+def _is_beneath(root: Path, folder: str) -> Callable[[str], bool]:
+    start = f"{root}/{folder}/"
+    return lambda path: path.startswith(start)

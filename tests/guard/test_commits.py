@@ -1,5 +1,6 @@
 """Commits made inside hold real values in the end, and are else what they were; git itself is the judge."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from tests.repository import git, repository, said
 from wrapper.errors import WorkspaceError
 from wrapper.guard.commits import Commits, Outcome
+from wrapper.guard.objects import Objects
 
 SECRET = b"fake-hunter2-not-real"
 PLACEHOLDER = b"MASKED-" + b"PASSWORD-ABCDEFGH"
@@ -283,6 +285,22 @@ def test_what_is_staged_and_not_committed_holds_the_value_in_the_end(folder: Pat
     put(folder, "conf/.env", REAL)
     assert said(folder, "status", "--porcelain") == "A  conf/.env"
     whole(folder)
+
+
+def test_a_repository_in_which_nothing_was_done_is_not_opened_in_the_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session's end must not wait for it; but an index whose times were put back has been written to."""
+    commits = watching(folder)
+    found = folder / ".git/index"
+    before = found.stat()
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "opened", lambda _self: pytest.fail("opened"))
+        assert finish(commits) == []
+    put(folder, "new.env", MASKED)
+    git(folder, "add", "new.env")
+    os.utime(found, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert done(finish(commits)) == {"index": "rewritten"}
 
 
 def test_what_is_staged_before_the_first_commit_holds_the_value_in_the_end(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from subprocess import SubprocessError
 from typing import Final, Literal
 
 from wrapper.errors import WorkspaceError
-from wrapper.guard.gitfolder import GitFolder
+from wrapper.guard.gitfolder import GitFolder, Stamp
 from wrapper.guard.objectforms import ObjectFormError
 from wrapper.guard.objects import Objects, ObjectsError
 from wrapper.guard.refs import STASH, Refs, RefsError, Standing
@@ -69,6 +69,7 @@ class Commits:
             self._objects = Objects(self._common, object_id_bytes(self._common.read("config") or b""))
             self._refs = Refs(self._common)
             self._before = Standing({}, (), frozenset()) if is_new else self._refs.read()
+            self._staged = {} if is_new else self._stamps()
         except (OSError, RefsError) as error:
             hint = f"run `git -C {toplevel} for-each-ref` to see why"
             raise WorkspaceError(f"cannot read the repository of `{toplevel}`", hint=hint) from error
@@ -94,7 +95,7 @@ class Commits:
         now = self._refs.read()
         moved = {name: tip for name, tip in now.refs.items() if self._before.refs.get(name) != tip}
         stashed = [tip for tip in now.stashed if tip not in self._before.stashed]
-        if not moved and not stashed and not ended:
+        if not moved and not stashed and not (ended and self._stamps() != self._staged):
             self._before = now
             return True
         with self._objects.opened():
@@ -171,6 +172,9 @@ class Commits:
         yield "index", "HEAD"
         for one in self._common.names("worktrees"):
             yield f"worktrees/{one}/index", f"worktrees/{one}/HEAD"
+
+    def _stamps(self) -> Mapping[str, Stamp | None]:
+        return {name: self._common.stamp(name) for name, _ in self._indexes()}
 
     def _restage(self, work: Rewriting, name: str, head: str) -> Iterator[Outcome]:
         """Let an index name the blobs with values: of what was made anew, and of what is only staged."""

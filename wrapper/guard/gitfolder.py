@@ -21,6 +21,8 @@ _WAIT: Final = 2.0  # seconds for a git that holds a lock
 _NAP: Final = 0.02
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
+Stamp = tuple[int, int, int, int]
+
 
 class GitFolder:
     """The folder `path`, as it stands now: what is put in its place later is not followed. Raises OSError."""
@@ -47,6 +49,16 @@ class GitFolder:
         with open(opened, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
             content = file.read(_MOST + 1)
         return content if len(content) <= _MOST else None
+
+    def stamp(self, name: str) -> Stamp | None:
+        """Say which version of a file stands there; None where there is none. Nobody inside can set a change time."""
+        try:
+            opened = open_below(self._descriptor, name, os.O_PATH)
+        except OSError:
+            return None
+        found = os.fstat(opened)
+        os.close(opened)
+        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
     def names(self, folder: str) -> list[str]:
         """Name what is in a folder; nothing where there is none."""
