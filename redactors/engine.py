@@ -11,7 +11,7 @@ Rules of this file:
 import copy
 import re
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, Self
 
 from redactors import jsonbytes
@@ -69,6 +69,17 @@ class Engine:
         self._sources = tuple(sources)
         self._added: tuple[Source, ...] = ()
         self._allow = frozenset(one.encode() for one in allow)
+        self.yields: Callable[[str], bool] = _never
+        """Tells the kinds that are only watched."""
+
+    def watching(self, is_watched: Callable[[str], bool]) -> Self:
+        """Give an engine in which findings of some kinds yield to all others, however sure they are.
+
+        Who only watches these kinds leaves them where they are: they must not hide what is replaced.
+        """
+        other = copy.copy(self)
+        other.yields = is_watched
+        return other
 
     def with_sources(self, *sources: Source) -> Self:
         """Give an engine that finds by `sources` too; vault, known values and rules are those of this one.
@@ -85,7 +96,7 @@ class Engine:
         ruled = [*self._by_rules(data), *_by_sources(self._sources, data)]
         if self._allow:
             ruled = [found for found in ruled if found.value not in self._allow]
-        return settle(data, known, [*ruled, *_by_sources(self._added, data)])
+        return settle(data, known, [*ruled, *_by_sources(self._added, data)], self.yields)
 
     def redact(
         self, data: bytes, *, origin: Origin = Origin.INSIDE, minimum: Confidence = Confidence.LIKELY
@@ -140,12 +151,23 @@ class Engine:
         return self._places[found.rule]
 
 
-def settle(data: bytes, known: Sequence[Finding], ruled: Sequence[Finding]) -> list[Finding]:
-    """Choose among overlapping findings: known values, then the surer, the longer, the earlier; never our own marks."""
+def _never(_kind: str) -> bool:
+    return False
+
+
+def settle(
+    data: bytes, known: Sequence[Finding], ruled: Sequence[Finding], yields: Callable[[str], bool] = _never
+) -> list[Finding]:
+    """Choose among overlapping findings: known values, then the surer, the longer, the earlier; never our own marks.
+
+    Those of `ruled` whose kind `yields` come last.
+    """
     if not ruled:
         return list(known)
     taken = sorted(known)
-    best_first = sorted(ruled, key=lambda one: (-one.confidence.value, one.start - one.end, one.start))
+    best_first = sorted(
+        ruled, key=lambda one: (yields(one.kind), -one.confidence.value, one.start - one.end, one.start)
+    )
     for candidate in best_first:
         for part in tuple(_left_over(data, taken, candidate)):
             insort(taken, part, key=_start)

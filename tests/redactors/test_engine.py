@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redactors import Confidence, Engine, Finding, KnownValues, Origin, Vault, load
+from redactors.context import Context, ContextRule
 from redactors.engine import settle
 from redactors.rules.catalogue import expand
 from redactors.stream import StreamRedactor
@@ -324,3 +325,13 @@ def test_another_key_than_a_known_one_is_masked_whole(cache: Path) -> None:
     stream = StreamRedactor(known, vault, engine=engine)
     for masked in (engine.redact(other).data, stream.feed(other) + stream.flush()):
         assert not any(line in masked for line in other.splitlines()[1:-1])
+
+
+def test_a_watched_finding_does_not_hide_one_that_is_replaced(engine: Engine) -> None:
+    """Promise 1: who only watches e-mail addresses must not let the password of a URL leave with one."""
+    wider = engine.with_sources(Context([ContextRule("EMAIL", shape="email")]))
+    data = b"url = postgres://app:" + PASSWORD + b"@db.example.com:5432/app"
+    watching = wider.watching(lambda kind: kind == "EMAIL")
+    left = [[found for found in one.find(data) if found.kind != "EMAIL"] for one in (wider, watching)]
+    assert PASSWORD in wider.replace(data, left[0]).data  # the control: it is hidden without
+    assert PASSWORD not in watching.replace(data, left[1]).data

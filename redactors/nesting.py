@@ -1,0 +1,102 @@
+r"""Whether pieces of text make a JSON document, each piece judged once, whatever stands around it.
+
+A piece ends behind a value that is no array and no object, and the next one begins with what closes some of these, if
+any, and a comma; but for the ends of the document. What a document needs to know of a piece is which brackets it closes
+that it did not open, and which it leaves open. With these put around it, it must be a document of its own. A document
+is valid if all its pieces are, and each finds open what it needs.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+_OPENS = bytes.maketrans(b"]}", b"[{")
+_CLOSES = bytes.maketrans(b"[{", b"]}")
+_NO_BRACKET = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_ONE_SIDED = re.compile(rb"([\]}]*)([\[{]*)")
+_BEGINS = re.compile(rb"[ \t\r\n\]}]*,")
+_IN_ARRAY = re.compile(rb"[ \t\r\n\]}]*,[ \t\r\n]*\{")
+ENDS = frozenset(b'"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ')
+"""Bytes that a value ends with that is no array and no object."""
+_DEEPEST = 64  # what is nested deeper is judged as a whole
+_MOST = 4_096  # brackets of which more than two levels are left: so much structure is judged as a whole
+
+
+class Nesting(NamedTuple):
+    """What must be open before a piece, and what is open in its place behind it: `[` and `{`, the outermost first."""
+
+    needs: bytes
+    leaves: bytes
+
+
+def nesting(piece: bytes, *, is_first: bool, is_last: bool) -> Nesting | None:
+    """Judge a piece; None if it is none of a valid document, or too deep to say."""
+    brackets = _one_sided(piece)
+    if brackets is None or not (is_first or _BEGINS.match(piece)) or not (is_last or (piece and piece[-1] in ENDS)):
+        return None
+    closed, opened = brackets
+    if (is_first and closed) or (is_last and opened):
+        return None
+    levels = (b"",) if is_first or is_last else (b"[", b"{") if _IN_ARRAY.match(piece) else (b"{", b"[")
+    for level in levels:
+        if _is_valid(level + closed, piece, level + opened):
+            return Nesting(level + closed, level + opened)
+    return None
+
+
+def joined(one: Nesting | None, other: Nesting | None) -> Nesting | None:
+    """Give the nesting of two pieces that follow each other."""
+    if one is None or other is None:
+        return None
+    if one.leaves.endswith(other.needs):
+        return Nesting(one.needs, one.leaves[: len(one.leaves) - len(other.needs)] + other.leaves)
+    if other.needs.endswith(one.leaves):
+        return Nesting(other.needs[: len(other.needs) - len(one.leaves)] + one.needs, other.leaves)
+    return None
+
+
+def is_document(nestings: Iterable[Nesting | None]) -> bool:
+    """Tell whether pieces, in this order, make a valid document."""
+    open_now, is_ended = b"", False
+    for one in nestings:
+        if one is None or is_ended or not open_now.endswith(one.needs):
+            return False
+        open_now = open_now[: len(open_now) - len(one.needs)] + one.leaves
+        is_ended = not open_now
+    return is_ended
+
+
+def is_json(data: bytes) -> bool:
+    """Tell whether data is one JSON document (RFC 8259)."""
+    try:
+        msgspec.json.decode(data, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def is_json_lines(data: bytes) -> bool:
+    """Tell whether data is several JSON documents, one on each line (JSON Lines, NDJSON)."""
+    lines = [line for line in data.split(b"\n") if line.strip()]
+    return len(lines) > 1 and all(map(is_json, lines))
+
+
+def _one_sided(piece: bytes) -> tuple[bytes, bytes] | None:
+    """Give what a piece closes and does not open, as what had opened it, and what it opens and does not close."""
+    parts = piece.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')
+    brackets = b"".join(parts[::2]).translate(None, _NO_BRACKET)
+    for level in range(_DEEPEST):
+        fewer = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if fewer == brackets or (level > 1 and len(fewer) > _MOST):
+            break
+        brackets = fewer
+    sides = _ONE_SIDED.fullmatch(brackets) if len(brackets) <= _DEEPEST else None
+    return (sides[1].translate(_OPENS)[::-1], sides[2]) if sides else None
+
+
+def _is_valid(before: bytes, piece: bytes, behind: bytes) -> bool:
+    opening = b"".join(b'{"":' if one == 0x7B else b"[" for one in before)
+    filled = b"0" if before else b""  # the value that the piece follows
+    return is_json(b"".join((opening, filled, piece, behind[::-1].translate(_CLOSES))))
