@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wrapper.audit import events, recorder
 from wrapper.audit import format as layout
+from wrapper.audit.deltas import Delta
 from wrapper.audit.keys import Keys
 from wrapper.audit.writer import SessionWriter
 
@@ -28,6 +29,21 @@ def start_event(session: str = "s-1", **changes: object) -> events.SessionStart:
         "plan": '{"mounts": []}',
     }
     return events.SessionStart(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def asked(number: int, body: Delta) -> events.Request:
+    """Make the record of a request from its body as `Deltas` wrote it."""
+    return events.Request(
+        at=1_002.0,
+        number=number,
+        method="POST",
+        url="https://api.invalid/v1/messages",
+        headers={},
+        body=body.body,
+        base=body.base,
+        prefix=body.prefix,
+        suffix=body.suffix,
+    )
 
 
 def warned(text: str) -> events.Warned:

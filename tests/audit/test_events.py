@@ -20,6 +20,17 @@ _EVENTS = st.one_of(
         url=st.text(),
         headers=st.dictionaries(st.text(), st.text()),
         body=st.binary(),
+        base=st.integers(0, 2**40),
+        prefix=st.integers(0, 2**40),
+        suffix=st.integers(0, 2**40),
+        upstream=st.text(),
+        model=st.text(),
+    ),
+    st.builds(
+        events.Judged,
+        at=st.floats(0, 4e9),
+        number=st.integers(1, 2**40),
+        **{name: st.text() for name in ("about", "rule", "action", "reason", "by")},
     ),
     st.builds(
         events.FileChange,
@@ -39,7 +50,9 @@ _EVENTS = st.one_of(
     ),
     st.builds(events.SessionEnd, at=st.floats(0, 4e9), exit_code=st.integers(0, 255), reason=st.text()),
     st.builds(
-        events.Redacted, **{name: st.text() for name in ("kind", "placeholder", "place", "where")}, at=st.just(1.0)
+        events.Redacted,
+        **{name: st.text() for name in ("kind", "placeholder", "place", "where", "rule", "action")},
+        at=st.just(1.0),
     ),
 )
 
@@ -60,6 +73,17 @@ def test_a_change_of_an_older_log_says_nothing_of_who_made_it() -> None:
     assert events.decode(old) == events.FileChange(at=1.0, path="a", action="modified")
 
 
+def test_a_request_of_an_older_log_is_whole_and_its_redactions_replaced_values() -> None:
+    old = {"type": "request", "at": 1.0, "number": 7, "method": "POST", "url": "u", "headers": {}, "body": b"x"}
+    assert events.decode(msgspec.msgpack.encode(old)) == events.Request(
+        at=1.0, number=7, method="POST", url="u", headers={}, body=b"x", base=0, prefix=0, suffix=0
+    )
+    names = {"kind": "K", "placeholder": "P", "place": "request", "where": "#7"}
+    redacted = events.decode(msgspec.msgpack.encode({"type": "redacted", "at": 1.0, **names}))
+    assert isinstance(redacted, events.Redacted)
+    assert redacted.action == ""
+
+
 @given(st.binary())
 def test_bytes_that_are_no_event_raise_an_audit_error(record: bytes) -> None:
     with pytest.raises(AuditError):
@@ -73,7 +97,7 @@ def test_an_event_of_a_later_version_is_refused_with_a_hint() -> None:
 
 
 def test_every_kind_has_a_tag_of_its_own() -> None:
-    assert len(set(events.tags())) == len(events.tags()) == 13
+    assert len(set(events.tags())) == len(events.tags()) == 14
 
 
 def test_the_relays_side_of_the_log_loads_neither_cryptography_nor_asyncio() -> None:

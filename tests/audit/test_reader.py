@@ -6,10 +6,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.audit.recording import Home, ended, frames_of, home, put, recording, start_event, warned
+from tests.audit.recording import Home, asked, ended, frames_of, home, put, recording, start_event, warned
 from wrapper.audit import events, reader, seal
 from wrapper.audit import format as layout
 from wrapper.audit.client import RecorderClient
+from wrapper.audit.deltas import Deltas
 from wrapper.audit.format import NoKeyError, TamperedError, TruncatedError
 from wrapper.errors import AuditError
 
@@ -55,6 +56,18 @@ def test_a_log_that_ends_inside_a_frame_is_truncated_and_what_was_good_is_read(u
         for record in records:
             seen.append(record.sequence)
     assert seen == [0, 2, 4]
+
+
+def test_bodies_come_out_in_full_and_say_what_stood_in_an_earlier_one(user: Home) -> None:
+    bodies = [b"x" * 5_000 + b"%d" % number * number + b"y" * 5_000 for number in range(5)]
+    writer = Deltas()
+    written = [asked(number, writer.shorten(number, body)) for number, body in enumerate(bodies, 1)]
+    assert sum(len(event.body) for event in written) < 11_000
+    read = list(reader.open_session(user.write(written=written), user.keys.load_identity()))
+    assert [event.body for event in read if isinstance(event, events.Request)] == bodies
+    assert [(event.base, event.prefix, event.suffix) for event in read if isinstance(event, events.Request)] == [
+        (0, event.prefix, event.suffix) for event in written
+    ]
 
 
 def test_another_key_is_told_apart_from_damage(user: Home) -> None:

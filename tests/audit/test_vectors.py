@@ -1,7 +1,7 @@
 """The vectors in `tests/vectors/audit-v1/`: logs written once, which every later version must read the same way.
 
-`read_as_documented` is a second implementation, after `docs/audit-format.md` alone, on the stock `age` and standard
-primitives: where it and the vectors agree, the document says enough.
+`read_as_documented` and `bodies_as_documented` are a second implementation, after `docs/audit-format.md` alone, on the
+stock `age` and standard primitives: where it and the vectors agree, the document says enough.
 """
 
 import hashlib
@@ -10,7 +10,9 @@ import json
 import os
 import struct
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -82,20 +84,58 @@ def read_as_documented(key_file: bytes, log_key: bytes, data: bytes) -> tuple[bo
     return sealed, records
 
 
+def bodies_as_documented(records: list[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield the bodies of the requests in full."""
+    bodies: dict[int, bytes] = {}
+    for record in records:
+        if record["type"] == "request":
+            body, base = record["body"], bodies.get(record.get("base", 0), b"")
+            if record.get("base", 0):
+                body = base[: record["prefix"]] + body + base[len(base) - record["suffix"] :]
+            bodies[record["number"]] = body
+            yield body
+
+
+def _opened(folder: Path, name: str) -> tuple[bool, list[bytes]]:
+    """Read a vector by the second implementation."""
+    key_file = _VECTORS / name / "000001.key.age"
+    (folder / "identity").write_text(_identity().text() + "\n")
+    opened = subprocess.run(
+        ["age", "-d", "-i", folder / "identity", key_file], capture_output=True, check=True, env={"PATH": os.defpath}
+    )
+    return read_as_documented(key_file.read_bytes(), opened.stdout, (_VECTORS / name / "000001.alog").read_bytes())
+
+
+def _shown(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (_VECTORS / f"{name}.jsonl").read_text().splitlines()]
+
+
 @pytest.mark.parametrize("name", _cases("sealed", "open"))
 def test_a_second_implementation_reads_the_good_vectors(tmp_path: Path, name: str) -> None:
-    key_file = _VECTORS / name / "000001.key.age"
-    (tmp_path / "identity").write_text(_identity().text() + "\n")
-    opened = subprocess.run(
-        ["age", "-d", "-i", tmp_path / "identity", key_file], capture_output=True, check=True, env={"PATH": os.defpath}
-    )
-    sealed, records = read_as_documented(
-        key_file.read_bytes(), opened.stdout, (_VECTORS / name / "000001.alog").read_bytes()
-    )
+    sealed, records = _opened(tmp_path, name)
     assert sealed == (_EXPECTED["vectors"][name]["verdict"] == "sealed")
-    expected = [json.loads(line) for line in (_VECTORS / f"{name}.jsonl").read_text().splitlines()]
+    expected = _shown(name)
     assert [msgspec.msgpack.decode(record)["type"] for record in records] == [row["type"] for row in expected]
     assert [msgspec.msgpack.decode(record)["at"] for record in records] == [row["at"] for row in expected]
+
+
+def test_a_second_implementation_puts_bodies_together(tmp_path: Path) -> None:
+    _, records = _opened(tmp_path, "v1-wire")
+    shown = [row["body"].encode() for row in _shown("v1-wire") if row["type"] == "request"]
+    assert list(bodies_as_documented([msgspec.msgpack.decode(record) for record in records])) == shown
+    assert sum(map(len, shown)) > 1.5 * sum(map(len, records))
+
+
+@pytest.mark.parametrize("name", _cases("incomplete"))
+def test_a_body_of_which_the_base_is_missing_does_not_hide_what_follows(name: str) -> None:
+    case = _EXPECTED["vectors"][name]
+    assert reader.verify(_VECTORS / name, _identity()).state is reader.State.SEALED
+    lines = []
+    with pytest.raises(AuditError) as raised:
+        for record in reader.read_records(_VECTORS / name, _identity()):
+            lines.append(json_line(*record))
+    assert raised.value.what == case["reason"]
+    assert lines == (_VECTORS / f"{name}.jsonl").read_text().splitlines()
 
 
 @pytest.mark.parametrize("name", _cases("sealed", "open"))

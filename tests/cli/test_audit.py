@@ -4,10 +4,11 @@ import os
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.audit.recording import Home, ended, frames_of, put, recording, start_event, warned
+from tests.audit.recording import Home, asked, ended, frames_of, put, recording, start_event, warned
 from wrapper.audit import events, seal
 from wrapper.audit import format as layout
 from wrapper.audit.client import RecorderClient
+from wrapper.audit.deltas import Deltas
 from wrapper.cli import audit, keys
 from wrapper.errors import SafeAgentError
 
@@ -154,6 +155,60 @@ def test_show_of_a_running_session_shows_what_there_is(user: Home) -> None:
     assert "claude -p hello" in result.stdout
 
 
+def _conversation() -> list[events.Event]:
+    """A request, the same with more in it, and what policy made of the next one."""
+    said = [{"role": "user", "content": f"step {turn} " + "and so on " * 200} for turn in range(2)]
+    bodies = [json.dumps({"model": "m-1", "messages": said[: turn + 1]}).encode() for turn in range(2)]
+    writer = Deltas()
+    first, second = (asked(number, writer.shorten(number, body)) for number, body in enumerate(bodies, 1))
+    found = {"kind": "EMAIL", "placeholder": "MASKED-EMAIL-00000000", "place": "request", "rule": "email"}
+    return [
+        start_event(),
+        first,
+        events.Redacted(at=1_003.0, where="#2@9", action="monitored", **found),  # type: ignore[arg-type]
+        second,
+        events.Judged(at=1_004.0, number=3, about="task", rule="benchmarks", action="allowed", reason="why", by="user"),
+        events.Judged(at=1_004.0, number=4, about="approval", rule="only m-1", action="denied", by="policy"),
+        ended(),
+    ]
+
+
+def test_show_tells_what_was_asked_in_full_and_how_much_of_it_was_new(user: Home) -> None:
+    user.write(written=_conversation())
+    shown = _run("show").stdout
+    assert "#2 POST https://api.invalid/v1/messages  4.0 KiB, 2.0 KiB new" in shown
+    assert "“step 1 and so on" in shown
+    assert "MASKED-EMAIL-00000000 in request #2@9, monitored: it left as it is  (email)" in shown
+    assert "#3 task allowed by the user  (benchmarks)" in shown
+    assert "“why”" in shown
+    assert "#4 approval denied  (only m-1)" in shown
+    assert _run("show", "--only", "judged").stdout.count("  judged") == 2
+
+
+@pytest.mark.parametrize("only", [(), ("--only", "request")])
+def test_show_as_json_has_every_body_in_full_whatever_is_asked_for(user: Home, only: tuple[str, ...]) -> None:
+    user.write(written=_conversation())
+    rows = [json.loads(line) for line in _run("show", "--json", *only).stdout.splitlines()]
+    bodies = {row["number"]: row for row in rows if row["type"] == "request"}
+    assert [len(json.loads(bodies[number]["body"])["messages"]) for number in (1, 2)] == [1, 2]
+    assert "base" not in bodies[2]
+    assert bodies[2]["prefix"] > 1_000
+    assert "prefix" not in bodies[1]
+
+
+def test_show_of_a_log_that_lacks_a_request_shows_the_rest_and_fails(user: Home) -> None:
+    story = _conversation()
+    user.write(written=[story[0], *story[2:]])
+    result = _run("show")
+    assert "of 4.0 KiB; the rest, from #1, cannot be put together" in result.stdout
+    assert "exit code 0" in result.stdout
+    assert isinstance(result.exception, SafeAgentError)
+    assert (result.exception.what, result.exception.exit_code) == (
+        "frame 4: request #2 builds on #1, which the log does not hold in full",
+        125,
+    )
+
+
 _HOSTILE = "a\x1b]0;owned\x07b\x1b[2J\x9b31mc\rd\x7f\u202eevil\u200b\x00"
 
 
@@ -174,10 +229,20 @@ _HOSTILE = "a\x1b]0;owned\x07b\x1b[2J\x9b31mc\rd\x7f\u202eevil\u200b\x00"
             body=json.dumps({"model": _HOSTILE, "input": _HOSTILE}).encode(),
         ),
         events.Refused(at=1.0, number=1, method=_HOSTILE, url=_HOSTILE, reason=_HOSTILE),
+        events.Judged(at=1.0, number=1, about=_HOSTILE, rule=_HOSTILE, action=_HOSTILE, reason=_HOSTILE, by=_HOSTILE),
+        events.Request(at=1.0, number=1, method="G", url="u", headers={}, body=b"x", upstream=_HOSTILE, model=_HOSTILE),
         events.Connection(at=1.0, host=_HOSTILE, port=1, allowed=True, rule=_HOSTILE),
         events.FileChange(at=1.0, path=_HOSTILE, action=_HOSTILE, target=_HOSTILE, by=_HOSTILE, process=_HOSTILE),
         events.FilesRead(at=1.0, files=((_HOSTILE, 1.0, 1),)),
-        events.Redacted(at=1.0, kind=_HOSTILE, placeholder=_HOSTILE, place=_HOSTILE, where=_HOSTILE),
+        events.Redacted(
+            at=1.0,
+            kind=_HOSTILE,
+            placeholder=_HOSTILE,
+            place=_HOSTILE,
+            where=_HOSTILE,
+            rule=_HOSTILE,
+            action=_HOSTILE,
+        ),
         warned(_HOSTILE),
         events.SessionEnd(at=1.0, exit_code=1, reason=_HOSTILE),
     ],

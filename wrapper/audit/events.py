@@ -61,7 +61,9 @@ class Resize(Event, frozen=True, tag="resize", kw_only=True):
 class Redacted(Event, frozen=True, tag="redacted", kw_only=True):
     """One kind of value replaced at one place; `place` is `environment`, `file`, `request`, `response` or `terminal`.
 
-    `where` names the variable, the path, or the request's number and offset.
+    `where` names the variable, the path, or the request's number and offset. `action` is empty where the value was
+    replaced, `monitored` where it left as it is, `blocked` where the request was not sent, `dropped` where it was taken
+    out without a placeholder. Whatever it is, `placeholder` stands for the value.
     """
 
     kind: str
@@ -70,20 +72,37 @@ class Redacted(Event, frozen=True, tag="redacted", kw_only=True):
     where: str
     rule: str = ""
     count: int = 1
+    action: str = ""
 
 
 class Request(Event, frozen=True, tag="request", kw_only=True):
-    """A request as it leaves: `number` counts from 1 in the session, headers without credentials, body redacted."""
+    """A request as it leaves: `number` counts from 1 in the session, headers without credentials, body redacted.
+
+    Where `base` is not 0, the body is the first `prefix` bytes of request `base`'s, then `body`, then the last `suffix`
+    bytes of request `base`'s. Out of a reader comes `base` 0 with the body in full, wherever the log holds it; `prefix`
+    and `suffix` then say how much of it an earlier request had already.
+
+    `upstream` is the name of the one that policy routed it to, empty: the client's own. `model` is the one asked for.
+    A message of the client's on a WebSocket is a request of the method `WEBSOCKET`; headers has the first one only.
+    """
 
     number: int
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
+    base: int = 0
+    prefix: int = 0
+    suffix: int = 0
+    upstream: str = ""
+    model: str = ""
 
 
 class Response(Event, frozen=True, tag="response", kw_only=True):
-    """What came back for request `number`, after redaction; `complete` is false where the stream broke off."""
+    """What came back for request `number`, after redaction; `complete` is false where the stream broke off.
+
+    `status` 101 answers a message on a WebSocket; `body` is the provider's messages, joined by line feeds.
+    """
 
     number: int
     status: int
@@ -99,6 +118,22 @@ class Refused(Event, frozen=True, tag="refused", kw_only=True):
     method: str
     url: str
     reason: str
+
+
+class Judged(Event, frozen=True, tag="judged", kw_only=True):
+    """What policy, or the user whom it made safe-agent ask, decided about request `number` before it was sent.
+
+    `about` is `task`, `approval`, `budget`, `send`, `kind` or `identity`, `rule` the one that decided, `action`
+    `allowed`, `warned`, `denied`, `routed` or `blocked`. `reason` is what the user wrote; `by` is `policy`, `user`,
+    `remembered` (an earlier answer of the user's) or `nobody` (no one could be asked, or answered).
+    """
+
+    number: int
+    about: str
+    rule: str
+    action: str
+    reason: str = ""
+    by: str = ""
 
 
 class Connection(Event, frozen=True, tag="connection", kw_only=True):
@@ -161,6 +196,7 @@ AnyEvent = (
     | Request
     | Response
     | Refused
+    | Judged
     | Connection
     | FileChange
     | FilesRead
@@ -168,8 +204,10 @@ AnyEvent = (
     | SessionEnd
 )
 
-LATER: Final = frozenset({"view", "by", "process", "ranges", "before", "after"})
-"""Fields that the first logs of this format do not have: where they are empty, nothing is known of them."""
+LATER: Final = frozenset({
+    "view", "by", "process", "ranges", "before", "after", "action", "base", "prefix", "suffix", "upstream", "model",
+})  # fmt: skip
+"""Fields that the first logs of this format do not have: where they are empty, or 0, nothing is known of them."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(AnyEvent)

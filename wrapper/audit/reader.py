@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
+import msgspec
+
 from wrapper.audit import events
 from wrapper.audit import format as layout
+from wrapper.audit.deltas import Bodies
 from wrapper.audit.format import NoKeyError, TamperedError, TruncatedError
 from wrapper.audit.scan import Sealed, Walk, last_records, read_header
 from wrapper.audit.seal import Identity, decrypt
@@ -128,12 +131,18 @@ def verify(directory: Path, identity: Identity | None = None) -> Verified:
 
 
 def read_records(directory: Path, identity: Identity) -> Iterator[Record]:
-    """Yield the proven events one by one; raises as `verify` does, at the place where the log stops being good."""
+    """Yield the proven events one by one; raises as `verify` does, at the place where the log stops being good.
+
+    Bodies of requests are in full. One that cannot be put together comes as it was written (its `base` is not 0), and
+    AuditError is raised at the end.
+    """
     with _opened(directory) as (stream, header, digest):
         walk = Walk(stream, header, digest, _log_key(directory, header, identity))
+        rebuilding = _Rebuilding()
         for sequence, record in walk:
-            yield Record(sequence, _event(sequence, record or b""))
+            yield Record(sequence, rebuilding.event(sequence, _event(sequence, record or b"")))
         _ending(walk, stream, header)
+        rebuilding.finish()
 
 
 def open_session(directory: Path, identity: Identity) -> Iterator[events.AnyEvent]:
@@ -154,6 +163,28 @@ def outline(directory: Path, identity: Identity) -> Outline:
                 start = event if isinstance(event, events.SessionStart) else None
                 break
         return Outline(start, _end(last_records(stream.fileno(), first, digest, key or b"", _EDGE)))
+
+
+class _Rebuilding:
+    """Puts the bodies of requests together; what is missing of them ends the reading only when all was read."""
+
+    def __init__(self) -> None:
+        self._bodies = Bodies()
+        self._broken: AuditError | None = None
+
+    def event(self, sequence: int, event: events.AnyEvent) -> events.AnyEvent:
+        if not isinstance(event, events.Request):
+            return event
+        try:
+            return msgspec.structs.replace(event, base=0, body=self._bodies.whole(event))
+        except AuditError as error:
+            self._broken = self._broken or AuditError(f"frame {sequence}: {error.what}", hint=error.hint)
+            return event
+
+    def finish(self) -> None:
+        """Raise AuditError with the first request that could not be put together."""
+        if self._broken is not None:
+            raise self._broken
 
 
 def _look(directory: Path) -> Session:

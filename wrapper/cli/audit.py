@@ -16,7 +16,8 @@ from wrapper.errors import AuditError
 from wrapper.messages import say
 from wrapper.plan.places import Places
 from wrapper.review import render
-from wrapper.review.timeline import Row, each_read, since, size, timeline
+from wrapper.review.sizes import size
+from wrapper.review.timeline import Row, each_read, since, timeline
 
 OPEN = 10  # TRUNCATED is 11, TAMPERED 12, NOKEY 13: the errors carry them
 
@@ -76,12 +77,17 @@ def ls(*, as_json: bool) -> None:
     event is a line: `frame`, `type`, `at` (seconds since the epoch, UTC) and the fields of its type; `encoding` says
     whether its bytes are text or base64. Files that were read are counted; `--only read` names each, once.
 
+    Clients send the whole conversation with every request. The log holds each part of it once; --json prints the
+    `body` of every request in full, so that a long session prints hundreds of megabytes. Its first `prefix` and last
+    `suffix` bytes stood in an earlier request, too.
+
     \b
     Examples:
       safe-agent audit show
-      safe-agent audit show last --only request --only redacted
+      safe-agent audit show last --only request --only redacted --only judged
       safe-agent audit show --only read
       safe-agent audit show --json | jq -r 'select(.type == "file" and .by == "agent").path'
+      safe-agent audit show --only request --json | jq -r 'select(.number == 3).body | fromjson.messages[-1]'
     """,
 )
 @click.argument("session", default="last")

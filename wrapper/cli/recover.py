@@ -17,7 +17,7 @@ from wrapper.plan.facts import NESTED
 from wrapper.plan.places import Places
 from wrapper.review.difference import differences
 from wrapper.review.render import printable
-from wrapper.review.timeline import size
+from wrapper.review.sizes import size
 from wrapper.view import recovery
 from wrapper.view.recovery import Entry, RecoveryStore
 from wrapper.view.replacing import read_now, replace

@@ -16,6 +16,7 @@ from wrapper.audit.events import (
     Event,
     FileChange,
     FilesRead,
+    Judged,
     Output,
     Redacted,
     Refused,
@@ -28,6 +29,8 @@ from wrapper.audit.events import (
     Warned,
 )
 from wrapper.errors import AuditError
+from wrapper.review import wire
+from wrapper.review.sizes import size
 
 # escape sequences of a terminal: CSI, then OSC and the other strings up to their end, then the two-byte ones (ECMA-48)
 # a string ends at a line's end here, so that one without an end hides nothing
@@ -36,7 +39,6 @@ _MOST_LINES: Final = 12  # of terminal output shown per row; `--json` has all
 _MOST_JOINED: Final = 1 << 16  # bytes of output joined into one row; each join copies
 _MOST_READ: Final = 10_000  # files of reads joined into one row
 _FEW: Final = 3  # files that a row of reads names; more are counted
-_PROMPT: Final = 160  # characters of a prompt that a row shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +82,15 @@ def row(event: Event) -> Row:  # noqa: C901, PLR0911, PLR0912 (one case per kind
         case Resize():
             return Row(event.at, kind, f"{event.columns} columns, {event.rows} rows")
         case Redacted():
-            times = "" if event.count == 1 else f" ({event.count} times)"
-            where = f"{event.place} {event.where}".strip()
-            return Row(event.at, kind, f"{event.placeholder} in {where}{times}", ())
+            return Row(event.at, kind, wire.redaction(event))
         case Request():
-            head = f"#{event.number} {event.method} {event.url}  {size(len(event.body))}"
-            return Row(event.at, kind, head, _glimpse(event.body))
+            return Row(event.at, kind, wire.request(event), wire.glimpse(event))
         case Response():
-            broken = "" if event.complete else "  broken off"
-            return Row(event.at, kind, f"#{event.number} {event.status}  {size(len(event.body))}{broken}")
+            return Row(event.at, kind, wire.response(event))
         case Refused():
             return Row(event.at, kind, f"#{event.number} {event.method} {event.url}: {event.reason}")
+        case Judged():
+            return Row(event.at, kind, wire.judgement(event), (f"“{event.reason}”",) if event.reason else ())
         case Connection():
             verdict = "allowed" if event.allowed else "denied"
             moved = f"  sent {size(event.sent)}, received {size(event.received)}" if event.allowed else ""
@@ -117,24 +117,17 @@ def text_lines(data: bytes) -> list[str]:
     return [line for line in lines if line]
 
 
-def size(count: int) -> str:
-    """Say a number of bytes in the unit that a person would use."""
-    if count < 1024:
-        return f"{count} B"
-    value = count / 1024
-    for unit in ("KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} GiB"
-
-
 def _join(held: AnyEvent, event: AnyEvent) -> AnyEvent | None:
     if isinstance(held, Output) and isinstance(event, Output):
         if held.stream == event.stream and len(held.data) < _MOST_JOINED:
             return msgspec.structs.replace(held, data=held.data + event.data)
     elif isinstance(held, Redacted) and isinstance(event, Redacted):
-        same = (held.placeholder, held.place, held.where) == (event.placeholder, event.place, event.where)
+        same = (held.placeholder, held.place, held.where, held.action) == (
+            event.placeholder,
+            event.place,
+            event.where,
+            event.action,
+        )
         return msgspec.structs.replace(held, count=held.count + event.count) if same else None
     elif isinstance(held, FilesRead) and isinstance(event, FilesRead) and len(held.files) < _MOST_READ:
         files = {path: (path, first, count) for path, first, count in (*held.files, *event.files)}
@@ -194,37 +187,6 @@ def _shortened(lines: list[str]) -> tuple[str, ...]:
         return tuple(lines)
     half = _MOST_LINES // 2
     return (*lines[:half], f"… {len(lines) - 2 * half} more lines", *lines[-half:])
-
-
-class _Message(msgspec.Struct):
-    role: str = ""
-    content: str | list[dict[str, object]] | None = None
-
-
-class _Body(msgspec.Struct):
-    model: str = ""
-    messages: list[_Message] = []  # Anthropic Messages
-    input: str | list[_Message] = []  # OpenAI Responses
-
-
-def _glimpse(body: bytes) -> tuple[str, ...]:
-    """Say which model was asked and what the user said last, where the body is one of the two APIs'."""
-    try:
-        asked = msgspec.json.decode(body, type=_Body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ()
-    messages = asked.messages or (asked.input if isinstance(asked.input, list) else [_Message("user", asked.input)])
-    said = next((text for message in reversed(messages) if message.role == "user" for text in _said(message)), "")
-    prompt = (f"{said[:_PROMPT]}…" if len(said) > _PROMPT else said).strip()
-    return tuple(line for line in (f"model {asked.model}" if asked.model else "", prompt and f"“{prompt}”") if line)
-
-
-def _said(message: _Message) -> list[str]:
-    if isinstance(message.content, str):
-        return [message.content] if message.content else []
-    parts = (part.get("text") for part in reversed(message.content or []) if part.get("type") in ("text", "input_text"))
-    # what stands in tags was added by the client, not typed by the user
-    return [part for part in parts if isinstance(part, str) and part and not part.lstrip().startswith("<")]
 
 
 def since(start: float, entry: Row) -> Row:
