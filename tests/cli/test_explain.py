@@ -61,6 +61,36 @@ def test_another_profile_and_policy_are_explained_as_they_would_run(machine: Mac
     assert "profile     strict" in machine.host("safe-agent", "explain", "--profile", "strict", check=True).stdout
 
 
+def test_of_a_model_it_says_whether_it_is_approved_here_and_for_which_work_not(machine: Machine) -> None:
+    own = machine.home / ".config/safe-agent/policy.toml"
+    own.write_text(
+        "version = 1\n[[approved.rules]]\n"
+        'models = ["gpt-*"]\nremotes = ["git.example.org/lab"]\naction = "deny"\nreason = "not here"\n'
+        '[[tasks]]\nname = "exams"\npatterns = ["exam"]\naction = "warn"\nmodels = ["claude-*"]\n'
+    )
+    machine.git("remote", "add", "other", "ssh://git@git.example.org:2222/Lab/App.git")
+    denied = machine.host("safe-agent", "explain", "--model", "gpt-5", check=True).stdout.splitlines()
+    assert denied[0].startswith('model     gpt-5: deny  (not here)  [deny "remotes = ["git.example.org/lab"]')
+    assert f"{own}:2)]" in denied[0]
+    assert len(denied) == 1
+    allowed = machine.host("safe-agent", "explain", "--model", "claude-opus-4", check=True).stdout.splitlines()
+    assert allowed == [
+        "model     claude-opus-4: allow  [default: what no rule names is allowed]",
+        f'task      exams: warn  [task "exams" (user, {own}:7)]',
+    ]
+    found = json.loads(machine.host("safe-agent", "explain", "--json", "--model", "gpt-5", ".env", check=True).stdout)
+    assert [one["what"] for one in found["answers"]] == ["path", "model"]
+
+
+def test_of_a_model_that_is_routed_it_says_where_to(machine: Machine) -> None:
+    (machine.home / ".config/safe-agent/policy.toml").write_text(
+        'version = 1\n[[approved.rules]]\naction = "route"\nupstream = "internal"\n'
+        '[upstreams.internal]\nkind = "anthropic"\nurl = "https://llm.example.org"\n'
+    )
+    done = machine.host("safe-agent", "explain", "--model", "x", check=True)
+    assert done.stdout.startswith("model     x: route  (internal: https://llm.example.org)  [")
+
+
 @pytest.mark.parametrize("client", ["claude", "codex"])
 def test_a_client_that_is_not_there_ends_with_127(machine: Machine, client: str) -> None:
     done = machine.host(

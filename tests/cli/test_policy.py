@@ -101,6 +101,45 @@ def test_check_looks_at_each_given_file(run: Run, tmp_path: Path) -> None:
     assert run("check", str(good)).returncode == 0
 
 
+def test_check_says_which_identity_field_no_client_has(run: Run, tmp_path: Path) -> None:
+    own = write(tmp_path / "home/.config/safe-agent/policy.toml", '[identity]\nmask = ["hom", "future-*", "home"]')
+    checked = run("check")
+    assert checked.returncode == 0
+    assert f'warning: {own}:3: `identity.mask` names "hom", which no client sends' in checked.stderr
+    assert 'did you mean "home"?' in checked.stderr
+    assert checked.stderr.count("warning") == 1
+
+
+def test_show_prints_what_is_said_about_requests(run: Run, tmp_path: Path) -> None:
+    own = write(
+        tmp_path / "home/.config/safe-agent/policy.toml",
+        'wire.budget = 7\n[[tasks]]\nname = "exams"\naction = "warn"\npatterns = ["exam"]\n'
+        '[upstreams.openai]\nrequires = ["zero-data-retention"]',
+    )
+    rows = [" ".join(line.split()) for line in run("show", "--origin").stdout.splitlines()]
+    assert f"wire.budget 7 user {own}:2" in rows
+    assert f'tasks exams: warn, patterns = ["exam"] user {own}:3' in rows
+    assert f'upstreams.openai openai, requires = ["zero-data-retention"] user {own}:7' in rows
+
+
+def test_init_writes_a_file_that_is_valid_and_says_nothing(run: Run, project: Path, tmp_path: Path) -> None:
+    before = run("show").stdout
+    written = run("init")
+    assert written.returncode == 0
+    assert written.stdout == f"{tmp_path}/home/.config/safe-agent/policy.toml: written\n"
+    assert run("init", "--project", folder=project / "deep").stdout == f"{project}/.safe-agent.toml: written\n"
+    assert run("show").stdout == before
+    assert run("check").stderr == ""
+
+
+def test_init_leaves_what_is_there(run: Run, project: Path) -> None:
+    file = write(project / ".safe-agent.toml", "")
+    refused = run("init", "--project")
+    assert refused.returncode == 125
+    assert f"{file}: is there already" in refused.stderr
+    assert file.read_text() == "version = 1\n\n"
+
+
 def test_trust_says_what_it_grants_and_holds_until_the_file_changes(run: Run, project: Path) -> None:
     file = write(project / ".safe-agent.toml", '[network]\nallow = ["a.test"]\n[files]\ndeny = ["x"]')
     granted = run("trust", folder=project / "deep")
@@ -139,7 +178,7 @@ def test_options_that_contradict_each_other_are_wrong_usage(run: Run) -> None:
     assert run("trust", "--json").returncode == 2
 
 
-@pytest.mark.parametrize("command", [[], ["show"], ["check"], ["trust"]])
+@pytest.mark.parametrize("command", [[], ["init"], ["show"], ["check"], ["trust"]])
 def test_help_has_an_example_and_the_exit_codes(run: Run, command: list[str]) -> None:
     text = run(*command, "--help").stdout
     assert "Example:\n" in text

@@ -24,7 +24,10 @@ def plan(**more: Any) -> LaunchPlan:
         "mounts": (Mount("read-only", "/usr", "/usr", "system"),),
         "covered": (Covered("/w/.env", "mask", "dotenv", ("STRIPE",)), Covered("/w/id", "hide", "key store")),
         "protected": (),
-        "upstreams": (Upstream("anthropic", "https://api.example", "policy"),),
+        "upstreams": (
+            Upstream("anthropic", "https://api.example", "policy"),
+            Upstream("anthropic", "https://llm.example", "policy", ("zero-data-retention",), "internal"),
+        ),
         "listeners": MappingProxyType({GATEWAY_PORT: "anthropic", EGRESS_PORT: "egress"}),
         "unmatched": MappingProxyType({"PIN": "too short"}),
         "degraded": ("watch",),
@@ -60,7 +63,16 @@ def test_the_schema_of_the_plan_is_stable() -> None:
             {"path": "/w/id", "mode": "hide", "reason": "key store", "kinds": []},
         ],
         "protected": [],
-        "upstreams": [{"kind": "anthropic", "url": "https://api.example", "reason": "policy"}],
+        "upstreams": [
+            {"kind": "anthropic", "url": "https://api.example", "reason": "policy", "requires": [], "name": ""},
+            {
+                "kind": "anthropic",
+                "url": "https://llm.example",
+                "reason": "policy",
+                "requires": ["zero-data-retention"],
+                "name": "internal",
+            },
+        ],
         "listeners": {"41197": "anthropic", "41198": "egress"},
         "unmatched": {"PIN": "too short"},
         "degraded": ["watch"],
@@ -79,6 +91,14 @@ def test_files_are_counted_by_what_happens_to_them() -> None:
     assert plan().count("mask") == 1
     assert plan().count("deny", "hide") == 1
     assert plan().count() == 0
+
+
+def test_the_clients_own_upstream_is_told_from_those_that_rules_route_to() -> None:
+    assert [one.url for one in plan().own] == ["https://api.example"]
+    assert [str(one) for one in plan().upstreams] == [
+        "https://api.example",
+        "internal https://llm.example, requires zero-data-retention",
+    ]
 
 
 def test_the_outermost_dot_folder_of_each_protected_path_is_held_once() -> None:

@@ -10,8 +10,10 @@ from wrapper.errors import PolicyError
 from wrapper.policy import bundled
 from wrapper.policy.load import load_policy
 from wrapper.policy.model import Policy
+from wrapper.policy.wire import Place
 
 NOWHERE = Path("/nonexistent")
+ANYWHERE = Place("claude", "/work/app", ())
 
 
 def profile(name: str) -> Policy:
@@ -148,6 +150,11 @@ def test_the_default_settings_are_the_documented_ones(default: Policy) -> None:
     assert default.status_line
     assert not default.audit_keystrokes
     assert default.body_limit == 1 << 26
+    assert [default.wire_action(kind).action for kind in ("PASSWORD", "EMAIL", "DENIED-CODE")] == ["redact"] * 3
+    assert [default.identity_action(field).action for field in ("home", "device-id", "commits")] == ["pass"] * 3
+    assert [default.send(path).action for path in ("src/main.py", ".env", "id_rsa")] == ["always", "always", "never"]
+    assert (default.redaction_budget, default.tasks, dict(default.upstreams)) == (0, (), {})
+    assert default.approved(ANYWHERE, "any-model").action == "allow"
     assert (default.loopback, default.home_read_only, default.home_read_write) == ((), (), ())
 
 
@@ -161,6 +168,12 @@ def test_strict_denies_what_default_masks() -> None:
     assert strict.is_protected(".github/workflows/ci.yml").action == "protect"
     assert not strict.keep_cache
     assert strict.body_limit < 1 << 26
+    assert strict.redaction_budget == 50
+    asked = ("PRIVATE-KEY", "WALLET-PRIVATE-KEY", "PASSWORD", "EMAIL")
+    assert [strict.wire_action(kind).action for kind in asked] == ["block", "block", "redact", "redact"]
+    asked = ("device-id", "account", "email", "home")
+    assert [strict.identity_action(field).action for field in asked] == ["mask", "mask", "mask", "pass"]
+    assert strict.approved(ANYWHERE, "any-model").action == "allow"
     assert strict.files_damaged == "refuse"
 
 
@@ -169,6 +182,9 @@ def test_ci_shows_no_status_line_keeps_no_cache_and_hands_in_no_identity() -> No
     assert not ci.status_line
     assert not ci.keep_cache
     assert ci.files_damaged == "refuse"
+    assert ci.redaction_budget == 0
+    assert {task.action for task in ci.tasks} <= {"deny", "warn"}  # nobody is there to write a reason
+    assert not any(rule.action == "ask" for rule in ci.sending.rules)
     assert ci.variable("GITHUB_SHA").action == "pass"
     for name in ("GITHUB_TOKEN", "CI_REGISTRY_PASSWORD", "ACTIONS_RUNTIME_TOKEN", "CI_JOB_TOKEN", "GITHUB_ENV"):
         assert ci.variable(name).action in ("mask", "drop")
@@ -180,13 +196,35 @@ def test_lab_refuses_writes_to_evaluations_and_reads_of_training_data() -> None:
         assert lab.is_protected(path).action == "protect"
     assert lab.file("training/data.txt").action == "deny"
     assert lab.file("src/model.py").action == ""
+    assert (lab.send("training/data.txt").action, lab.send("src/model.py").action) == ("never", "always")
+
+
+def test_lab_sends_nothing_that_is_not_approved_and_states_what_it_requires() -> None:
+    lab = profile("lab")
+    denied = lab.approved(ANYWHERE, "claude-opus-4")
+    assert denied.action == "deny"
+    assert "lab.toml:" in denied.reason
+    assert lab.requires("anthropic") == lab.requires("openai") == ("zero-data-retention",)
+    asked = ("home", "email", "device-id", "commits", "date")
+    assert [lab.identity_action(field).action for field in asked] == ["mask", "mask", "drop", "drop", "pass"]
+
+
+@pytest.mark.parametrize("name", bundled.PROFILES)
+def test_a_profile_names_only_fields_that_some_client_sends(name: str) -> None:
+    from wrapper.gateway.identity import FIELDS
+
+    known = {field for fields in FIELDS.values() for field in fields}
+    assert {rule.pattern for rule in profile(name).identity.rules} - {"*"} <= known
 
 
 @pytest.mark.parametrize("name", bundled.PROFILES)
 def test_every_key_of_a_profile_has_a_comment_above_it(name: str) -> None:
     lines = (bundled.folder() / f"{name}.toml").read_text().splitlines()
+    listed = False
     for number, line in enumerate(lines):
-        if re.match(r"[a-z_]+ = ", line):
+        if line.startswith("["):
+            listed = line.startswith("[[")  # said once for the whole table, above it
+        if re.match(r"[a-z_]+ = ", line) and not listed:
             assert lines[number - 1].startswith(("#", "  #", "[")), f"{name}.toml:{number + 1}: {line}"
 
 

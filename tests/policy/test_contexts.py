@@ -4,21 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.policy.writing import policy
+from tests.policy.writing import policy, refused
 from wrapper.errors import PolicyError
 from wrapper.policy import bundled
 from wrapper.policy.load import load_policy
 from wrapper.policy.model import Layer, Policy
-from wrapper.policy.parse import parse
 
 FALCON = '[[context]]\nkind = "CODE-NAME"\nterms = ["falcon"]\n'
 EMAIL = '[[context]]\nbuiltin = "email"\n'
-
-
-def refused(text: str) -> PolicyError:
-    with pytest.raises(PolicyError) as caught:
-        parse(f"version = 1\n{text}".encode(), "policy.toml")
-    return caught.value
 
 
 @pytest.mark.parametrize(

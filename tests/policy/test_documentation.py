@@ -18,7 +18,9 @@ def test_every_key_is_documented() -> None:
     leaves -= {"version"}
     missing = {key for key in leaves if f"`{key}`" not in TEXT and f"`{key.rpartition('.')[2]}`" not in TEXT}
     assert missing == set()
-    named = set(re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)`", TEXT.partition("## Keys")[2].partition("## Examples")[0]))
+    named = set(
+        re.findall(r"`([a-z_]+(?:\.(?:[a-z_]+|NAME))+)`", TEXT.partition("## Keys")[2].partition("## Examples")[0])
+    )
     assert named <= known
 
 
@@ -28,4 +30,4 @@ def test_every_example_is_valid(example: str) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 9

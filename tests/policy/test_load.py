@@ -10,6 +10,7 @@ from wrapper.errors import PolicyError
 from wrapper.policy.load import beyond_tightening, load_policy
 from wrapper.policy.model import Layer, Policy
 from wrapper.policy.trust import trust
+from wrapper.policy.wire import Place
 
 
 class Host:
@@ -133,3 +134,25 @@ def test_an_endless_file_is_read_no_further_than_a_policy_can_reach(host: Host) 
 def test_what_trust_would_grant_is_said_before() -> None:
     asked = beyond_tightening(b'version = 1\nfiles.mask = ["a"]\nnetwork.allow = ["a.test"]\n', "f")
     assert [(notice.key, notice.line) for notice in asked] == [("network.allow", 3)]
+
+
+def test_home_in_a_pattern_is_where_its_links_lead(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real/work/app").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.setenv("HOME", str(tmp_path / "link"))
+    write(host.config / "policy.toml", '[[approved.rules]]\naction = "deny"\nworkspaces = ["~/work/**"]')
+    found = host.load()
+    assert found.approved(Place("claude", str(tmp_path / "real/work/app"), ()), "x").action == "deny"
+    assert found.approved(Place("claude", str(tmp_path / "work/app"), ()), "x").action == "allow"
+
+
+def test_what_trust_would_grant_names_the_rules_that_route(host: Host) -> None:
+    text = b'version = 1\n[[approved.rules]]\naction = "route"\nupstream = "users-own"\n[wire]\nmonitor = ["*"]\n'
+    assert [(notice.line, notice.key) for notice in beyond_tightening(text, "f")] == [
+        (6, "wire.monitor"),
+        (2, "approved.rules"),
+    ]
+    trust(host.config, host.workspace, text)
+    (host.workspace / ".safe-agent.toml").write_bytes(text)
+    with pytest.raises(PolicyError, match='no upstream "users-own"'):
+        host.load()

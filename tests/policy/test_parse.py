@@ -4,15 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.policy.writing import refused
 from wrapper.errors import PolicyError
 from wrapper.policy.parse import MOST_BYTES, parse
-
-
-def refused(text: str | bytes, *, version: bool = True) -> PolicyError:
-    content = text if isinstance(text, bytes) else (("version = 1\n" if version else "") + text).encode()
-    with pytest.raises(PolicyError) as caught:
-        parse(content, "policy.toml")
-    return caught.value
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from wrapper.cli.options import policy_options
 from wrapper.look import look
 from wrapper.messages import printable
 from wrapper.prepare import Prepared, prepare
-from wrapper.review.explain import Answer, answer, page
+from wrapper.review.explain import Answer, answer, of_model, page
 from wrapper.wishes import Wishes
 
 
@@ -18,12 +18,15 @@ from wrapper.wishes import Wishes
     epilog="\b\nExit codes: 0; 125 when safe-agent refuses or fails; 127 when the client is not found; 2 wrong usage.",
     help="""Show what a session would see, or what happens to each PATH, VARIABLE or HOST, and which rule says so.
 
+    With --model: whether this client may ask that model in this workspace, and which kinds of work are not for it.
+
     \b
     Example:
       safe-agent explain                      # the whole plan
       safe-agent explain .env DATABASE_URL api.github.com
       safe-agent explain --client claude --json
       safe-agent explain --text "falcon on db-01.corp"
+      safe-agent explain --client claude --model claude-opus-4-1
     """,
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON with a stable schema.")
@@ -35,9 +38,17 @@ from wrapper.wishes import Wishes
 )
 @policy_options
 @click.option("--text", metavar="TEXT", help="Show what of TEXT would leave, and which rule replaces what.")
+@click.option("--model", metavar="NAME", help="Say whether policy approves of this model here.")
 @click.argument("things", nargs=-1, metavar="[PATH|VARIABLE|HOST]...")
 def explain(
-    *, as_json: bool, client: str, policy: Path | None, profile: str | None, text: str | None, things: tuple[str, ...]
+    *,
+    as_json: bool,
+    client: str,
+    policy: Path | None,
+    profile: str | None,
+    text: str | None,
+    model: str | None,
+    things: tuple[str, ...],
 ) -> None:
     """Print the plan or the answers."""
     command = ("true",) if client == "command" else ()
@@ -47,10 +58,12 @@ def explain(
     if text is not None:
         click.echo(_leaving(os.fsencode(text), prepared, as_json=as_json))
         return
-    if not things:
+    if not things and model is None:
         click.echo(plan.to_json() if as_json else "\n".join(map(printable, page(plan))))
         return
     answers = [answer(thing, plan, looked.policy, looked.facts) for thing in things]
+    if model is not None:
+        answers += of_model(model, prepared.place, looked.policy)
     if as_json:
         click.echo(msgspec.json.encode({"version": 1, "answers": answers}).decode())
         return

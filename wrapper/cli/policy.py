@@ -1,6 +1,7 @@
 """`safe-agent policy`: what is in effect, whether a file is valid, and which projects' files are trusted."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from wrapper.plan.chosen import load_chosen
 from wrapper.plan.facts import find_workspace
 from wrapper.plan.places import Places
 from wrapper.policy import trust
-from wrapper.policy.load import PROJECT_FILE, beyond_tightening, read
+from wrapper.policy.load import PROJECT_FILE, USER_FILE, beyond_tightening, read
 from wrapper.policy.model import Notice, Policy
 from wrapper.policy.parse import parse, printable
 
@@ -22,10 +23,11 @@ _CODES = "\b\nExit codes: 0 done; 125 when a file cannot be read or is not valid
 
 @click.group(
     epilog=_CODES,
-    help="""Show, check and trust policy files.
+    help="""Write, show, check and trust policy files.
 
     \b
     Example:
+      safe-agent policy init              # a file of your own, in which each line says what it could do
       safe-agent policy show --origin     # what is in effect here, and which file says so
       safe-agent policy check             # the files of this project
       safe-agent policy trust             # let this project's file loosen the policy, as it is now
@@ -46,6 +48,27 @@ def _warn(notices: tuple[Notice, ...]) -> None:
     for notice in notices:
         say(f"warning: {notice.what}")
         click.echo(f"hint: {notice.hint}", err=True)
+
+
+@group.command(
+    epilog=_CODES,
+    help=f"""Write a policy file that says nothing yet, with each table in a comment: yours, or this project's.
+
+    \b
+    Example:
+      safe-agent policy init              # ~/.config/safe-agent/{USER_FILE}
+      safe-agent policy init --project    # {PROJECT_FILE} at the top of the workspace
+    """,
+)
+@click.option("--project", is_flag=True, help="Write the project's file, which may only tighten.")
+def init(*, project: bool) -> None:
+    """Write a first file."""
+    from wrapper.policy import starting  # noqa: PLC0415 (for this command only)
+
+    places = Places.from_environment()
+    file = find_workspace(None, places)[1] / PROJECT_FILE if project else places.config / USER_FILE
+    starting.write_new(file, starting.PROJECT if project else starting.USER)
+    click.echo(f"{file}: written")
 
 
 @group.command(
@@ -94,11 +117,23 @@ def check(ctx: click.Context, *, files: tuple[Path, ...], profile: str | None, p
     """Check files."""
     if not files:
         effective = _effective(profile, policy)
-        _warn(effective.notices)
+        _warn((*effective.notices, *_unknown_fields(effective)))
         click.echo(f"valid: profile {effective.profile}, digest {effective.digest}")
         return
     codes = [_check_file(file) for file in files]
     ctx.exit(max(codes))
+
+
+def _unknown_fields(policy: Policy) -> Iterator[Notice]:
+    """Say which names in `[identity]` no client has; patterns may be meant for what is to come."""
+    from wrapper.gateway.identity import FIELDS  # noqa: PLC0415 (for this command only)
+    from wrapper.policy.wirechecks import nearest  # noqa: PLC0415
+
+    known = sorted({field for fields in FIELDS.values() for field in fields})
+    for rule in (*policy.identity.rules, *policy.identity.tightening):
+        if rule.pattern.strip("!") not in known and not any(char in rule.pattern for char in "*?["):
+            why = f'names "{rule.pattern}", which no client sends'
+            yield Notice(rule.file, rule.line, f"identity.{rule.action}", why, nearest(rule.pattern, known))
 
 
 def _check_file(file: Path) -> int:

@@ -34,11 +34,17 @@ def unmatched(tables: Sequence[ContextTable], *, user: str) -> Mapping[str, str]
 
 def remotes(workspace: Path) -> Iterator[str]:
     """Give the addresses of the workspace's git remotes, and the repositories' names on them, without credentials."""
+    for url in remote_urls(workspace):
+        yield from _names(url)
+
+
+def remote_urls(workspace: Path) -> Iterator[str]:
+    """Give the addresses of the workspace's git remotes as they stand there: they may hold credentials."""
     layout = git_layout(workspace)
     config = b"" if layout is None else read_small(layout.common_dir / "config")
     for section in _REMOTE.finditer(config):
         for url in _URL.finditer(section[1]):
-            yield from _names(url[1].decode("utf-8", "replace"))
+            yield url[1].decode("utf-8", "replace")
 
 
 def _names(url: str) -> Iterator[str]:

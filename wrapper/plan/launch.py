@@ -28,11 +28,21 @@ class Covered:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where a gateway sends what it redacted, and who said so."""
+    """Where a gateway sends what it redacted, who said so, and what is required of whoever is there.
+
+    `name` is that of a server of `[upstreams]` that rules route to; empty for the client's own.
+    """
 
     kind: str
     url: str
     reason: str
+    requires: tuple[str, ...] = ()
+    name: str = ""
+
+    def __str__(self) -> str:
+        """Read as `internal https://llm.example.org, requires zero-data-retention`."""
+        required = f", requires {', '.join(self.requires)}" if self.requires else ""
+        return f"{self.name} {self.url}{required}".lstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,11 @@ class LaunchPlan:
     unmatched: Mapping[str, str]
     degraded: tuple[str, ...]
     notices: tuple[str, ...]
+
+    @property
+    def own(self) -> tuple[Upstream, ...]:
+        """The client's own upstreams: what policy does not route goes there."""
+        return tuple(upstream for upstream in self.upstreams if not upstream.name)
 
     @property
     def held(self) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from typing import Final
 
 from wrapper.errors import PolicyError
 from wrapper.policy import bundled, trust
-from wrapper.policy.merge import Layered, merge
+from wrapper.policy.layered import Layered
+from wrapper.policy.merge import merge
 from wrapper.policy.model import Layer, Notice, Policy
 from wrapper.policy.parse import MOST_BYTES, parse
 
@@ -47,7 +48,7 @@ def load_policy(
         from wrapper.policy.termfiles import with_terms  # noqa: PLC0415 (for such policies only)
 
         layers = [with_terms(layered) for layered in layers]
-    return merge(profile, layers)
+    return merge(profile, layers, home=os.path.realpath(Path("~").expanduser()))
 
 
 def beyond_tightening(content: bytes, file: str) -> tuple[Notice, ...]:

@@ -6,23 +6,25 @@ What a layer may do, from the lowest to the highest:
   it says, if it says anything.
 - user: anything within that floor.
 - project: comes with a clone, so whoever wrote the repository wrote it. It may only tighten, and what else it asks
-  for becomes a notice. Trusted by its exact content, it may do what the user's layer may, but never move `upstream`.
+  for becomes a notice. Trusted by its exact content, it may do what the user's layer may, but never say where requests
+  go: `upstream` and `upstreams`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from wrapper.errors import PolicyError
-from wrapper.policy.model import ContextTable, Kind, Layer, Notice, Policy, RedactionRule, Rule, Ruleset, Setting
-from wrapper.policy.parse import ON_COMMITS, ON_DAMAGE, VIEWS, Source, lists, printable
-
-_TRUST: Final = "read the file, then take it as it is with `safe-agent policy trust`"
-_FLOOR: Final = "the organisation's policy is a floor: ask whoever keeps it"
+from wrapper.policy import wiremerge
+from wrapper.policy.layered import FLOOR, TRUST, Layered, Report
+from wrapper.policy.model import ContextTable, Kind, Layer, Policy, RedactionRule, Rule, Ruleset
+from wrapper.policy.parse import ON_COMMITS, ON_DAMAGE, VIEWS, lists
+from wrapper.policy.wirechecks import DEFAULTS
 
 _VARIABLES: Final = ("pass", "mask", "drop")
 _FILES: Final = ("pass", "", "mask", "deny", "store", "hide")
+_WIRE: Final = ("monitor", "redact", "block")
+_IDENTITY: Final = ("pass", "mask", "drop")
+_SENDING: Final = ("always", "ask", "never")
 
 _Tighter = Callable[[Any, Any], bool]
 
@@ -49,6 +51,8 @@ SCALARS: Final[Mapping[str, _Tighter]] = {
     "audit.keystrokes": _never,
     "terminal.status_line": lambda new, old: new and not old,
     "limits.body_bytes": lambda new, old: new < old,
+    "wire.budget": lambda new, old: new > 0 and (old == 0 or new < old),
+    "approved.default": _later(*DEFAULTS),
 }
 
 PLAIN_LISTS: Final = (
@@ -65,39 +69,22 @@ PLAIN_LISTS: Final = (
 CEILINGS: Final = (*(key for key in PLAIN_LISTS if key != "audit.recipients"), "files.scan.skip", "files.native")
 
 
-class Layered(msgspec.Struct, frozen=True):
-    """One policy file and the layer it stands for; `trusted` is false only for a project nobody has trusted."""
+def merge(profile: str, layers: Sequence[Layered], *, home: str = "") -> Policy:
+    """Merge the layers, lowest first; `home` is what `~/` of a workspace's pattern stands for (empty: nothing).
 
-    layer: Layer
-    source: Source
-    trusted: bool = True
-
-    def rule(self, key: str, pattern: str, *place: str | int) -> Rule:
-        """Make the rule for one entry under the dotted `key`."""
-        path = (*key.split("."), *place)
-        return Rule(pattern, key.rpartition(".")[2], self.layer, self.source.file, self.source.line(*path))
-
-    def value(self, key: str) -> Any:
-        """Give what the file says under the dotted `key`; None where it says nothing."""
-        table: Any = self.source.document
-        for part in key.split("."):
-            table = getattr(table, part)
-        return table
-
-
-def merge(profile: str, layers: Sequence[Layered]) -> Policy:
-    """Merge the layers, lowest first. Raises PolicyError where a project names an upstream."""
-    return _Merge(profile, layers).policy()
+    Raises PolicyError where a project names an upstream, and where a rule names one that is not there.
+    """
+    return _Merge(profile, layers, home).policy()
 
 
 class _Merge:
-    """The parts of one merge; `rows` and `notices` grow in the order of the keys."""
+    """The parts of one merge; `report` grows in the order of the keys."""
 
-    def __init__(self, profile: str, layers: Sequence[Layered]) -> None:
+    def __init__(self, profile: str, layers: Sequence[Layered], home: str) -> None:
         self.profile = profile
         self.layers = layers
-        self.rows: list[Setting] = []
-        self.notices: list[Notice] = []
+        self.home = home
+        self.report = Report()
 
     def policy(self) -> Policy:
         environment = self.ruleset(Kind.NAME, "environment", _VARIABLES, "drop", loose=("pass",))
@@ -106,10 +93,14 @@ class _Merge:
         protection = self.ruleset(Kind.PATH, "files", ("", "protect"), "")
         skipping = self.ruleset(Kind.PATH, "files.scan", ("scan", "skip"), "scan", loose=("skip",))
         natives = self.ruleset(Kind.PATH, "files", ("", "native"), "", loose=("native",))
+        sending = self.ruleset(Kind.PATH, "files.send", _SENDING, "always", loose=("always",))
         hosts = self.ruleset(Kind.HOST, "network", ("allow", "deny"), "deny", loose=("allow",))
+        wire = self.ruleset(Kind.NAME, "wire", _WIRE, "redact", loose=("monitor",))
+        identity = self.ruleset(Kind.NAME, "identity", _IDENTITY, "pass", loose=("pass",))
         plain = {key: self.plain_list(key) for key in PLAIN_LISTS}
         self.refuse_upstream()
         scalars = {key: self.scalar(key, tighter) for key, tighter in SCALARS.items()}
+        upstreams = wiremerge.upstreams(self.layers, self.report)
         rules = self.redaction_rules()
         context = self.contexts(plain["redaction.disable"])
         most = self.most("run.allow_degraded")
@@ -146,8 +137,17 @@ class _Merge:
             body_limit=scalars["limits.body_bytes"],
             degraded=plain["run.allow_degraded"],
             degradable=None if most is None else tuple(sorted(most)),
-            rows=tuple(sorted(self.rows, key=lambda row: row.key)),
-            notices=tuple(self.notices),
+            wire=wire,
+            redaction_budget=scalars["wire.budget"],
+            identity=identity,
+            sending=sending,
+            tasks=wiremerge.tasks(self.layers, self.report, self.home),
+            approvals=wiremerge.approvals(
+                self.layers, self.report, self.home, upstreams, self.rule_of("approved.default")
+            ),
+            upstreams=upstreams,
+            rows=tuple(sorted(self.report.rows, key=lambda row: row.key)),
+            notices=tuple(self.report.notices),
         )
 
     def ruleset(
@@ -168,7 +168,7 @@ class _Merge:
                     found = self.taken(key, found, [r for r in found if r.pattern.startswith("!") == opening])
                 elif opening:
                     found = self.below_ceiling(layered, key, found)
-                self.rows += [Setting(key, rule.pattern, rule) for rule in found]
+                self.report.show(key, found)
                 if not layered.trusted and not opening:
                     tightening += found
                     continue
@@ -181,11 +181,8 @@ class _Merge:
         """Keep what an untrusted project may ask for, and give notice of the rest."""
         refused = [rule for rule in found if rule not in tight]
         if refused:
-            self.notice(refused[0], key, _TRUST, "would loosen the policy, and the project's file is not trusted")
+            self.report.notice(refused[0], key, TRUST, "would loosen the policy, and the project's file is not trusted")
         return tight
-
-    def notice(self, rule: Rule, key: str, hint: str, why: str) -> None:
-        self.notices.append(Notice(rule.file, rule.line, printable(key), why, hint))
 
     def below_ceiling(self, layered: Layered, key: str, found: list[Rule]) -> list[Rule]:
         """Drop what goes beyond the organisation's list, where it has one under `key` and `key` is a ceiling."""
@@ -194,7 +191,7 @@ class _Merge:
             return found
         refused = [rule for rule in found if rule.pattern not in most and not rule.pattern.startswith("!")]
         if refused:
-            self.notice(refused[0], key, _FLOOR, "goes beyond the organisation's list")
+            self.report.notice(refused[0], key, FLOOR, "goes beyond the organisation's list")
         return [rule for rule in found if rule not in refused]
 
     def most(self, key: str) -> frozenset[str] | None:
@@ -222,7 +219,7 @@ class _Merge:
             for entry in entries:
                 if str(entry) in patterns:
                     united.setdefault(entry, patterns[str(entry)])
-        self.rows += [Setting(key, rule.pattern, rule) for rule in united.values()]
+        self.report.show(key, united.values())
         return tuple(united)
 
     def scalar(self, key: str, tighter: _Tighter) -> Any:
@@ -238,16 +235,20 @@ class _Merge:
             bound = chosen if not layered.trusted else floor
             if (bound is not None or not layered.trusted) and value != bound and not tighter(value, bound):
                 why = "goes beyond the organisation's" if layered.trusted else "would loosen or move what is set"
-                self.notice(mine, key, _FLOOR if layered.trusted else _TRUST, why)
+                self.report.notice(mine, key, FLOOR if layered.trusted else TRUST, why)
                 continue
             chosen, rule = value, mine
             if layered.layer is Layer.ORGANISATION:
                 floor = value
         if rule is not None:
-            self.rows.append(Setting(key, rule.pattern, rule))
+            self.report.show(key, [rule])
         elif not key.startswith("upstream."):
             raise PolicyError(f"the bundled profile says nothing about `{key}`", hint="reinstall safe-agent")
         return chosen
+
+    def rule_of(self, key: str) -> Rule:
+        """Give the rule of a single setting that has been chosen."""
+        return next(row.rule for row in self.report.rows if row.key == key)
 
     def variables(self, environment: Ruleset) -> Mapping[str, str]:
         """Unite `environment.set`; names the organisation sets or drops are not the user's to set."""
@@ -256,12 +257,12 @@ class _Merge:
             for name, value in (layered.source.document.environment.set or {}).items():
                 rule = layered.rule("environment.set", name, name)
                 if not layered.trusted:
-                    self.notice(rule, f"environment.set.{name}", _TRUST, "is not an untrusted project's to say")
+                    self.report.notice(rule, f"environment.set.{name}", TRUST, "is not an untrusted project's to say")
                 elif layered.layer in (Layer.USER, Layer.PROJECT) and self.is_fixed(name, united, environment):
-                    self.notice(rule, f"environment.set.{name}", _FLOOR, "goes against the organisation's")
+                    self.report.notice(rule, f"environment.set.{name}", FLOOR, "goes against the organisation's")
                 else:
                     united[name] = (value, rule)
-        self.rows += [Setting("environment.set", name, rule) for name, (_, rule) in united.items()]
+        self.report.show("environment.set", [rule for _, rule in united.values()])
         return {name: value for name, (value, _) in united.items()}
 
     @staticmethod
@@ -282,12 +283,12 @@ class _Merge:
                 rule = layered.rule(key, redaction.id, number)
                 earlier = united.get(redaction.id)
                 if earlier and not layered.trusted:
-                    self.notice(rule, key, _TRUST, "would replace a rule of the same id")
+                    self.report.notice(rule, key, TRUST, "would replace a rule of the same id")
                 elif earlier and earlier[1].layer is Layer.ORGANISATION:
-                    self.notice(rule, key, _FLOOR, "would replace the organisation's rule of the same id")
+                    self.report.notice(rule, key, FLOOR, "would replace the organisation's rule of the same id")
                 else:
                     united[redaction.id] = (redaction, rule)
-        self.rows += [Setting(key, rule.pattern, rule) for _, rule in united.values()]
+        self.report.show(key, [rule for _, rule in united.values()])
         return tuple(redaction for redaction, _ in united.values())
 
     def contexts(self, disabled: tuple[str, ...]) -> tuple[ContextTable, ...]:
@@ -300,21 +301,25 @@ class _Merge:
             for number, table in enumerate(layered.source.document.context or ()):
                 rule = layered.rule("context", str(table), number)
                 if table.id in disabled and layered.layer is Layer.ORGANISATION:
-                    self.notice(rule, f"redaction.disable {table.id}", _FLOOR, "would turn off the organisation's rule")
+                    self.report.notice(
+                        rule, f"redaction.disable {table.id}", FLOOR, "would turn off the organisation's rule"
+                    )
                 if table.id not in disabled or layered.layer is Layer.ORGANISATION:
                     united.append((table, rule))
-        self.rows += [Setting("context", rule.pattern, rule) for _, rule in united]
+        self.report.show("context", [rule for _, rule in united])
         return tuple(table for table, _ in united)
 
     def refuse_upstream(self) -> None:
         """Stop where a project says where the provider is: it would be sent the real key and every body."""
         for layered in self.layers:
             upstream = layered.source.document.upstream
-            if layered.layer is Layer.PROJECT and (upstream.anthropic is not None or upstream.openai is not None):
+            named = upstream.anthropic is not None or upstream.openai is not None
+            table = "upstream" if named else "upstreams" if layered.source.document.upstreams else ""
+            if layered.layer is Layer.PROJECT and table:
                 raise layered.source.error(
-                    ("upstream",),
+                    (table,),
                     "a project may not say where the provider is",
-                    "set `[upstream]` in your own policy, or give it with `--policy FILE`",
+                    f"set `[{table}]` in your own policy, or give it with `--policy FILE`",
                 )
 
 

@@ -11,12 +11,17 @@ How rules decide (docs/policy.md says it for users):
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from wrapper.policy.globs import Matcher, NameMatcher, PathMatcher, Pattern
 from wrapper.policy.hosts import HostMatcher
+
+if TYPE_CHECKING:  # what they decide names the rules of this module
+    from wrapper.policy.wire import Approval, Approvals, Place, TaskRule, UpstreamRule
+
+_CLOSED: Final = ("deny", "store", "hide")  # files whose content the inside may not read, so nobody may be sent it
 
 
 class Layer(enum.Enum):
@@ -193,6 +198,7 @@ class Ruleset(msgspec.Struct, frozen=True, dict=True):
 class Policy(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """The effective policy of one session. Sizes in bytes; paths of the home relative to it, without `~/`.
 
+    `redaction_budget`: distinct values that are replaced in one request without asking; 0: any number.
     `files_view` is `binds`, `auto` or `fuse`; `files_damaged` `keep` or `refuse`; `files_commits` `rewrite` or
     `refuse`.
     """
@@ -225,6 +231,13 @@ class Policy(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     body_limit: int
     degraded: tuple[str, ...]
     degradable: tuple[str, ...] | None
+    wire: Ruleset
+    redaction_budget: int
+    identity: Ruleset
+    sending: Ruleset
+    tasks: "tuple[TaskRule, ...]"
+    approvals: "Approvals"
+    upstreams: "Mapping[str, UpstreamRule]"
     rows: tuple[Setting, ...]
     notices: tuple[Notice, ...] = ()
 
@@ -253,6 +266,34 @@ class Policy(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     def host(self, host: str, port: int) -> Decision:
         """Decide over a connection to a host's port: `allow` or `deny` (the default)."""
         return self.hosts.decide(f"{host}:{port}")
+
+    def wire_action(self, kind: str) -> Decision:
+        """Decide over a finding of this kind in a request: `monitor`, `redact` (the default) or `block`."""
+        return self.wire.decide(kind)
+
+    def identity_action(self, field: str) -> Decision:
+        """Decide over what a client adds by itself (see docs/identity.md): `pass` (the default), `mask` or `drop`."""
+        return self.identity.decide(field)
+
+    def send(self, path: str) -> Decision:
+        """Decide whether the content of a file (path as for `file`) may leave: `always` (the default), `ask`, `never`.
+
+        Never that of a file which is closed to the inside.
+        """
+        said, shown = self.sending.decide(path), self.file(path)
+        return Decision("never", shown.rule) if shown.action in _CLOSED and said.action != "never" else said
+
+    def tasks_for(self, place: "Place", model: str) -> "tuple[TaskRule, ...]":
+        """Give the kinds of work that count here; whether a request is one of them is the gateway's to find out."""
+        return tuple(task for task in self.tasks if task.covers(place, model, unknown=True))
+
+    def approved(self, place: "Place", model: str) -> "Approval":
+        """Decide whether this agent may ask this model here: `allow` (the default), `route` or `deny`."""
+        return self.approvals.decide(place, model)
+
+    def requires(self, name: str) -> tuple[str, ...]:
+        """Say what is required of an upstream: a name of `upstreams`, or `anthropic`, `openai`: the clients' own."""
+        return self.upstreams[name].requires if name in self.upstreams else ()
 
     def is_scanned(self, path: str) -> bool:
         """Whether the scan reads the file, or goes into the folder (then `path` must end in `/`)."""

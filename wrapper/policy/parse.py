@@ -2,15 +2,15 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from wrapper.errors import PolicyError
-from wrapper.policy import contexts, globs, hosts
+from wrapper.policy import contexts, globs, hosts, wirechecks
 from wrapper.policy.lines import Path, positions
-from wrapper.policy.schema import Document, known_keys
+from wrapper.policy.schema import FREE, Document, UpstreamTable, known_keys
 
 VERSION: Final = 1
 MOST_BYTES: Final = 1 << 20  # a policy is written by hand; the project's comes with any clone
@@ -72,7 +72,19 @@ def parse(content: bytes, file: str) -> Source:
     except msgspec.ValidationError as error:
         raise _shape_error(str(error), Source(file, Document(version=VERSION), lines), tables) from error
     source = Source(file, document, lines)
-    for check in (_version, _patterns, _files, _environment, _home, _network, _upstream, _redaction, _context, _rest):
+    for check in (
+        _version,
+        _patterns,
+        _files,
+        _environment,
+        _home,
+        _network,
+        _upstream,
+        _redaction,
+        _context,
+        _wire,
+        _rest,
+    ):
         check(source)
     return source
 
@@ -111,16 +123,25 @@ def _shape_error(message: str, source: Source, tables: Mapping[str, Any]) -> Pol
 
 
 def _place(at: str, tables: Mapping[str, Any]) -> Path:
-    """Turn `$.a.b[2]` into a path; of a free table msgspec says only `[...]`, and it takes nothing but texts."""
+    """Turn `$.a.b[2]` into a path; of a table whose names are free msgspec says only `[...]`."""
     path: list[str | int] = []
     value: Any = tables
     for name, number in re.findall(_STEP, at):
         step: str | int = name or (int(number) if number.isdigit() else number)
         if step == "..." and isinstance(value, dict):
-            step = next((key for key, inner in value.items() if not isinstance(inner, str)), step)
+            step = next((key for key, inner in value.items() if not _fits(inner, path[-1:])), step)
         path.append(step)
         value = value.get(step) if isinstance(value, dict) else None
     return tuple(path)
+
+
+def _fits(value: object, table: Sequence[str | int]) -> bool:
+    """Whether a value may stand under a free name of a table: upstreams are tables, all others are texts."""
+    try:
+        msgspec.convert(value, UpstreamTable if list(table) == ["upstreams"] else str)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _nearest(key: str) -> str:
@@ -128,6 +149,7 @@ def _nearest(key: str) -> str:
     import difflib  # noqa: PLC0415 - only a mistake needs it
 
     table, _, last = key.rpartition(".")
+    table = f"upstreams.{FREE}" if table.startswith("upstreams.") else table
     known = [name.rpartition(".") for name in known_keys()]
     neighbours = [inner for around, _, inner in known if around == table]
     close = difflib.get_close_matches(last, neighbours, n=1)
@@ -152,6 +174,7 @@ def _version(source: Source) -> None:
 def lists(document: Document) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """Give each list of patterns that is set, with the path of its key."""
     environment, files, network = document.environment, document.files, document.network
+    wire, identity = document.wire, document.identity
     for path, texts in (
         (("environment", "pass"), environment.pass_),
         (("environment", "mask"), environment.mask),
@@ -164,6 +187,15 @@ def lists(document: Document) -> Iterator[tuple[Path, tuple[str, ...]]]:
         (("files", "protect"), files.protect),
         (("files", "native"), files.native),
         (("files", "scan", "skip"), files.scan.skip),
+        (("files", "send", "always"), files.send.always),
+        (("files", "send", "ask"), files.send.ask),
+        (("files", "send", "never"), files.send.never),
+        (("wire", "monitor"), wire.monitor),
+        (("wire", "redact"), wire.redact),
+        (("wire", "block"), wire.block),
+        (("identity", "pass"), identity.pass_),
+        (("identity", "mask"), identity.mask),
+        (("identity", "drop"), identity.drop),
         (("network", "allow"), network.allow),
         (("network", "deny"), network.deny),
     ):
@@ -176,6 +208,8 @@ def _patterns(source: Source) -> None:
         "environment": _name_problem,
         "files": _path_problem,
         "network": hosts.problem,
+        "wire": wirechecks.kind_problem,
+        "identity": wirechecks.field_problem,
     }
     for path, texts in lists(source.document):
         for number, text in enumerate(texts):
@@ -277,6 +311,11 @@ def _context(source: Source) -> None:
     for number, table in enumerate(source.document.context or ()):
         for place, what, hint in contexts.problems(table, _regex_problem):
             raise source.error(("context", number, *place), what, hint)
+
+
+def _wire(source: Source) -> None:
+    for place, what, hint in wirechecks.problems(source.document):
+        raise source.error(place, what, hint)
 
 
 def _regex(source: Source, path: Path, regex: str) -> None:

@@ -1,12 +1,15 @@
 """The shape of a policy file: one frozen struct per table, unknown keys forbidden; None means "not set here"."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from wrapper.policy.model import ContextTable, RedactionRule
 
 Texts = tuple[str, ...] | None
+FREE: Final = "NAME"
+"""What stands for a name of the user's in `known_keys`."""
 
 
 class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"pass_": "pass"}):
@@ -26,6 +29,14 @@ class Scan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_bytes: int | None = None
 
 
+class Send(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[files.send]`: whether the content of workspace files may leave; patterns as in `[files]`."""
+
+    always: Texts = None
+    ask: Texts = None
+    never: Texts = None
+
+
 class Files(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"pass_": "pass"}):
     """`[files]`: globs over workspace-relative paths, and how the view serves the workspace."""
 
@@ -40,6 +51,7 @@ class Files(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"pa
     damaged: str | None = None
     commits: str | None = None
     scan: Scan = Scan()
+    send: Send = Send()
 
 
 class Home(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,6 +75,64 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     anthropic: str | None = None
     openai: str | None = None
+
+
+class Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[wire]`: what becomes of a finding in a request, by globs over its kind; distinct values without asking."""
+
+    monitor: Texts = None
+    redact: Texts = None
+    block: Texts = None
+    budget: int | None = None
+
+
+class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"pass_": "pass"}):
+    """`[identity]`: globs over the names of what clients add to requests by themselves."""
+
+    pass_: Texts = None
+    mask: Texts = None
+    drop: Texts = None
+
+
+class TaskTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[tasks]]`: a kind of work, known by what the user asks for; where it counts, and what becomes of it."""
+
+    name: str
+    action: str
+    patterns: Texts = None
+    agents: Texts = None
+    workspaces: Texts = None
+    remotes: Texts = None
+    models: Texts = None
+    message: str = ""
+
+
+class ApprovalTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[approved.rules]]`: who may ask which model where, and of which server."""
+
+    action: str
+    agents: Texts = None
+    workspaces: Texts = None
+    remotes: Texts = None
+    models: Texts = None
+    upstream: str = ""
+    reason: str = ""
+
+
+class Approved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[approved]`: agents, workspaces and models that belong together."""
+
+    default: str | None = None
+    rules: tuple[ApprovalTable, ...] | None = None
+
+
+class UpstreamTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[upstreams.NAME]`: a server that rules route to, or what is required of a client's own."""
+
+    kind: str = ""
+    url: str = ""
+    requires: tuple[str, ...] = ()
+    key: str = ""
 
 
 class Redaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,6 +177,11 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     home: Home = Home()
     network: Network = Network()
     upstream: Upstream = Upstream()
+    upstreams: Mapping[str, UpstreamTable] | None = None
+    wire: Wire = Wire()
+    identity: Identity = Identity()
+    tasks: tuple[TaskTable, ...] | None = None
+    approved: Approved = Approved()
     redaction: Redaction = Redaction()
     context: tuple[ContextTable, ...] | None = None
     audit: Audit = Audit()
@@ -116,8 +191,21 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 def known_keys() -> tuple[str, ...]:
-    """Give every key there is, with dots: tables such as `files.scan`, and what stands in them."""
+    """Give every key there is, with dots: tables such as `files.scan`, and what stands in them.
+
+    What stands in a list of tables follows its key; of a table whose names are free, the name is `NAME`.
+    """
     return tuple(_keys("", Document(version=1)))
+
+
+# Tables that stand in lists, or under names of the user's.
+_REPEATED: Final[Mapping[str, type[msgspec.Struct]]] = {
+    "context": ContextTable,
+    "redaction.rules": RedactionRule,
+    "tasks": TaskTable,
+    "approved.rules": ApprovalTable,
+    f"upstreams.{FREE}": UpstreamTable,
+}
 
 
 def _keys(prefix: str, table: msgspec.Struct) -> list[str]:
@@ -127,8 +215,6 @@ def _keys(prefix: str, table: msgspec.Struct) -> list[str]:
         value = getattr(table, field)
         if isinstance(value, msgspec.Struct):
             found += _keys(f"{prefix}{key}.", value)
-    if isinstance(table, Document):
-        found += [f"context.{key}" for key in ContextTable.__struct_encode_fields__]
-    if isinstance(table, Redaction):
-        found += [f"{prefix}rules.{key}" for key in RedactionRule.__struct_encode_fields__]
+    if not prefix:
+        found += [f"{around}.{key}" for around, inner in _REPEATED.items() for key in inner.__struct_encode_fields__]
     return found

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from wrapper.policy.contexts import MOST_TERMS, term_problem
-from wrapper.policy.merge import Layered
+from wrapper.policy.layered import Layered
 from wrapper.policy.model import ContextTable, Layer
 
 _MOST_BYTES: Final = 8 << 20

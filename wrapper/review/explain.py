@@ -9,6 +9,7 @@ from wrapper.plan.facts import HostFacts
 from wrapper.plan.launch import LaunchPlan
 from wrapper.plan.mounts import Mount
 from wrapper.policy.model import Policy
+from wrapper.policy.wire import Place
 
 _HOST = re.compile(r"(?=.*[.:])[a-z0-9*-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?\Z", re.IGNORECASE)
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*\Z")
@@ -16,7 +17,7 @@ _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What happens to one thing: `what` is `path`, `variable` or `host`, `rule` says why."""
+    """What happens to one thing: `what` is `path`, `variable`, `host`, `model` or `task`, `rule` says why."""
 
     thing: str
     what: str
@@ -31,7 +32,7 @@ def page(plan: LaunchPlan) -> Iterator[str]:
     yield f"workspace   {plan.workspace}"
     yield f"profile     {plan.profile}, policy {plan.policy[:16]}"
     for upstream in plan.upstreams:
-        yield f"upstream    {upstream.kind}: {upstream.url} ({upstream.reason})"
+        yield f"upstream    {upstream.kind}: {upstream} ({upstream.reason})"
     for name in plan.degraded:
         yield f"degraded    {name}"
     yield ""
@@ -81,6 +82,17 @@ def answer(thing: str, plan: LaunchPlan, policy: Policy, facts: HostFacts) -> An
         decision = policy.host(name, int(port or 443))
         return Answer(thing, "host", decision.action, str(decision.rule or "default: no rule allows it"))
     return _path(thing, path, plan)
+
+
+def of_model(model: str, place: Place, policy: Policy) -> Iterator[Answer]:
+    """Say whether a model is approved here, where it is asked, and which kinds of work count for it."""
+    said = policy.approved(place, model)
+    rule = str(said.rule) if said.rule is not None else said.reason or "default: what no rule names is allowed"
+    to = policy.upstreams[said.upstream].url if said.upstream else ""
+    reason = said.reason if said.rule is not None else ""
+    yield Answer(model, "model", said.action, rule, ": ".join(filter(None, (said.upstream, to))) or reason)
+    for task in policy.tasks_for(place, model):
+        yield Answer(task.name, "task", task.action, str(task.rule), task.message)
 
 
 def _home(thing: str, facts: HostFacts) -> str:
