@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+import msgspec
+
 from wrapper.audit.events import Event
 
 
@@ -23,3 +25,33 @@ class AsyncAuditSink(Protocol):
 
     async def append_durable(self, event: Event) -> None:
         """Return only after the event is on disk (fsync). Raises AuditError if it is not."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What the user is asked at the terminal. Any of its text may come from the inside: it is shown made harmless.
+
+    `what` is the question itself, `lines` what it is about. The first of `answers` is the safe one, which needs no
+    decision; `always` and `never` among them ask for the answer to be remembered under `key`, a hex digest ("" for
+    never). `wants_reason`: whoever chooses another answer than the first must write why.
+    """
+
+    what: str
+    lines: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ("no", "yes")
+    wants_reason: bool = False
+    key: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One of the question's `answers`, and who gave it: `user`, `remembered` or `nobody`."""
+
+    choice: str
+    reason: str = ""
+    by: str = "user"
+
+
+class Asking(Protocol):
+    """Where the user can be asked."""
+
+    async def ask(self, question: Question) -> Answer:
+        """Give the user's answer; the first of `answers`, by `nobody`, where no one can be asked or answers in time."""

@@ -1,17 +1,22 @@
 """A small wrapper for the tests: starts a command through `spawn` and `Relay` on its own descriptors 0 to 2.
 
-usage: driver.py [--sandbox] [--mask VALUE | --known VALUE] [--log FILE] [--break-after BYTES] [--watch NAME=PID] -- COMMAND…
+usage: driver.py [--sandbox] [--mask VALUE | --known VALUE] [--log FILE] [--break-after BYTES] [--watch NAME=PID] [--ask SOCKET]
+    -- COMMAND…
 """
 
 import argparse
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from wrapper.errors import SafeAgentError
+from wrapper.ports import Answer, Question
 from wrapper.terminal import jobs
 from wrapper.terminal.flow import Redactor
 from wrapper.terminal.pty import Stdio, spawn
@@ -58,12 +63,45 @@ class Log:
                 raise OSError(28, "no space left in the test's log")
         self.line(at=time.time(), stream=stream, data=data.decode("latin-1"))
 
+    def typed(self, data: bytes) -> None:
+        self.line(typed=data.decode("latin-1"))
+
     def resize(self, rows: int, columns: int) -> None:
         self.line(rows=rows, columns=columns)
 
     def line(self, **values: object) -> None:
         if self._file is not None:
             self._file.write(json.dumps(values) + "\n")
+
+
+class Asked:
+    """Takes questions from the socket at `path`, as the session takes them from the guard, and sends the answers."""
+
+    def __init__(self, path: str) -> None:
+        self._line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if path:
+            self._line.connect(path)
+        self.relay: Relay | None = None
+
+    @property
+    def sources(self) -> dict[int, Callable[[], object]]:
+        return {self._line.fileno(): self._next}
+
+    def _next(self) -> bool:
+        packet = self._line.recv(1 << 16)
+        if not packet:
+            return False
+        number, question = json.loads(packet)
+        assert self.relay is not None
+        if question is None:
+            self.relay.withdraw(number)
+        else:
+            asked = msgspec.convert(question, Question)
+            self.relay.ask(number, asked, lambda answer: self._answer(number, answer))
+        return True
+
+    def _answer(self, number: int, answer: Answer) -> None:
+        self._line.send(json.dumps([number, answer.choice, answer.reason, answer.by]).encode())
 
 
 def redactor(mask: bytes, known: bytes) -> Redactor:
@@ -96,6 +134,8 @@ def main() -> int:
     parser.add_argument("--pid", default="", help="write `wrapper child` process numbers to this file")
     parser.add_argument("--break-after", type=int)
     parser.add_argument("--watch", default="")
+    parser.add_argument("--typed", action="store_true", help="log what is typed, too")
+    parser.add_argument("--ask", default="", help="take questions from this socket")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     log = Log(options.log, options.break_after)
@@ -110,14 +150,18 @@ def main() -> int:
         )
         if options.pid:
             Path(options.pid).write_text(f"{os.getpid()} {child.pid}")
-        return Relay(
+        asked = Asked(options.ask)
+        relay = asked.relay = Relay(
             child,
             redactor_for=lambda: redactor(options.mask.encode(), options.known.encode()),
             on_output=log.output,
             on_resize=log.resize,
             watched={name: os.pidfd_open(int(pid))} if name else {},
             inner_pid=agent_below(child.pid) if options.sandbox else lambda: None,
-        ).run()
+            sources=asked.sources if options.ask else {},
+            on_typed=log.typed if options.typed else lambda _data: None,
+        )
+        return relay.run()
     except SafeAgentError as error:
         sys.stderr.write(f"safe-agent: {error.what}\nhint: {error.hint}\n")
         return error.exit_code

@@ -99,3 +99,46 @@ def test_the_end_of_a_cooked_line_is_the_end_of_the_inner_one() -> None:
     assert os.read(slave, 100) == b""
     os.close(master)
     os.close(slave)
+
+
+WHOLE = (
+    b"text", "€ü日🎉".encode(), b"\r\n", b"\x07", b"\x1b[31m", b"\x1b[?1049h", b"\x1b[2 q", b"\x1b[>4;2m", b"\x1b7", b"\x1b=",
+    b"\x1b(B", b"\x1b#8", b"\x1bM", b"\x1bc", b"\x1b]0;title\x07", b"\x1b]8;;http://x\x1b\\", b"\x1bP1$r\x1b\\",
+    b"\x1b_Ga=T;AAAA\x1b\\", b"\x1b\\",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(WHOLE)), st.sampled_from(WHOLE), st.data())
+def test_a_stream_is_cut_short_within_a_sequence_or_a_letter_and_nowhere_else(
+    pieces: list[bytes], last: bytes, data: st.DataObject
+) -> None:
+    assert not modes.cut_short(b"".join(pieces) + last)
+    cut = data.draw(st.integers(1, len(last))) if last[:1] == b"\x1b" else len(last)
+    assert modes.cut_short(b"".join(pieces) + last[:cut]) is (cut < len(last))
+
+
+def test_a_letter_of_several_bytes_is_one() -> None:
+    for letter in "ü€🎉":
+        data = b"text" + letter.encode()
+        assert [modes.cut_short(data[:end]) for end in range(4, len(data) + 1)] == [
+            False,
+            *[True] * (len(letter.encode()) - 1),
+            False,
+        ]
+
+
+def test_what_came_since_the_last_escape_can_end_its_sequence() -> None:
+    followed = Modes()
+    for data, between in (
+        (b"\x1b[38;5", False),
+        (b";1", False),
+        (b"2mred", True),
+        (b"plain", True),
+        (b"caf\xc3", False),
+        (b"\xa9", True),
+        (b"\x1b]0;a long", False),
+        (b" title", False),
+        (b"\x07", True),
+    ):
+        followed.feed(data)
+        assert followed.between is between, data

@@ -71,6 +71,14 @@ class Console:
         elif not wanted and self.outer.is_raw:
             self.outer.leave()
 
+    def make_redraw(self, *, first: bool) -> None:
+        """Have a child that believes its screen still stands draw it again: a change of size, first and then back.
+
+        The same size told again would not do: curses compares it with the one it has.
+        """
+        size = self.outer.size
+        outer.resize(self._master, size._replace(rows=max(1, size.rows - 1)) if first else size)
+
     def shown(self, data: bytes) -> None:
         """Follow what is about to be shown, so that the terminal can be brought back from it."""
         if self._modes.feed(data):
@@ -78,6 +86,16 @@ class Console:
             if undo != self._undo:
                 self._undo = undo
                 self.outer.undo_with(undo)
+
+    @property
+    def between(self) -> bool:
+        """Whether something of our own may be shown now (see `Modes.between`)."""
+        return self._modes.between
+
+    @property
+    def alternate(self) -> bool:
+        """Whether the child shows the alternate screen."""
+        return self._modes.alternate
 
     @property
     def undo(self) -> bytes:
@@ -94,22 +112,30 @@ class Console:
 
         `gone`: poll saw the terminal hang up.
         """
-        try:
-            data = os.read(self.outer.fd, READ)
-        except BlockingIOError:
-            return
-        except OSError:  # EIO: the terminal hung up
-            self.hung_up = True
+        data = self.read(gone=gone)
+        if data is None:
             return
         if data and not modes.hides_typing(termios.tcgetattr(self._master)):
             self._on_typed(data)
-        if not data and (gone or self.outer.is_raw):  # a raw terminal has no end of file but its hang-up
-            self.hung_up = True
-        elif not self.outer.is_raw:
+        if not self.outer.is_raw:
             self.keys.write(modes.quote_line(data))
         else:
             screen.key_typed()
             self._type_raw(data, screen)
+
+    def read(self, *, gone: bool) -> bytes | None:
+        """Take what was typed, b"" for a cooked line's end of file; None if there is nothing, or it hung up."""
+        try:
+            data = os.read(self.outer.fd, READ)
+        except BlockingIOError:
+            return None
+        except OSError:  # EIO: the terminal hung up
+            self.hung_up = True
+            return None
+        if not data and (gone or self.outer.is_raw):  # a raw terminal has no end of file but its hang-up
+            self.hung_up = True
+            return None
+        return data
 
     def _type_raw(self, data: bytes, screen: Flow) -> None:
         """Pass keys on, but make the signals of a cooked inner line ourselves.

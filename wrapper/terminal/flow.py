@@ -7,6 +7,7 @@ terminal slows the child and nothing is lost, reordered or kept without bound.
 import contextlib
 import errno
 import os
+import select
 import socket
 import stat
 import time
@@ -16,7 +17,8 @@ from typing import Protocol
 from wrapper.errors import SessionError
 from wrapper.terminal import outer
 
-_GONE = (errno.EPIPE, errno.ECONNRESET, errno.EIO)  # the reader went, or the terminal hung up
+_LOST = (errno.EPIPE, errno.ECONNRESET, errno.EIO)  # the reader went, or the terminal hung up
+GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL  # what poll says of an outlet that nobody reads any more
 READ = 65536  # bytes taken from one source before the others get their turn
 _STEP = 8192  # bytes moved at once: the inner terminal gives 4 KiB a read; longer steps leave the other side idle
 _ECHO = 4096  # bytes; one full read of a terminal is no echo any more but output
@@ -117,7 +119,7 @@ class Outlet:
         except BlockingIOError:
             return 0
         except OSError as error:
-            if error.errno not in _GONE:
+            if error.errno not in _LOST:
                 hint = "see where the output is sent"
                 raise SessionError(f"output cannot be written: {error.strerror}", hint=hint) from error
             self.give_up()
@@ -154,6 +156,7 @@ class Flow:
         self.source = source
         self.outlet = outlet
         self.ended = False
+        self.paused = False  # the source is left alone: something else is shown
         self.flush_at: float | None = None  # monotonic seconds
         self._key_until = 0.0
         self._redactor = redactor
@@ -162,7 +165,7 @@ class Flow:
     @property
     def readable(self) -> bool:
         """True where the source should be read now."""
-        return not self.ended and not self.outlet.full
+        return not self.ended and not self.paused and not self.outlet.full
 
     def key_typed(self) -> None:
         """Expect an echo: for a moment short output is not held back, else each letter that may begin a secret lags.

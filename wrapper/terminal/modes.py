@@ -99,7 +99,7 @@ def _copy(attributes: Attributes) -> Attributes:
 _ON_BY_DEFAULT = frozenset({7, 25})  # autowrap, cursor shown
 _SCREENS = frozenset({47, 1047, 1049})
 _TRACKED = (
-    frozenset({1, 5, 6, 9, 66, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 2004, 2026, 2031, 2048})
+    frozenset({1, 5, 6, 9, 66, 69, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 2004, 2026, 2031, 2048})
     | _ON_BY_DEFAULT
     | _SCREENS
 )
@@ -112,7 +112,20 @@ _SEQUENCE = re.compile(
     rb"|(?P<keypad>[=>])"
     rb"|(?P<reset>c|\[!p))"
 )
+_WHOLE = re.compile(  # ECMA-48, 5.3 to 5.6; and control strings that xterm lets BEL end
+    rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~]|[0-OQ-WYZ\\`-~])"
+)
 _UNFINISHED = re.compile(rb"\x1b(?:\[[0-9;?<>=! ]{0,40})?\Z")
+
+
+def cut_short(data: bytes) -> bool:
+    """Tell whether a stream that ends like this was cut within a control sequence or a letter (UTF-8)."""
+    if b"\x1b" in _WHOLE.sub(b"", data):
+        return True
+    for length, byte in enumerate(data[:-5:-1], 1):
+        if byte & 0xC0 != 0x80:  # the first byte of the last letter
+            return length < 1 + (byte >= 0xC0) + (byte >= 0xE0) + (byte >= 0xF0)
+    return False
 
 
 class Modes:
@@ -120,6 +133,7 @@ class Modes:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._last = self._since = b""  # the last piece that held an escape, and the last one after it
         self._clear()
 
     def _clear(self) -> None:
@@ -130,8 +144,10 @@ class Modes:
     def feed(self, data: bytes) -> bool:
         """Follow `data`, any piece of the stream; True if it held a sequence that switches a mode."""
         if not self._rest and b"\x1b" not in data:
+            self._since = data
             return False
         data = self._rest + data
+        self._last, self._since = data, b""
         found = False
         for match in _SEQUENCE.finditer(data):
             found = True
@@ -162,13 +178,13 @@ class Modes:
             return
         if on == (mode in _ON_BY_DEFAULT):
             self._changed.pop(mode, None)
-            if not self._alternate:
+            if not self.alternate:
                 self._kitty[True].clear()  # each screen has a stack of its own; that one is out of reach now
         else:
             self._changed[mode] = None
 
     def _follow_kitty(self, kind: bytes, flags: bytes) -> None:
-        stack = self._kitty[self._alternate]
+        stack = self._kitty[self.alternate]
         if kind == b">":
             stack.append(flags)
         elif kind == b"<":
@@ -177,7 +193,16 @@ class Modes:
             stack[-1] = flags.split(b";")[0]
 
     @property
-    def _alternate(self) -> bool:
+    def between(self) -> bool:
+        """Whether something else may be shown now, and what was shown goes on after it: nothing is cut in its middle.
+
+        A guess where a control string is longer than a piece.
+        """
+        return not cut_short(self._last + self._since)
+
+    @property
+    def alternate(self) -> bool:
+        """Whether the alternate screen is shown, which keeps nothing when it is left."""
         return not _SCREENS.isdisjoint(self._changed)
 
     def undo(self) -> bytes:

@@ -12,20 +12,25 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from wrapper.errors import SessionError
-from wrapper.terminal import jobs, leader, outer
+from wrapper.ports import Answer, Question
+from wrapper.terminal import jobs, leader
 from wrapper.terminal.console import Console
-from wrapper.terminal.flow import Flow, Outlet, Redactor, take
+from wrapper.terminal.feed import Feed
+from wrapper.terminal.flow import GONE, Flow, Outlet, Redactor
 from wrapper.terminal.pty import Child, Stream
 from wrapper.terminal.signals import Signals
+
+if TYPE_CHECKING:
+    from wrapper.terminal.interlude import Questions
 
 _TICK = 0.2  # seconds between looks at what nobody tells us: the agent's state, the inner line's settings
 _GRACE = 5.0  # seconds from SIGTERM or SIGHUP to SIGKILL
 _LINGER = 0.1  # seconds after the child's end, or after its last byte then, for which more is waited for
 _SETTLE = 1.0  # seconds that a stuck terminal may hold up a stop or an error
-_GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 _NEVER = float("inf")
 _CUT_SHORT = b"\x1b\\\x0f\x1b[0m"  # ends a control string, another character set and colours cut in their middle
 
@@ -37,7 +42,7 @@ class Relay:
     that nothing has come for a second, or that the stream has ended.
     `on_resize(rows, columns)` is called at the start and at each change. `on_typed(data)` gets the keys of a terminal,
     passwords left out. `watched` maps the name of each process that
-    must live to its pidfd. `updates` is polled, `on_update` called when it is readable; it returns False at the
+    must live to its pidfd. `sources` maps a descriptor to what is called when it is readable; that returns False at the
     stream's end. `inner_pid` gives the agent's own process (not bubblewrap's, nor its PID 1: see `jobs.first_child`)
     once it is known; None says that the child stands for itself.
     """
@@ -50,8 +55,7 @@ class Relay:
         on_output: Callable[[str, bytes], object],
         on_resize: Callable[[int, int], object] = lambda _rows, _columns: None,
         watched: Mapping[str, int] | None = None,
-        updates: int | None = None,
-        on_update: Callable[[], object] = lambda: None,
+        sources: Mapping[int, Callable[[], object]] | None = None,
         inner_pid: Callable[[], int | None] = lambda: None,
         on_typed: Callable[[bytes], object] = lambda _data: None,
     ) -> None:
@@ -60,19 +64,18 @@ class Relay:
         self._on_output = on_output
         self._on_resize = on_resize
         self._watched = dict(watched or {})
-        self._updates = updates
-        self._on_update = on_update
+        self._sources = dict(sources or {})
         self._inner_pid = inner_pid
         self._on_typed = on_typed
         self._signals = Signals()
         self._console: Console | None = None
         self._flows: list[Flow] = []
-        self._stdin: Outlet | None = None  # to the child, where its stdin is a pipe
-        self._source: int | None = None  # what is read for it
+        self._feed: Feed | None = None  # where the child's stdin is a pipe
         self._code: int | None = None
         self._linger_until = self._kill_at = _NEVER
         self._poll = select.poll()
         self._polled: dict[int, int] = {}
+        self._questions: Questions | None = None  # made with the first one
 
     def run(self) -> int:
         """Relay until the child ends; return its exit code, 128+n for a signal. To be called in the main thread.
@@ -87,11 +90,38 @@ class Relay:
                 self._bring_back(b"")
             except BaseException:
                 self._kill()
+                self._dismiss()
                 self._bring_back(_CUT_SHORT)
                 raise
             finally:
                 self._close()
         return self._code
+
+    # Questions to the user
+
+    def ask(self, number: int, question: Question, answered: Callable[[Answer], object]) -> None:
+        """Put a question where the child's screen is, after those that wait already; `answered` gets what came of it.
+
+        The first of its answers, by nobody, where the terminal is not ours or the child is gone.
+        """
+        if self._console is None or not self._child.stdio.full or self._code is not None:
+            answered(Answer(question.answers[0], by="nobody"))
+            return
+        if self._questions is None:
+            from wrapper.terminal.interlude import Questions  # noqa: PLC0415 (most sessions ask nothing)
+
+            self._questions = Questions(self._console, self._flows[0])
+        self._questions.ask(number, question, answered)
+
+    def withdraw(self, number: int) -> None:
+        """Take a question back; it is answered by nobody."""
+        if self._questions is not None:
+            self._questions.withdraw(number)
+
+    def _dismiss(self) -> None:
+        """End what is asked: something else happens on the screen."""
+        if self._questions is not None:
+            self._questions.dismiss()
 
     # Opening and closing
 
@@ -110,8 +140,7 @@ class Relay:
         if child.stderr is not None:
             self._flows.append(self._flow(Stream.STDERR, child.stderr, 2))
         if child.stdin is not None:
-            self._stdin = Outlet(child.stdin, own=True)
-            self._source, _ = outer.reopen(0, os.O_RDONLY)
+            self._feed = Feed(child.stdin)
 
     def _flow(self, stream: Stream, source: int, shown_on: int) -> Flow:
         return Flow(stream, source, Outlet(shown_on), self._redactor_for(), self._record)
@@ -133,17 +162,10 @@ class Relay:
             self._console.close()
         for flow in self._flows:
             flow.close()
-        self._close_stdin()
+        if self._feed is not None:
+            self._feed.close()
         self._child.reap()
         os.close(self._child.changes)
-
-    def _close_stdin(self) -> None:
-        if self._stdin is not None:
-            self._stdin.close()
-            self._stdin = None
-        if self._source is not None:
-            os.close(self._source)
-            self._source = None
 
     # One turn of the loop
 
@@ -153,11 +175,12 @@ class Relay:
         if self._signals.fd in ready:
             for number in self._signals.received():
                 self._on_signal(number)
-        if self._updates is not None and self._updates in ready and self._on_update() is False:
-            self._updates = None
+        self._read_sources(ready)
         self._move_input(ready)
         for flow in self._flows:
             self._move_output(flow, ready)
+        if self._questions is not None:
+            self._questions.turn()
         if self._console is not None and not self._child.stdio.full and self._code is None:
             self._console.follow()
         if self._child.changes in ready and self._code is None:
@@ -167,6 +190,11 @@ class Relay:
         if time.monotonic() > self._kill_at:
             self._kill_at = _NEVER
             self._give_up()
+
+    def _read_sources(self, ready: Container[int]) -> None:
+        for source in tuple(self._sources):
+            if source in ready and self._sources[source]() is False:
+                del self._sources[source]
 
     def _wait(self) -> dict[int, int]:
         wanted = self._interest()
@@ -183,6 +211,8 @@ class Relay:
         due = [flow.flush_at for flow in self._flows if flow.flush_at is not None and flow.readable]
         if self._code is not None:
             due.append(self._linger_until)
+        if self._questions is not None:
+            due.append(self._questions.due)
         if not due:
             return _TICK
         return min(_TICK, max(0.0, min(due) - time.monotonic() + 0.0005))
@@ -191,8 +221,8 @@ class Relay:
         wanted = {self._signals.fd: select.POLLIN}
         for fd in self._watched.values():
             wanted[fd] = select.POLLIN
-        if self._updates is not None:
-            wanted[self._updates] = select.POLLIN
+        for source in self._sources:
+            wanted[source] = select.POLLIN
         for flow in self._flows:
             if flow.readable:
                 wanted[flow.source] = select.POLLIN
@@ -205,14 +235,12 @@ class Relay:
     def _add_input(self, wanted: dict[int, int]) -> None:
         wanted[self._child.changes] = select.POLLIN
         if self._console is not None:
-            if self._console.wants_keys:
+            if self._console.wants_keys or (self._questions is not None and self._questions.takes_keys):
                 wanted[self._console.outer.fd] = select.POLLIN
             if self._console.keys.waiting:
                 wanted[self._console.keys.fd] = select.POLLOUT
-        if self._stdin is not None:
-            wanted[self._stdin.fd] = select.POLLOUT if self._stdin.waiting else 0
-            if self._source is not None and not self._stdin.full:
-                wanted[self._source] = select.POLLIN
+        if self._feed is not None:
+            wanted.update(self._feed.interest())
 
     def _check_watched(self, ready: Iterable[int]) -> None:
         for name, fd in self._watched.items():
@@ -230,31 +258,22 @@ class Relay:
             if console.keys.fd in ready:
                 console.keys.drain()
             if console.outer.fd in ready:
-                console.type(self._flows[0], gone=bool(ready[console.outer.fd] & _GONE))
+                gone = bool(ready[console.outer.fd] & GONE)
+                if self._questions is not None and self._questions.takes_keys:
+                    if self._questions.type(gone=gone):
+                        self._on_signal(signal.SIGTSTP)
+                else:
+                    console.type(self._flows[0], gone=gone)
                 if console.hung_up:
                     self._end_child(signal.SIGHUP)
-        if self._stdin is not None:
-            self._move_stdin(self._stdin, ready)
-
-    def _move_stdin(self, stdin: Outlet, ready: Mapping[int, int]) -> None:
-        if ready.get(stdin.fd, 0) & _GONE:
-            stdin.give_up()
-        elif stdin.fd in ready:
-            stdin.drain()
-        if self._source is not None and self._source in ready:
-            data = take(self._source)
-            if data:
-                stdin.write(data)
-            elif data is not None:
-                os.close(self._source)
-                self._source = None
-        if stdin.broken or (self._source is None and not stdin.waiting):
-            self._close_stdin()
+        if self._feed is not None and not self._feed.move(ready):
+            self._feed.close()
+            self._feed = None
 
     def _move_output(self, flow: Flow, ready: Mapping[int, int]) -> None:
         outlet = flow.outlet
         state = ready.get(outlet.fd, 0)
-        if state & _GONE:
+        if state & GONE:
             outlet.give_up()
         elif state & select.POLLOUT:
             outlet.drain()
@@ -283,6 +302,7 @@ class Relay:
 
     def _on_change(self, change: leader.Change | None) -> None:
         if isinstance(change, leader.Ended):
+            self._dismiss()
             self._code = change.code
             self._linger_until = time.monotonic() + _LINGER
         elif change is not None and jobs.is_stopped(self._child.pid):  # else somebody has continued it already
@@ -298,6 +318,7 @@ class Relay:
 
     def _end_child(self, number: int) -> None:
         """Pass a signal that ends things on, and see to it that it does."""
+        self._dismiss()
         self._signal_child(number)
         jobs.send_group(self._child.pid, signal.SIGCONT)  # a stopped process does not handle it
         self._kill_at = min(self._kill_at, time.monotonic() + _GRACE)
@@ -328,6 +349,8 @@ class Relay:
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGWINCH and self._console is not None:
             self._console.resize()
+            if self._questions is not None:
+                self._questions.draw()
         elif number in {signal.SIGTERM, signal.SIGHUP}:
             self._end_child(number)
         elif number in {signal.SIGINT, signal.SIGQUIT}:
@@ -338,6 +361,8 @@ class Relay:
             self._suspend()
         elif number == signal.SIGCONT:
             self._resume(was_raw=self._console is not None and self._console.outer.is_raw)
+            if self._questions is not None:
+                self._questions.draw()
 
     def _agent_stopped(self) -> bool:
         agent = self._inner_pid()
@@ -345,6 +370,7 @@ class Relay:
 
     def _suspend(self) -> None:
         """Stop as the child has: show its last words, give the terminal back, stop, and take all up again."""
+        self._dismiss()
         for flow in self._flows:
             while flow.readable and flow.pump():
                 pass
