@@ -11,15 +11,18 @@ import time
 import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 from wrapper.demo import messages, responses
 from wrapper.demo.exchange import Reply, Request
 from wrapper.demo.provider import FakeProvider
 from wrapper.demo.script import Call, Edit, Read, Script, Turn, Write, strings
+from wrapper.demo.websocket import PING, Channel, frame, wanted
 
 __all__ = ["Call", "Edit", "Fault", "FaultyProvider", "Read", "Script", "Turn", "Write", "assert_absent", "forms"]
 
 _TRIM = 7  # characters; a published incident posted a key without its first characters
+_PINGED = 0.2  # how often a ping stands before a fragment
 
 
 @dataclass(frozen=True)
@@ -32,21 +35,36 @@ class Fault:
     reset_after: int | None = None  # bytes of the answer, then a TCP reset
     split: int | None = None  # seed: cut the answer's bytes at random places, also inside characters
     encoding: str = ""  # `gzip`: the answer is compressed
+    # Over WebSocket `status` is an error event, `split` cuts messages into fragments with pings in between.
+    close: int | None = None  # a close frame with this code after half of the messages
+    oversized: int = 0  # one message more, of so many bytes
 
 
 class FaultyProvider(FakeProvider):
     """A provider whose answers to model requests go through `faults` in order, then go well.
 
     `own_headers` (lower-case names) may hold the client's own credential; everything else may hold no secret.
+    `handshakes` are the statuses that refuse the next WebSocket handshakes; then they are accepted.
     """
 
-    def __init__(self, script: Script | None = None, faults: Sequence[Fault] = ()) -> None:
-        super().__init__(script)
+    def __init__(
+        self,
+        script: Script | None = None,
+        faults: Sequence[Fault] = (),
+        *,
+        websocket: bool = True,
+        deflate: bool = True,
+        handshakes: Sequence[int] = (),
+    ) -> None:
+        super().__init__(script, websocket=websocket, deflate=deflate)
         self.faults = list(faults)
+        self.handshakes = list(handshakes)
         self.own_headers: tuple[str, ...] = ()
         self._pending: dict[int, Fault] = {}
 
     def respond(self, request: Request) -> Reply:
+        if wanted(request) and self.handshakes:
+            return error(request, self.handshakes.pop(0))
         reply = super().respond(request)
         if request.method != "POST" or not self.faults:
             return reply
@@ -72,9 +90,30 @@ class FaultyProvider(FakeProvider):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return False
 
+    def speak(self, channel: Channel, request: Request, texts: Iterable[bytes]) -> bool:
+        if not self.faults or not _is_scripted(request):
+            return super().speak(channel, request, texts)
+        fault = self.faults.pop(0)
+        time.sleep(fault.before)
+        if fault.status != 200:
+            texts = [_failure(request, fault.status)]
+        spoken = [*texts, b" " * fault.oversized] if fault.oversized else list(texts)
+        if fault.close is not None:
+            spoken = spoken[: len(spoken) // 2]
+        frames = list(framed(channel, spoken, fault.split))
+        if fault.reset_after is not None:
+            channel.say(b"".join(frames)[: fault.reset_after])
+            return False
+        for one in frames:
+            channel.say(one)
+            time.sleep(fault.pause)
+        if fault.close is not None:
+            channel.close(fault.close, "scripted fault")
+        return True
+
     def model_requests(self) -> list[Request]:
-        """Return the requests that asked the model something with tools on offer, in order."""
-        return [one for one in self.requests if one.method == "POST" and _is_scripted(one)]
+        """Return the requests that asked the model something with tools on offer, in order; messages likewise."""
+        return [one for one in self.requests if one.method in ("POST", "WEBSOCKET") and _is_scripted(one)]
 
     def said(self) -> str:
         """Return every string that was ever sent in a body, for readable assertions on what the model was shown."""
@@ -97,7 +136,27 @@ class FaultyProvider(FakeProvider):
 
 def _is_scripted(request: Request) -> bool:
     count = messages.turn_number if request.path.endswith("/messages") else responses.turn_number
-    return count(request.json) is not None
+    return count(request.whole) is not None and bool(request.json.get("generate", True))
+
+
+def _failure(request: Request, status: int) -> bytes:
+    """Return the error as an event over WebSocket."""
+    body = json.loads(b"".join(error(request, status).chunks))
+    return json.dumps({"type": "error", "status": status} | body).encode()
+
+
+def framed(channel: Channel, texts: Iterable[bytes], seed: int | None) -> Iterator[bytes]:
+    """Frame messages, with a seed in fragments of 1 to 40 bytes with pings in between."""
+    if seed is None:
+        for text in texts:
+            yield from channel.framed(text)
+        return
+    dice = random.Random(seed)  # noqa: S311 - places to cut, not secrets
+    for text in texts:
+        for one in channel.framed(text, (dice.randint(1, 40) for _ in repeat(None))):
+            if dice.random() < _PINGED:
+                yield frame(PING, b"%x" % dice.getrandbits(32))
+            yield one
 
 
 def error(request: Request, status: int) -> Reply:

@@ -181,7 +181,7 @@ def test_what_was_never_seen_is_said_so() -> None:
 
 
 def test_other_endpoints_answer_as_the_clients_expect() -> None:
-    with FakeProvider(SCRIPT) as provider:
+    with FakeProvider(SCRIPT, websocket=False) as provider:
         assert ask(provider, "/", b"", "HEAD") == (200, b"")
         assert ask(provider, "/v1/models?client_version=1", b"", "GET")[0] == 200
         assert ask(provider, "/v1/responses", b"", "GET", Upgrade="websocket", Connection="Upgrade")[0] == 426

@@ -8,19 +8,28 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
+
+_SWITCHING: Final = 101
 
 
 @dataclass(frozen=True)
 class Request:
     """One HTTP request: `head` (request line and header fields) and `body` are the very bytes received.
 
-    A chunked body is kept without its framing; `wire` holds the framing too.
+    A chunked body is kept without its framing; `wire` holds the framing too. A WebSocket message is kept likewise, with
+    the head of its handshake and the method `WEBSOCKET`; `earlier` are the items its `previous_response_id` stands for.
     """
 
     head: bytes
     body: bytes
     wire: bytes = b""
+    earlier: tuple[dict[str, Any], ...] = ()
+
+    @classmethod
+    def of_message(cls, handshake: "Request", message: bytes) -> "Request":
+        """Return a message that came over the WebSocket that `handshake` opened."""
+        return cls(b"WEBSOCKET" + handshake.head.removeprefix(handshake.method.encode()), message)
 
     @cached_property
     def method(self) -> str:
@@ -62,6 +71,13 @@ class Request:
         return value if isinstance(value, dict) else {}
 
     @cached_property
+    def whole(self) -> dict[str, Any]:
+        """Return `json` with the items of the conversation that came before, as a request over HTTP holds them."""
+        if not self.earlier:
+            return self.json
+        return self.json | {"input": [*self.earlier, *self.json.get("input", ())]}
+
+    @cached_property
     def _request_line(self) -> tuple[str, str]:
         method, target, *_ = [*self.head.split(b"\r\n", 1)[0].decode("latin-1").split(" "), "", ""]
         return method, target
@@ -74,7 +90,8 @@ class Request:
     @classmethod
     def of_record(cls, line: bytes) -> "Request":
         """Read back a line of `record`."""
-        return cls(**{name: base64.b64decode(part) for name, part in json.loads(line).items()})
+        parts = {name: base64.b64decode(part) for name, part in json.loads(line).items()}
+        return cls(parts["head"], parts["body"], parts["wire"])
 
 
 def decode(encoding: str, body: bytes) -> bytes:
@@ -125,7 +142,8 @@ class Reply:
     def head(self) -> bytes:
         """Return status line and header fields, with the blank line."""
         length = ("Content-Length", str(sum(map(len, self.chunks)))) if self.whole else ("Transfer-Encoding", "chunked")
-        fields = "".join(f"{name}: {value}\r\n" for name, value in (*self.headers, length))
+        framing = () if self.status == _SWITCHING else (length,)
+        fields = "".join(f"{name}: {value}\r\n" for name, value in (*self.headers, *framing))
         return f"HTTP/1.1 {self.status} {self.reason}\r\n{fields}\r\n".encode("latin-1")
 
     def parts(self) -> tuple[bytes, ...]:

@@ -1,5 +1,7 @@
 """A provider that costs nothing: both wire APIs on loopback, answers from a script, every received byte kept.
 
+Where the real one speaks WebSocket (`GET …/responses`), so does it; `websocket=False` lets it refuse with 426.
+
 `safe-agent demo` runs against it without account or network, and so do the tests. Plain threads and sockets, so that
 what is recorded is what came over the wire, and so that a test can break the wire where it likes.
 
@@ -9,27 +11,43 @@ line of stdout and appends one JSON line per request to the record.
 
 import argparse
 import contextlib
+import json
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Final, Self
 
-from wrapper.demo import messages, responses
+from wrapper.demo import messages, responses, websocket
 from wrapper.demo.exchange import Reply, Request
 from wrapper.demo.script import Script, parse
 
 _MODELS = ("claude-opus-4-5", "claude-sonnet-4-5", "claude-haiku-4-5", "gpt-5", "gpt-5-codex")
+_SWITCHING: Final = 101
 
 
 class FakeProvider:
-    """Listen on 127.0.0.1; `requests` grows by one entry per request, `wire` by one per connection."""
+    """Listen on 127.0.0.1; `requests` grows by one entry per request or message, `wire` by one per connection.
 
-    def __init__(self, script: Script | None = None, *, record: Path | None = None, port: int = 0) -> None:
+    `websocket`: whether upgrades are accepted; `deflate`: whether compressed messages are.
+    """
+
+    def __init__(
+        self,
+        script: Script | None = None,
+        *,
+        record: Path | None = None,
+        port: int = 0,
+        websocket: bool = True,
+        deflate: bool = True,
+    ) -> None:
         self.script = script or Script()
+        self.websocket = websocket
+        self.deflate = deflate
         self.requests: list[Request] = []
         self.wire: list[bytearray] = []
         self._record = record
@@ -71,6 +89,8 @@ class FakeProvider:
 
     def respond(self, request: Request) -> Reply:
         """Choose the reply to `request`."""
+        if self.websocket and websocket.wanted(request) and request.path.endswith("/responses"):
+            return websocket.handshake(request, deflate=self.deflate)
         return respond(self.script, request)
 
     def send(self, connection: socket.socket, request: Request, reply: Reply) -> bool:
@@ -82,6 +102,13 @@ class FakeProvider:
             connection.sendall(part)
             if reply.pause:
                 time.sleep(reply.pause)
+        return True
+
+    def speak(self, channel: websocket.Channel, request: Request, texts: Iterable[bytes]) -> bool:
+        """Answer the message `request` with `texts`; return whether the connection may serve a further one."""
+        del request
+        for text in texts:
+            channel.send(text)
         return True
 
     def _spawn(self, target: Callable[[socket.socket], None], argument: socket.socket) -> None:
@@ -104,12 +131,32 @@ class FakeProvider:
         with self._lock:
             self.wire.append(log)
         with contextlib.suppress(OSError), connection:
-            for request in read_requests(_Tap(connection, log)):
+            tap = _Tap(connection, log)
+            for request in read_requests(tap):
                 self._keep(request)
-                if not self.send(connection, request, self.respond(request)):
+                reply = self.respond(request)
+                if not self.send(connection, request, reply):
+                    break
+                if reply.status == _SWITCHING:
+                    self._converse(websocket.Channel.after(tap, reply), request)
                     break
         with self._lock:
             self._connections.discard(connection)
+
+    def _converse(self, channel: websocket.Channel, handshake: Request) -> None:
+        memory = responses.Memory()
+        for message in channel.messages():
+            request = Request.of_message(handshake, message)
+            earlier = memory.earlier(request.json)
+            request = replace(request, earlier=earlier or ())
+            self._keep(request)
+            if earlier is None:
+                events = iter([responses.unknown(request.json["previous_response_id"])])
+            else:
+                whole = _response(self.script, request.whole)
+                events = responses.events(memory.remember(request.whole, whole))
+            if not self.speak(channel, request, (json.dumps(event).encode() for event in events)):
+                break
 
     def _keep(self, request: Request) -> None:
         with self._lock:
@@ -149,11 +196,16 @@ def _messages(script: Script, request: Request) -> Reply:
 
 
 def _responses(script: Script, request: Request) -> Reply:
-    turn = responses.answer(script, request.json)
-    number = responses.turn_number(request.json) or 0
-    items = responses.output(turn, number, responses.tools(request.json))
-    whole = responses.response(items, number, str(request.json.get("model", "")))
+    whole = _response(script, request.json)
     return Reply.of_events(responses.stream(whole)) if request.json.get("stream") else Reply.of_json(whole)
+
+
+def _response(script: Script, asked: dict[str, Any]) -> dict[str, Any]:
+    number = responses.turn_number(asked) or 0
+    items: list[dict[str, Any]] = []
+    if asked.get("generate", True):  # a client warms its connection up with a request that wants no answer
+        items = responses.output(responses.answer(script, asked), number, responses.tools(asked))
+    return responses.response(items, number, str(asked.get("model", "")))
 
 
 class _Tap:

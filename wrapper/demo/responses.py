@@ -3,6 +3,10 @@
 Source: the public API reference, "Responses" and "Streaming events". Codex offers its tools in three shapes; the
 answer uses the one on offer: code mode (a custom tool `exec` that takes JavaScript), functions (`exec_command`,
 `shell_command`, `shell`), and `apply_patch` as a custom tool, a function, or a command of the shell.
+
+Over WebSocket each message of the client is one request, `{"type": "response.create", …}`, and the events come without
+the framing of SSE, one a message. A later request holds only the items that are new, with the id of the response that
+they follow; a connection knows its own responses only.
 """
 
 import json
@@ -148,13 +152,43 @@ def response(items: list[dict[str, Any]], number: int, model: str) -> dict[str, 
     return head | {"output": items, "usage": usage, "error": None}
 
 
+class Memory:
+    """What one WebSocket connection remembers: for the id of each response, the items up to its end."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, tuple[dict[str, Any], ...]] = {}
+
+    def earlier(self, request: dict[str, Any]) -> tuple[dict[str, Any], ...] | None:
+        """Return the items before those of `request`; None where it follows a response that is not known."""
+        previous = request.get("previous_response_id")
+        return self._items.get(previous) if previous else ()
+
+    def remember(self, request: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+        """Return the response `whole` with an id of its own; `request` holds the items before it."""
+        named = whole | {"id": f"resp_{len(self._items):04d}_ws"}
+        self._items[named["id"]] = (*_items(request), *whole["output"])
+        return named
+
+
+def unknown(previous: str) -> dict[str, Any]:
+    """Return the event that says that there is no such response."""
+    text = f"Previous response with id '{previous}' not found."
+    error = {"type": "invalid_request_error", "code": "previous_response_not_found", "message": text}
+    return {"type": "error", "status": 400, "error": error}
+
+
 def stream(whole: dict[str, Any]) -> Iterator[bytes]:
     """Yield the SSE events that carry `whole`, one event a piece."""
+    return map(event, events(whole))
+
+
+def events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the events that carry `whole`."""
     started = whole | {"status": "in_progress", "output": [], "usage": None}
     first = {"type": "response.created", "response": started}
     last = {"type": "response.completed", "response": whole}
     for number, data in enumerate((first, *_all_items(whole["output"]), last)):
-        yield event(data | {"sequence_number": number})
+        yield data | {"sequence_number": number}
 
 
 def _all_items(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
