@@ -23,18 +23,19 @@ from wrapper.plan import facts as host
 from wrapper.plan.dotfiles import git_configurations, git_files, hosts_file
 from wrapper.plan.environment import plan_environment
 from wrapper.plan.gitinfo import programs
-from wrapper.plan.identity import unmatched
+from wrapper.plan.identity import remote_urls, unmatched
 from wrapper.plan.inventory import Inventory, take_inventory
 from wrapper.plan.judge import FileVerdict
 from wrapper.plan.launch import EGRESS_PORT, GATEWAY_PORT, Covered, LaunchPlan, Upstream
 from wrapper.plan.mounts import plan_mounts
 from wrapper.plan.places import Places
 from wrapper.policy.model import Policy
+from wrapper.policy.wire import Place, remote_name
 from wrapper.view.covers import Disguise
 
 if TYPE_CHECKING:  # aiohttp: 200 ms, and only the guard needs it
     from redactors.context import Context
-    from wrapper.gateway.server import GatewayConfig
+    from wrapper.gateway.server import GatewayConfig, Route
 
 
 _LOGINS = ("auth.json", ".credentials.json")  # the clients' files of nothing but logins, MCP servers' too
@@ -74,7 +75,14 @@ class Prepared:
     @property
     def gateways(self) -> Mapping[str, Callable[[], "GatewayConfig"]]:
         """What makes the configuration of each gateway, by kind of API."""
-        return {upstream.kind: self._gateway(upstream) for upstream in self.plan.upstreams}
+        return {upstream.kind: self._gateway(upstream) for upstream in self.plan.own}
+
+    @property
+    def place(self) -> Place:
+        """Who works where, as rules about requests have it."""
+        workspace = self.looked.facts.workspace
+        names = dict.fromkeys(filter(None, map(remote_name, remote_urls(Path(workspace)))))
+        return Place(self.looked.wishes.client, workspace, tuple(names))
 
     def judged(self, path: str) -> Disguise | None:
         """Judge an absolute path anew, one of the workspace or one of the client's own."""
@@ -168,28 +176,42 @@ class Prepared:
     def _gateway(self, upstream: Upstream) -> Callable[[], "GatewayConfig"]:
         def config() -> "GatewayConfig":
             from wrapper.gateway.login import LiveCredential, post  # noqa: PLC0415 (in the guard only)
-            from wrapper.gateway.server import GatewayConfig  # noqa: PLC0415
+            from wrapper.gateway.server import GatewayConfig, Route  # noqa: PLC0415
 
             return GatewayConfig(
                 kind="openai" if upstream.kind == "openai" else "anthropic",
-                upstream=upstream.url,
-                credential=LiveCredential(self._identity, post),
+                own=Route(upstream.url, LiveCredential(self._identity, post), upstream.url.startswith("http://")),
+                routes=self._routes(upstream.kind),
                 body_limit=self.looked.policy.body_limit,
-                plain_http=upstream.url.startswith("http://"),
             )
 
         return config
+
+    def _routes(self, kind: str) -> "dict[str, Route]":
+        """Give the upstreams that policy may choose for requests of this kind of API."""
+        from wrapper.gateway.credential import OwnKey  # noqa: PLC0415 (as above)
+        from wrapper.gateway.server import Route  # noqa: PLC0415
+
+        environ, rules = self.looked.facts.environ, self.looked.policy.upstreams.values()
+        return {
+            rule.name: Route(
+                rule.url, OwnKey(rule.key, environ.get(rule.key, ""), kind), rule.url.startswith("http://")
+            )
+            for rule in rules
+            if rule.url and rule.kind == kind
+        }
 
 
 def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple) -> Prepared:
     """Work out the whole session; `same` as for `take_inventory`. Raises the SafeAgentError of whatever refuses it."""
     places, facts, policy, launch, vault = looked.places, looked.facts, looked.policy, looked.launch, looked.vault
     engine = make_engine(policy, vault, places)
+    _know_keys(engine, looked)
     environment = plan_environment(
         facts.environ, policy, _set_inside(launch, vault, engine), engine, vault, passed=launch.passed
     )
     inventory = _inventory(looked, engine, same)
-    upstreams = (Upstream(launch.kind, launch.upstream, _upstream_reason(looked)),) if launch.kind else ()
+    upstreams = tuple(_upstreams(looked)) if launch.kind else ()
     plan = LaunchPlan(
         client=looked.wishes.client,
         command=launch.argv,
@@ -226,6 +248,14 @@ def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple) -> Prep
     return Prepared(looked, engine, inventory, plan)
 
 
+def _know_keys(engine: Engine, looked: Looked) -> None:
+    """Search for the keys of the policy's own upstreams like for any secret."""
+    for rule in looked.policy.upstreams.values():
+        value = looked.facts.environ.get(rule.key, "").strip().encode("utf-8", "surrogateescape")
+        if engine.known is not None and value:
+            engine.known.add("API-KEY", value, Origin.OUTSIDE, name=rule.key)
+
+
 def _refuse_shown_places(plan: LaunchPlan, places: Places) -> None:
     """Refuse a start in which keys, logs or caches of safe-agent would stand inside (promise 2)."""
     for own in (places.config, places.state, places.cache):
@@ -235,6 +265,15 @@ def _refuse_shown_places(plan: LaunchPlan, places: Places) -> None:
                     f"safe-agent's own folder `{own}` would be seen inside, by `{mount.source}` ({mount.reason})",
                     hint="point XDG_CONFIG_HOME, XDG_STATE_HOME and XDG_CACHE_HOME elsewhere",
                 )
+
+
+def _upstreams(looked: Looked) -> Iterator[Upstream]:
+    """Give the client's own upstream, then those to which policy may route its requests."""
+    policy, launch = looked.policy, looked.launch
+    yield Upstream(launch.kind, launch.upstream, _upstream_reason(looked), policy.requires(launch.kind))
+    for rule in policy.upstreams.values():
+        if rule.url and rule.kind == launch.kind:
+            yield Upstream(rule.kind, rule.url, str(rule.rule), rule.requires, rule.name)
 
 
 def _upstream_reason(looked: Looked) -> str:

@@ -23,10 +23,20 @@ from wrapper.audit.events import Redacted, Resize, SessionEnd, SessionStart
 from wrapper.crew import Crew
 from wrapper.errors import SafeAgentError, SessionError
 from wrapper.guard.duties import GuardDuties
-from wrapper.guard.messages import FINISH, READY, Listening, Summary
+from wrapper.guard.messages import (
+    FINISH,
+    READY,
+    Answered,
+    Asked,
+    Listening,
+    Summary,
+    Withdrawn,
+    encode,
+    from_guard,
+)
 from wrapper.look import Looked
 from wrapper.messages import printable, say
-from wrapper.ports import AuditSink
+from wrapper.ports import Answer, AuditSink
 from wrapper.prepare import Prepared, prepare
 from wrapper.processes import Forked, fork
 from wrapper.sandbox import bubblewrap
@@ -95,6 +105,7 @@ class _Session:
             self._watcher.wait()
             guard = self._fork_guard(showing)
             try:
+                showing.complete()
                 child = self._start(self._view)
                 self._announce()
                 return self._run_relay(child, guard, showing)
@@ -125,6 +136,9 @@ class _Session:
             credentials=prepared.credentials,
             view=showing.connection,
             repositories=showing.repositories,
+            interactive=Stdio.of_process().full,
+            answers=self._looked.places.config / "answers.json",
+            place=prepared.place,
         )
         keep = [
             self._their_control,
@@ -185,7 +199,7 @@ class _Session:
         """Give the guard the sockets made inside, then let the client go."""
         pid = gate.started()
         sockets = listen_inside(pid, tuple(self._plan.listeners))
-        packet = msgspec.msgpack.encode(Listening(pid, tuple(self._plan.listeners.values())))
+        packet = encode(Listening(pid, tuple(self._plan.listeners.values())))
         linux.send_descriptors(self._control, packet, [opened.fileno() for opened in sockets])
         for opened in sockets:
             opened.close()
@@ -200,7 +214,7 @@ class _Session:
         for notice in plan.notices:
             say(notice)
         if self._looked.policy.status_line:
-            upstreams = ", ".join(upstream.url for upstream in plan.upstreams) or "none"
+            upstreams = ", ".join(map(str, plan.upstreams)) or "none"
             masked = plan.environment.count("mask") + plan.count("mask")
             denied = plan.count("deny", "hide")
             session = self._folder.name
@@ -230,17 +244,17 @@ class _Session:
             **showing.watched,
             "watcher": self._watcher.process.pidfd,
         }
-        return Relay(
+        relay = Relay(
             child,
             redactor_for=self._redactor,
             on_output=transcript.shown,
             on_typed=transcript.typed if self._looked.policy.audit_keystrokes else lambda _data: None,
             on_resize=lambda rows, columns: self._log.append(Resize(at=time.time(), rows=rows, columns=columns)),
             watched=watched,
-            updates=self._updates.fileno(),
-            on_update=self._learn,
+            sources={self._updates.fileno(): self._learn, self._control.fileno(): lambda: self._hear(relay)},
             inner_pid=lambda: None if self._agent is None else jobs.first_child(self._agent),
         )
+        return relay
 
     def _redactor(self) -> "StreamRedactor":
         """For the screen: known values only; the user may see a key that the agent has just made."""
@@ -273,27 +287,56 @@ class _Session:
             self._prepared.engine.known.add(value.kind, value.value, Origin.OUTSIDE)
         return True
 
+    def _hear(self, relay: "Relay") -> bool:
+        """Have the relay ask what the guard wants to know; False when the guard says no more."""
+        packet = self._heard()
+        match from_guard(packet) if packet else None:
+            case Asked(number, question):
+                relay.ask(number, question, lambda answer: self._answer(number, answer))
+            case Withdrawn(number):
+                relay.withdraw(number)
+            case _:
+                return False
+        return True
+
+    def _answer(self, number: int, answer: Answer) -> None:
+        with contextlib.suppress(OSError):  # the guard is gone: the relay learns of it by itself
+            self._control.send(encode(Answered(number, answer)))
+
+    def _heard(self) -> bytes:
+        """Give the guard's next packet, b"" at its end."""
+        try:
+            return self._control.recv(LONGEST)
+        except OSError:
+            return b""
+
     def _finish(self, guard: Forked) -> None:
         """Let the guard end what it does and restore what waits; say what it has to tell."""
         with contextlib.suppress(OSError):
             self._control.send(FINISH)
         self._updates.close()  # the guard must not wait for a relay that takes nothing any more
-        readable, _, _ = select.select([self._control], [], [], _FINISH_WAIT)
-        packet = b""
-        with contextlib.suppress(OSError):
-            packet = self._control.recv(LONGEST) if readable else b""
+        summary = self._last_word(guard)
         self._control.close()
-        if not readable:
-            os.kill(guard.pid, signal.SIGKILL)
         code = guard.wait()
-        if packet:
-            for warning in dict.fromkeys(msgspec.msgpack.decode(packet, type=Summary).warnings):
+        if summary is not None:
+            for warning in dict.fromkeys(summary.warnings):
                 say(f"warning: {warning}")
         elif sys.exc_info()[0] is None:
             raise SessionError(
                 f"the guard ended with code {code} before its work was done",
                 hint="files that quote placeholders may not have been restored; see `safe-agent audit show last`",
             )
+
+    def _last_word(self, guard: Forked) -> Summary | None:
+        """Wait for the guard's summary, past questions that nobody can answer now; a guard that is late is ended."""
+        until = time.monotonic() + _FINISH_WAIT
+        while select.select([self._control], [], [], max(0.0, until - time.monotonic()))[0]:
+            packet = self._heard()
+            said = from_guard(packet) if packet else None
+            if not isinstance(said, Asked | Withdrawn):
+                return said
+        os.kill(guard.pid, signal.SIGKILL)
+        return None
 
 
 def _known(engine: "Engine") -> "KnownValues":

@@ -16,11 +16,12 @@ import pytest
 import redactors
 from redactors import Origin
 from tests.fakes.provider import FaultyProvider, Script, Turn
-from tests.gateway.wire import World, events, in_loop, plain, wired, zipped
+from tests.gateway.wire import Somebody, World, events, forge_token, in_loop, plain, wired, zipped
 from tests.guard.duty import OWN_CODE, Desk
 from tests.machine import Machine, fake
 from tests.policy.writing import policy
 from wrapper.audit.events import Redacted, Warned
+from wrapper.gateway.identity import Folders
 from wrapper.guard.duties import GuardDuties
 from wrapper.guard.wire import Wire
 from wrapper.policy.model import Policy
@@ -237,9 +238,25 @@ DENY = '[files]\ndeny = ["training/**"]\n'
         .replace("history", "h")
         .replace('"""Rate one sample."""', "# rate"),
         "Please look at this:\n```python\n" + OWN_CODE + "\n```\n",
+        "\n".join(f"{number:6}\t{line}" for number, line in enumerate(OWN_CODE.splitlines(), 1)),
+        "\n".join(f"{number:5}→{line}" for number, line in enumerate(OWN_CODE.splitlines(), 40)),
+        "\n".join(f"training/score.py:{number}:{line}" for number, line in enumerate(OWN_CODE.splitlines(), 1)),
+        "\n".join(f"HEAD:training/score.py:{line}" for line in OWN_CODE.splitlines()),
+        "\n".join(f"{number}:{line}" for number, line in enumerate(OWN_CODE.splitlines(), 1)),
+        "\n".join(f"training/score.py-{number}-{line}" for number, line in enumerate(OWN_CODE.splitlines(), 1)),
+        "\n".join(f"9a7d529d (Jane Doe 2026-11-21 10:00:00 +0000 {n:2}) {line}" for n, line in enumerate(OWN_CODE.splitlines(), 1)),
+        "diff --git a/s.py b/s.py\n@@ -1,9 +1,9 @@\n" + "\n".join(f"-{line}" for line in OWN_CODE.splitlines()),
+        "\n".join(f"\t\t{line.strip()}   " for line in OWN_CODE.splitlines()),
+        "\r\n".join(OWN_CODE.splitlines()),
+        json.dumps({"stdout": json.dumps({"file": OWN_CODE})}),
+        json.dumps(OWN_CODE).replace("e", "\\u0065"),
     ],
-    ids=["as it is", "a diff", "renamed", "a paste"],
-)
+    ids=[
+        "as it is", "a diff", "renamed", "a paste", "cat -n", "the client's own line numbers", "grep -n", "git grep",
+        "grep of one file", "grep -C", "git blame", "a removal",
+        "indented anew", "line ends of others", "JSON in JSON", "needless escapes",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("depth", [1, 2])
 def test_closed_code_leaves_only_as_a_placeholder_whatever_way_it_came(
     duties: GuardDuties, tmp_path: Path, told: str, depth: int
@@ -261,6 +278,55 @@ def test_closed_code_leaves_only_as_a_placeholder_whatever_way_it_came(
             assert world.vault.restore(sent.encode(), to=Origin.INSIDE).decode() == body["messages"][0]["content"]
             [event] = world.sink.of(Redacted)
             assert (event.kind, event.rule) == ("DENIED-CODE", "fingerprint:training/score.py")
+
+    scenario()
+
+
+def test_an_old_conversation_that_is_taken_up_again_does_not_bring_it_along(
+    duties: GuardDuties, tmp_path: Path
+) -> None:
+    """It came into the conversation before there was such a policy, and stands anywhere in it."""
+    widen = widened(duties, policy(user=DENY), closed_workspace(tmp_path / "repo"))
+
+    @in_loop
+    async def scenario() -> None:
+        async with wired(widen=widen) as world:
+            turns: list[dict[str, object]] = []
+            for number in range(30):
+                told = OWN_CODE if number in (4, 17) else f"nothing of it {number} " * 200
+                turns += [
+                    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": told}]},
+                    {"role": "assistant", "content": [{"type": "text", "text": f"I saw {number}"}]},
+                ]
+                if number > 15:
+                    await world.ask_json({"messages": turns})
+            assert b"normalise" not in world.provider.bytes
+            assert b"normalise" not in world.recorded()
+            [first, second] = (
+                block["content"]
+                for message in world.provider.requests[-1].document["messages"]
+                for block in message["content"]
+                if "DENIED-CODE" in block.get("content", "")
+            )
+            assert first == second
+
+    scenario()
+
+
+@pytest.mark.parametrize("word", ["ask", "never"])
+def test_a_file_that_the_inside_may_read_but_not_send_leaves_only_as_a_placeholder(
+    duties: GuardDuties, tmp_path: Path, word: str
+) -> None:
+    """Nobody can be asked here, and nobody is a no."""
+    text = f'[files.send]\n{word} = ["training/**"]\n'
+    widen = widened(duties, policy(user=text), closed_workspace(tmp_path / "repo"))
+
+    @in_loop
+    async def scenario() -> None:
+        async with wired(widen=widen) as world:
+            await world.ask_json({"a": f"cat training/score.py\n{OWN_CODE}"})
+            assert b"normalise" not in world.provider.bytes
+            assert "MASKED-DENIED-CODE-" in world.provider.requests[0].document["a"]
 
     scenario()
 
@@ -371,3 +437,100 @@ def test_closed_code_taken_from_git_in_a_real_session_reaches_the_provider_only_
         assert "normalise" not in machine.log()
     finally:
         provider.stop()
+
+
+LATER = """
+import json, os, pathlib, subprocess, sys, time, urllib.request
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def post(text):
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]}).encode()
+    request = urllib.request.Request(os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages", body, {"Content-Type": "application/json"})
+    return opener.open(request).status
+post("the guard's services stand")
+pathlib.Path("ready").touch()
+while not os.path.exists("go"):
+    time.sleep(0.05)
+told = subprocess.run(["git", "show", "HEAD:training/later.py"], capture_output=True, text=True, check=True).stdout
+assert "normalise" in told, "git has no such file"
+for number in range(24):
+    post(f"harmless {number}")
+    time.sleep(0.25)
+print(post("told later:\\n" + told))
+"""
+
+
+def test_closed_code_that_comes_during_a_session_is_recognised_seconds_after(machine: Machine) -> None:
+    provider = FaultyProvider(Script(turns=(Turn(text="Seen."),)))
+    provider.start()
+    try:
+        (machine.workspace / "later.py").write_text(LATER)
+        own = machine.home / ".config/safe-agent/policy.toml"
+        own.write_text(f'version = 1\n{DENY}[upstream]\nanthropic = "{provider.url}"\n')
+        machine.environ["ANTHROPIC_API_KEY"] = fake("sk" + "-ant-api03-", 88)
+        with machine.running("python3 later.py") as running:
+            running.reached("ready")
+            (machine.workspace / "training").mkdir()
+            (machine.workspace / "training/later.py").write_text(OWN_CODE)
+            machine.git("add", "training")
+            machine.git("-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "later")
+            (machine.workspace / "go").touch()
+            done = running.end(within=40)
+        assert done.stdout.strip() == "200", done.stderr
+        assert "told later:" in provider.said()
+        assert "MASKED-DENIED-CODE-" in provider.said()
+        assert "normalise" not in provider.said()
+    finally:
+        provider.stop()
+
+
+ASKED = '[files.send]\nask = ["training/**"]\n'
+
+
+def test_a_yes_lets_that_text_leave_and_nothing_else_with_it(
+    duties: GuardDuties, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token in the file, and the home folder, stay here; another excerpt is asked about anew."""
+    monkeypatch.setenv("HOME", "/home/planted-jane")
+    token = forge_token(fake("", 30)).decode()
+    workspace = closed_workspace(tmp_path / "repo")
+    text = OWN_CODE.replace('"refused"', f'"{token}"').replace("worst = 0.0", 'worst = "/home/planted-jane/x"')
+    (workspace / "training/score.py").write_text(text)
+    own = f'{ASKED}[identity]\nmask = ["home"]\n'
+    widen = widened(duties, policy(user=own), workspace)
+    asking = Somebody("yes")
+
+    @in_loop
+    async def scenario() -> None:
+        folders = Folders(("/home/planted-jane",))
+        async with wired(widen=widen, policy=own, asking=asking, folders=folders) as world:
+            for _ in range(2):
+                await world.ask_json({"a": text})
+            assert len(asking.asked) == 1
+            assert b"normalise" in world.provider.bytes
+            assert token.encode() not in world.provider.bytes
+            assert b"planted-jane" not in world.provider.bytes
+            asking.choice = "no"
+            before = len(world.provider.bytes)
+            half = text[: text.index("def penalty")]
+            await world.ask_json({"a": half})
+            assert len(asking.asked) == 2
+            assert b"normalise" not in world.provider.bytes[before:]
+
+    scenario()
+
+
+@pytest.mark.parametrize("word", ["ask", "never"])
+def test_letting_all_findings_leave_does_not_let_closed_text_leave(
+    duties: GuardDuties, tmp_path: Path, word: str
+) -> None:
+    """Nobody can be asked; and what never may leave is no matter of its kind."""
+    own = f'[files.send]\n{word} = ["training/**"]\n[wire]\nmonitor = ["*"]\n'
+    widen = widened(duties, policy(user=own), closed_workspace(tmp_path / "repo"))
+
+    @in_loop
+    async def scenario() -> None:
+        async with wired(widen=widen, policy=own) as world:
+            await world.ask_json({"a": OWN_CODE})
+            assert b"normalise" not in world.provider.bytes
+
+    scenario()

@@ -16,13 +16,19 @@ from wrapper.policy.load import load_policy
 from wrapper.policy.model import Policy
 from wrapper.policy.parse import ON_COMMITS, ON_DAMAGE, VIEWS
 from wrapper.policy.trust import trust
+from wrapper.policy.wire import Place
 
 STRICTNESS = {
     "variable": ["pass", "mask", "drop"],
     "file": ["pass", "", "mask", "deny", "store", "hide"],
     "host": ["allow", "deny"],
     "is_protected": ["", "protect"],
+    "send": ["always", "ask", "never"],
+    "wire": ["monitor", "redact", "block"],
+    "identity": ["pass", "mask", "drop"],
+    "approved": ["allow", "route", "deny"],
 }
+PLACE = Place("claude", "/work/app", ("github.com/lab/app",))
 VARIABLES = ["PATH", "AWS_SECRET_ACCESS_KEY", "SSH_AUTH_SOCK", "UNHEARD_OF", "MINE", "https_proxy", "LC_ALL"]
 PATHS = [
     ".env",
@@ -51,6 +57,29 @@ commits = "refuse"
 allow = ["open.test"]
 [audit]
 keystrokes = false
+[files.send]
+never = ["mine"]
+ask = ["notes.txt"]
+[wire]
+monitor = ["EMAIL"]
+block = ["BLOCKED"]
+budget = 20
+[identity]
+mask = ["home"]
+drop = ["device-id"]
+[[tasks]]
+name = "exams"
+action = "deny"
+patterns = ["exam"]
+[approved]
+default = "deny"
+[[approved.rules]]
+models = ["claude-*"]
+action = "route"
+upstream = "mine"
+[upstreams.mine]
+kind = "anthropic"
+url = "http://127.0.0.1:8000"
 """
 
 
@@ -65,6 +94,14 @@ def decisions(found: Policy) -> dict[tuple[str, str], int]:
     for host in HOSTS:
         for port in (443, 22):
             ranks["host", f"{host}:{port}"] = STRICTNESS["host"].index(found.host(host, port).action)
+    for path in PATHS:
+        ranks["send", path] = STRICTNESS["send"].index(found.send(path).action)
+    for kind in ("PASSWORD", "BLOCKED", "EMAIL"):
+        ranks["wire", kind] = STRICTNESS["wire"].index(found.wire_action(kind).action)
+    for field in ("home", "device-id", "commits"):
+        ranks["identity", field] = STRICTNESS["identity"].index(found.identity_action(field).action)
+    for model in ("claude-opus-4", "gpt-5", "", "?"):
+        ranks["approved", model] = STRICTNESS["approved"].index(found.approved(PLACE, model).action)
     return ranks
 
 
@@ -73,6 +110,9 @@ def assert_not_looser(found: Policy, base: Policy) -> None:
     assert {key: rank for key, rank in ranks.items() if rank < before[key]} == {}
     assert found.variables_set == base.variables_set
     assert found.upstream == base.upstream
+    assert found.upstreams == base.upstreams
+    assert set(base.tasks) <= set(found.tasks)
+    assert 0 < found.redaction_budget <= base.redaction_budget or base.redaction_budget == 0
     assert (found.home_read_only, found.home_read_write) == (base.home_read_only, base.home_read_write)
     assert (found.loopback, found.degraded) == (base.loopback, base.degraded)
     assert (found.redaction_disable, found.redaction_allow) == (base.redaction_disable, base.redaction_allow)
@@ -127,6 +167,22 @@ def assert_not_looser(found: Policy, base: Policy) -> None:
         ("terminal.status_line = false", "terminal.status_line"),
         ("limits.body_bytes = 99999999999", "limits.body_bytes"),
         ('run.allow_degraded = ["view"]', "run.allow_degraded"),
+        ('wire.monitor = ["*"]', "wire.monitor"),
+        ('wire.redact = ["!*"]', "wire.redact"),
+        ('wire.block = ["!BLOCKED"]', "wire.block"),
+        ("wire.budget = 0", "wire.budget"),
+        ("wire.budget = 21", "wire.budget"),
+        ('identity.pass = ["*"]', "identity.pass"),
+        ('identity.mask = ["!*"]', "identity.mask"),
+        ('identity.drop = ["!device-id"]', "identity.drop"),
+        ('files.send.always = ["**"]', "files.send.always"),
+        ('files.send.ask = ["!**"]', "files.send.ask"),
+        ('files.send.never = ["!**"]', "files.send.never"),
+        ('approved.default = "allow"', "approved.default"),
+        ('[[approved.rules]]\naction = "allow"', "approved.rules"),
+        ('[[approved.rules]]\naction = "route"\nupstream = "mine"', "approved.rules"),
+        ('[[tasks]]\nname = "exams"\naction = "off"', "tasks exams"),
+        ('[[tasks]]\nname = "exams"\naction = "deny"\npatterns = ["never asked"]', "tasks exams"),
     ],
 )
 def test_no_key_of_a_clone_loosens_and_each_attempt_is_told(text: str, key: str) -> None:
@@ -145,6 +201,7 @@ GLOBS = st.lists(
     ),
     max_size=4,
 )
+KIND_GLOBS = st.lists(st.sampled_from(["*", "!*", "BLOCKED", "!BLOCKED", "E*", "!EMAIL"]), max_size=3)
 HOST_GLOBS = st.lists(
     st.sampled_from(["*", "!*", "evil.test", "*.evil.test:22", "!open.test", "open.test"]), max_size=3
 )
@@ -153,17 +210,22 @@ HOST_GLOBS = st.lists(
 @given(
     environment=st.dictionaries(st.sampled_from(["pass", "mask", "drop"]), GLOBS),
     files=st.dictionaries(st.sampled_from(["pass", "mask", "deny", "store", "hide", "protect"]), GLOBS),
+    sending=st.dictionaries(st.sampled_from(["always", "ask", "never"]), GLOBS),
+    wire=st.dictionaries(st.sampled_from(["monitor", "redact", "block"]), KIND_GLOBS),
     network=st.dictionaries(st.sampled_from(["allow", "deny"]), HOST_GLOBS),
     organisation=st.sampled_from([None, '[files]\ndeny = ["notes.txt"]\n[environment]\nmask = ["PATH"]\n']),
 )
 def test_no_combination_of_lists_loosens_anything(
     environment: dict[str, list[str]],
     files: dict[str, list[str]],
+    sending: dict[str, list[str]],
+    wire: dict[str, list[str]],
     network: dict[str, list[str]],
     organisation: str | None,
 ) -> None:
     text = ""
-    for table, lists in (("environment", environment), ("files", files), ("network", network)):
+    tables = {"environment": environment, "files": files, "files.send": sending, "wire": wire, "network": network}
+    for table, lists in tables.items():
         text += f"[{table}]\n" + "".join(f"{key} = {globs!r}\n" for key, globs in lists.items())
     base = policy(bundle=SMALL, organisation=organisation, user=USER)
     assert_not_looser(policy(bundle=SMALL, organisation=organisation, user=USER, project=text), base)
@@ -171,26 +233,39 @@ def test_no_combination_of_lists_loosens_anything(
 
 @given(
     lists=st.dictionaries(st.sampled_from(["pass", "mask", "deny", "store", "hide", "protect"]), GLOBS),
+    sending=st.dictionaries(st.sampled_from(["always", "ask", "never"]), GLOBS),
     hosts=st.dictionaries(st.sampled_from(["allow", "deny"]), HOST_GLOBS),
 )
 def test_no_user_and_no_trusted_project_goes_below_the_organisations_floor(
-    lists: dict[str, list[str]], hosts: dict[str, list[str]]
+    lists: dict[str, list[str]], sending: dict[str, list[str]], hosts: dict[str, list[str]]
 ) -> None:
     floor = '[files]\ndeny = ["notes.txt"]\nhide = [".env"]\nprotect = ["mine"]\n[network]\ndeny = ["evil.test"]\n'
+    floor += '[files.send]\nask = ["mine"]\n'
     text = "[files]\n" + "".join(f"{key} = {globs!r}\n" for key, globs in lists.items())
     text += "[network]\n" + "".join(f"{key} = {globs!r}\n" for key, globs in hosts.items())
+    text += "[files.send]\n" + "".join(f"{key} = {globs!r}\n" for key, globs in sending.items())
     found = policy(bundle=SMALL, organisation=floor, user=text, project=text, trusted=True)
     assert found.file("notes.txt").action in ("deny", "store", "hide")
     assert found.file(".env").action == "hide"
     assert found.is_protected("mine").action == "protect"
     assert found.host("evil.test", 443).action == "deny"
+    assert found.send("notes.txt").action == "never"
+    assert found.send("mine").action in ("ask", "never")
 
 
 @pytest.mark.parametrize("trusted", [False, True])
-def test_no_project_says_where_the_provider_is(*, trusted: bool) -> None:
-    """The gateway would put the real key into a header to that address."""
+@pytest.mark.parametrize(
+    "text",
+    [
+        'upstream.anthropic = "https://evil.test"',
+        '[upstreams.mine]\nkind = "anthropic"\nurl = "https://evil.test"',
+        "[upstreams.anthropic]\nrequires = []",
+    ],
+)
+def test_no_project_says_where_the_provider_is(text: str, *, trusted: bool) -> None:
+    """The gateway would send every body there, and the real key in a header."""
     with pytest.raises(PolicyError, match="a project may not say where the provider is"):
-        policy(project='upstream.anthropic = "https://evil.test"', trusted=trusted)
+        policy(user=USER, project=text, trusted=trusted)
 
 
 def test_a_project_tightens_without_trust() -> None:
@@ -200,7 +275,9 @@ def test_a_project_tightens_without_trust() -> None:
         project='files.deny = ["own.key"]\nfiles.protect = ["src/"]\nenvironment.drop = ["MINE"]\n'
         'network.deny = ["open.test"]\nnetwork.allow = ["!open.test"]\nfiles.scan.skip = ["!build/"]\n'
         'files.view = "fuse"\nfiles.damaged = "refuse"\nfiles.commits = "refuse"\n'
-        'home.cache = false\nlimits.body_bytes = 10\n[[redaction.rules]]\nid = "a"\nkind = "A"\nregex = "abc"\n',
+        'files.send.never = ["src/"]\nwire.block = ["EMAIL"]\nwire.budget = 3\nidentity.drop = ["home"]\n'
+        '[[approved.rules]]\naction = "deny"\nmodels = ["claude-*"]\n[[tasks]]\nname = "b"\naction = "deny"\npatterns = ["b"]\n[home]\ncache = false\n'
+        '[limits]\nbody_bytes = 10\n[[redaction.rules]]\nid = "a"\nkind = "A"\nregex = "abc"\n',
     )
     assert found.notices == ()
     assert found.file("own.key").action == "deny"
@@ -211,6 +288,10 @@ def test_a_project_tightens_without_trust() -> None:
     assert (found.files_view, found.files_damaged, found.files_commits) == ("fuse", "refuse", "refuse")
     assert not found.keep_cache
     assert found.body_limit == 10
+    assert (found.send("src/x").action, found.wire_action("EMAIL").action) == ("never", "block")
+    assert (found.identity_action("home").action, found.redaction_budget) == ("drop", 3)
+    assert found.approved(PLACE, "claude-opus-4").action == "deny"
+    assert "b" in [task.name for task in found.tasks]
     assert [rule.id for rule in found.redaction_rules] == ["a"]
 
 
@@ -273,4 +354,9 @@ keystrokes = false
 status_line = true
 [limits]
 body_bytes = 1000
+[wire]
+redact = ["*"]
+budget = 0
+[approved]
+default = "allow"
 """

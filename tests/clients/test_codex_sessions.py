@@ -1,6 +1,5 @@
 """The real Codex through `safe-codex`, against a scripted provider that records every byte."""
 
-import base64
 import json
 import os
 import re
@@ -9,20 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.scene import (
-    PRY,
-    asking_shell,
-    assert_dotenv_is_real,
-    assert_nothing_got_out,
-    prying,
-    saying,
-    write_json,
-)
+from tests.clients.codex import FREE, with_chatgpt, with_key
+from tests.clients.scene import PRY, asking_shell, assert_dotenv_is_real, assert_nothing_got_out, prying, saying
 from tests.clients.screen import Screen
 from tests.fakes.provider import Call, Fault, FaultyProvider, Script, Turn, Write
 from tests.machine import Machine, fake
 
-FREE = "--dangerously-bypass-approvals-and-sandbox"
 PROMPT = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
 pytestmark = pytest.mark.timeout(120)
 
@@ -30,16 +21,7 @@ pytestmark = pytest.mark.timeout(120)
 @pytest.fixture
 def key(machine: Machine) -> str:
     """The user's own API key, in Codex's login file."""
-    machine.planted["key"] = fake("sk" + "-proj-", 80)
-    write_json(machine.home / ".codex" / "auth.json", {"OPENAI_API_KEY": machine.planted["key"]})
-    trust(machine)
-    return machine.planted["key"]
-
-
-def trust(machine: Machine, more: str = "") -> None:
-    config = machine.home / ".codex" / "config.toml"
-    config.parent.mkdir(mode=0o700, exist_ok=True)
-    config.write_text(f'{more}\n[projects."{machine.workspace}"]\ntrust_level = "trusted"\n')
+    return with_key(machine)
 
 
 def provider_for(machine: Machine, script: Script, *faults: Fault) -> FaultyProvider:
@@ -130,25 +112,12 @@ def _environment(process: Path) -> str:
         return ""
 
 
-def jwt(claims: object) -> str:
-    parts = (json.dumps({"alg": "none"}), json.dumps(claims))
-    return ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts) + "." + fake("", 40)
-
-
 def test_a_chatgpt_login_works_and_stays_outside(machine: Machine) -> None:
-    tokens = {
-        "id_token": jwt({"email": "dev@example.com"}),
-        "access_token": jwt({"exp": 4_000_000_000}),
-        "refresh_token": fake("rt_", 60),
-        "account_id": "11111111-2222-3333-4444-555555555555",
-    }
-    document = {"OPENAI_API_KEY": None, "tokens": tokens, "last_refresh": "2099-01-01T00:00:00Z"}
-    auth = write_json(machine.home / ".codex" / "auth.json", document)
-    machine.planted |= {name: value for name, value in tokens.items() if name != "account_id"}
     provider = FaultyProvider(asking_shell("cat ~/.codex/auth.json; env"))
     provider.own_headers = ("authorization",)
     with provider:
-        trust(machine, f'openai_base_url = "{provider.url}/backend-api/codex"')
+        auth, tokens = with_chatgpt(machine, provider)
+        before = auth.read_bytes()
         result = machine.host("safe-codex", "exec", FREE, "go")
     assert result.stdout == "All done.\n", result.stderr
     for request in provider.model_requests():
@@ -157,7 +126,7 @@ def test_a_chatgpt_login_works_and_stays_outside(machine: Machine) -> None:
         assert request.headers["chatgpt-account-id"] == tokens["account_id"]
     assert "MASKED-" in provider.said()
     assert_nothing_got_out(machine, provider, result.stdout, result.stderr)
-    assert json.loads(auth.read_text()) == document
+    assert auth.read_bytes() == before
 
 
 def test_a_key_by_variable_works_for_exec(machine: Machine) -> None:

@@ -1,19 +1,23 @@
 import asyncio
 import json
 import socket
+from typing import Literal
 
 import pytest
 
-from redactors import Engine, KnownValues, Origin, Vault
+from redactors import KnownValues, Origin, Vault
 from tests.gateway.wire import (
     MASKING_KEY,
+    PLACE,
     REAL_KEY,
     FixedCredential,
     MemorySink,
+    Nobody,
     Received,
     chunked,
     engine,
     events,
+    in_effect,
     in_loop,
     plain,
     wired,
@@ -21,7 +25,9 @@ from tests.gateway.wire import (
 )
 from wrapper.audit.events import Redacted, Refused, Request, Response
 from wrapper.errors import PolicyError, StateError
-from wrapper.gateway.server import Gateway, GatewayConfig
+from wrapper.gateway.checkpoint import Terms
+from wrapper.gateway.records import Log
+from wrapper.gateway.server import Gateway, GatewayConfig, Route
 
 SECRET = b"correct horse battery staple"
 TEXT = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hello"}}
@@ -222,7 +228,7 @@ def test_an_unreachable_provider_is_told_in_its_own_error_shape(kind: str, membe
         async with wired(kind=kind) as world:  # type: ignore[arg-type]
             sock = socket.socket()
             sock.bind(("127.0.0.1", 0))  # bound but not listening: refused
-            world.gateway._base = f"http://127.0.0.1:{sock.getsockname()[1]}"
+            world.gateway._bases[""] = f"http://127.0.0.1:{sock.getsockname()[1]}"
             reply = await world.ask_json({})
             sock.close()
             assert reply.status == 502
@@ -257,12 +263,11 @@ async def test_a_body_beyond_the_limit_is_a_413_in_plain_and_compressed() -> Non
 
 
 @in_loop
-async def test_websockets_are_a_426() -> None:
+async def test_another_upgrade_than_to_websocket_is_a_426() -> None:
     async with wired(kind="openai") as world:
-        headers = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: x", "Sec-WebSocket-Version: 13"]
-        reply = await world.ask("/v1/responses", method="GET", headers=headers)
-        assert (reply.status, reply.document["error"]["code"]) == (426, "websocket_unsupported")
-        assert [one.reason for one in world.sink.of(Refused)] == ["WebSocket connections are not forwarded"]
+        reply = await world.ask("/v1/responses", method="GET", headers=["Upgrade: h2c", "Connection: Upgrade"])
+        assert reply.status == 426
+        assert [one.reason for one in world.sink.of(Refused)] == ["this upgrade of the connection is not forwarded"]
 
 
 @in_loop
@@ -295,8 +300,7 @@ async def test_a_credential_that_cannot_be_had_is_a_401_that_says_why() -> None:
         async def headers(self, inside: object) -> dict[str, str]:
             raise StateError("the login has ended", hint="log in again")
 
-    async with wired() as world:
-        world.gateway._config = GatewayConfig("anthropic", world.gateway._base, Lost())
+    async with wired(credential=Lost()) as world:
         reply = await world.ask_json({})
         assert reply.status == 401
         assert reply.document["error"]["message"] == "safe-agent: the login has ended (hint: log in again)"
@@ -345,21 +349,19 @@ async def test_a_large_body_does_not_hold_up_a_stream() -> None:
     ],
 )
 def test_an_upstream_that_cannot_be_used_is_refused(upstream: str, reason: str) -> None:
-    world = redaction()
     with pytest.raises(PolicyError, match=reason) as error:
-        Gateway(GatewayConfig("anthropic", upstream, world[2]), world[0], world[1], MemorySink())
+        unstarted("anthropic", Route(upstream, FixedCredential()))
     assert error.value.hint
 
 
 def test_an_upstream_without_encryption_is_taken_where_policy_names_it_on_purpose() -> None:
-    world = redaction()
-    config = GatewayConfig("openai", "http://api.example:8080/v1/", world[2], plain_http=True)
-    assert Gateway(config, world[0], world[1], MemorySink())._base == "http://api.example:8080/v1"
+    unstarted("openai", Route("http://api.example:8080/v1/", FixedCredential(), plain_http=True))
 
 
-def redaction() -> tuple[Engine, Vault, FixedCredential]:
+def unstarted(kind: Literal["anthropic", "openai"], own: Route) -> Gateway:
     vault = Vault(MASKING_KEY)
-    return engine(vault, KnownValues(vault)), vault, FixedCredential()
+    terms = Terms(in_effect(), PLACE, Nobody())
+    return Gateway(GatewayConfig(kind, own), engine(vault, KnownValues(vault)), vault, Log(MemorySink()), terms)
 
 
 def test_closing_leaves_no_socket_and_no_task_behind() -> None:

@@ -23,10 +23,11 @@ WRONG = RIGHT[:-1] + ("0" if RIGHT[-1] != "0" else "1")
 def test_a_near_miss_is_told_once_however_the_text_is_cut(wrong: str, cuts: list[int]) -> None:
     text = f"use {wrong}, not {RIGHT}.".encode()
     near = NearMisses(VAULT)
+    parts = near.text()
     borders = sorted({0, len(text), *(min(cut, len(text)) for cut in cuts)})
     for start, end in pairwise(borders):
-        near.part(text[start:end])
-    near.end()
+        parts.part(text[start:end])
+    parts.end()
     assert [one.split("`")[1] for one in near.found] == [wrong]
 
 
@@ -34,20 +35,33 @@ def test_a_near_miss_is_told_once_however_the_text_is_cut(wrong: str, cuts: list
 def test_an_issued_placeholder_is_never_told(cuts: list[int]) -> None:
     text = f"use {RIGHT} and {RIGHT}".encode()
     near = NearMisses(VAULT)
+    parts = near.text()
     borders = sorted({0, len(text), *(min(cut, len(text)) for cut in cuts)})
     for start, end in pairwise(borders):
-        near.part(text[start:end])
-    near.end()
+        parts.part(text[start:end])
+    parts.end()
     assert near.found == {}
 
 
 def test_a_text_that_ends_is_not_joined_to_the_next() -> None:
     near = NearMisses(VAULT)
-    near.part(RIGHT[:-2].encode())
-    near.end()
-    near.part(b"more")
-    near.end()
+    parts = near.text()
+    parts.part(RIGHT[:-2].encode())
+    parts.end()
+    parts.part(b"more")
+    parts.end()
     assert len(near.found) == 1
+
+
+def test_texts_that_come_at_the_same_time_are_not_joined() -> None:
+    near = NearMisses(VAULT)
+    first, second = near.text(), near.text()
+    first.part(WRONG[:5].encode())
+    second.part(b"x ")
+    first.part(WRONG[5:].encode())
+    second.end()
+    first.end()
+    assert [one.split("`")[1] for one in near.found] == [WRONG]
 
 
 def test_a_model_that_repeats_itself_is_not_quoted_in_full() -> None:

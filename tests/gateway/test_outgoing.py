@@ -6,7 +6,8 @@ import pytest
 
 from redactors import KnownValues, Origin, Vault
 from tests.gateway.wire import MASKING_KEY, engine, forge_token
-from wrapper.gateway.outgoing import Outgoing, recorded, redact_request
+from wrapper.gateway.outgoing import Decide, Outgoing, examine_request, outgoing, recorded
+from wrapper.gateway.unfold import remembering
 
 SECRET = b"correct horse/battery&staple"
 TOKEN = forge_token("Zk3vQ8sLw0pXr5Ty7Nb2Mc9Dd4Ff6G")
@@ -22,9 +23,15 @@ class Desk:
         assert self.known.add("PASSWORD", SECRET, Origin.OUTSIDE)
         self.placeholder = self.vault.issue("PASSWORD", SECRET, Origin.OUTSIDE)
         self.engine = engine(self.vault, self.known)
+        self.memory = remembering(self.engine)
 
     def out(self, target: bytes = b"/", headers: list[tuple[bytes, bytes]] = HOST, body: bytes = b"") -> Outgoing:
-        return redact_request(target, headers, body, self.engine)
+        return self.judged(lambda _: "redact", target, headers, body)
+
+    def judged(
+        self, decide: Decide, target: bytes = b"/", headers: list[tuple[bytes, bytes]] = HOST, body: bytes = b""
+    ) -> Outgoing:
+        return outgoing(examine_request(target, headers, body, self.engine, self.memory), self.engine, decide)
 
 
 @pytest.fixture
@@ -109,3 +116,65 @@ def test_what_says_json_and_is_none_is_searched_as_bytes(desk: Desk, body: bytes
 def test_one_note_stands_for_all_places_of_one_value(desk: Desk) -> None:
     [note] = desk.out(body=b"text " + SECRET + b" and " + SECRET).masked
     assert (note.kind, note.placeholder, note.where, note.times) == ("PASSWORD", desk.placeholder, "@5", 2)
+
+
+def test_a_kind_that_is_only_watched_leaves_and_is_noted(desk: Desk) -> None:
+    body = json.dumps({"a": f"{TOKEN.decode()} and {TOKEN.decode()}"}).encode()
+    out = desk.judged(lambda _: "monitor", body=body)
+    assert out.body == body
+    [note] = out.masked
+    assert (note.action, note.times, note.where) == ("monitored", 2, "@7")
+    assert out.blocked == ()
+
+
+@pytest.mark.parametrize("written", [SECRET, SECRET.hex().encode()])
+def test_a_value_of_the_outside_is_replaced_though_its_kind_is_only_watched(desk: Desk, written: bytes) -> None:
+    out = desk.judged(lambda _: "monitor", body=json.dumps({"a": written.decode(), "b": TOKEN.decode()}).encode())
+    assert json.loads(out.body) == {"a": desk.placeholder, "b": TOKEN.decode()}
+    assert {note.action for note in out.masked} == {"", "monitored"}
+
+
+def test_a_blocked_kind_is_told_apart_and_still_not_in_the_body(desk: Desk) -> None:
+    body = json.dumps({"a": SECRET.decode(), "b": TOKEN.decode()}).encode()
+    out = desk.judged(lambda found: "block" if found.kind == "PASSWORD" else "monitor", body=body)
+    assert [(note.kind, note.placeholder, note.action) for note in out.blocked] == [
+        ("PASSWORD", desk.placeholder, "blocked")
+    ]
+    assert [note.action for note in out.masked] == ["monitored"]
+    assert SECRET not in out.body
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [(b"/x?q=" + quote(SECRET, safe="").encode(), HOST), (b"/", [(b"X-Note", SECRET)]), (b"/", [(SECRET, b"1")])],
+)
+def test_a_blocked_kind_blocks_in_target_and_headers_too(
+    desk: Desk, target: bytes, headers: list[tuple[bytes, bytes]]
+) -> None:
+    out = desk.judged(lambda found: "block" if found.kind == "PASSWORD" else "redact", target, headers)
+    assert [note.placeholder for note in out.blocked] == [desk.placeholder]
+    watched = desk.judged(lambda _: "monitor", target, headers)
+    assert watched.blocked == ()
+    assert desk.placeholder in {note.placeholder for note in watched.masked}
+    assert all(b"horse" not in text.encode() for text in (watched.target, *(value for _, value in watched.headers)))
+
+
+def test_what_was_examined_says_where_and_what_and_changes_nothing(desk: Desk) -> None:
+    body = b'{"n": 1.0, "a": "%s"}' % SECRET
+    examined = examine_request(b"/", HOST, body, desk.engine, desk.memory)
+    assert examined.body is body
+    [found] = examined.findings
+    assert (body[found.start : found.end], found.value) == (SECRET, SECRET)
+
+
+@pytest.mark.parametrize("hidden", ["\\u0063orrect horse/battery&staple", "%63orrect horse/battery&staple"])
+def test_escapes_far_from_a_hidden_secret_stay_as_they_were(desk: Desk, hidden: str) -> None:
+    around = '\\u003cp\\u003e%41 \\u0041 "'.replace('"', '\\"')
+    body = f'["{around} {hidden} {around}"]'.encode()
+    assert desk.out(body=body).body == f'["{around} {desk.placeholder} {around}"]'.encode()
+
+
+def test_a_form_and_a_binary_upload_are_searched_as_bytes(desk: Desk) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n\x00\xff%s\x80\r\n--x--\r\n'
+    out = desk.out(headers=[(b"Content-Type", b"multipart/form-data; boundary=x")], body=part % SECRET)
+    assert out.body == part % desk.placeholder.encode()

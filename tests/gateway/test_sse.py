@@ -66,6 +66,27 @@ def test_new_data_leaves_all_other_lines_as_they_were() -> None:
     assert event.with_data(b"new").raw == b"event: e\r\n: note\r\ndata: new\r\nid:7\r\n\r\n"
 
 
+LINES = st.lists(
+    st.sampled_from(["data: a", "data:b", "data:  c", "data", "event: e", "event:f", ": note", "id: 1", "data : no"])
+)
+
+
+@given(LINES, st.sampled_from(["\n", "\r\n"]), st.sampled_from(["new", "", '{"a":"\\n"}']))
+def test_data_is_read_and_replaced_in_any_order_of_lines(lines: list[str], ending: str, new: str) -> None:
+    event = ServerSentEvent("".join(line + ending for line in [*lines, ""]).encode())
+    places = [at for at, line in enumerate(lines) if line.partition(":")[0] == "data"]
+    assert event.data.decode() == "\n".join(lines[at].partition(":")[2].removeprefix(" ") for at in places)
+    changed = event.with_data(new.encode())
+    others = [line for at, line in enumerate(lines) if at not in places[1:]]
+    if places:
+        assert changed.data == new.encode()
+        kept = [line if line.partition(":")[0] != "data" else None for line in others]
+        got = changed.raw.decode().split(ending)[:-2]
+        assert [line if not line.startswith("data:") else None for line in got] == kept
+    else:
+        assert changed == event
+
+
 def test_an_endless_event_is_an_error() -> None:
     parser = EventParser(limit=20)
     assert parser.feed(b"data: no end ") == []

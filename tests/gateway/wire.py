@@ -10,14 +10,27 @@ import socket
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, ParamSpec, TypeVar
+
+import msgspec
 
 import redactors
 from redactors import KnownValues, Origin, Vault
-from wrapper.audit.events import Event
+from tests.policy.writing import DEFAULT
+from tests.policy.writing import policy as merged
+from wrapper.audit.deltas import Bodies
+from wrapper.audit.events import Event, Request
 from wrapper.errors import AuditError
+from wrapper.gateway.checkpoint import Terms
 from wrapper.gateway.credential import Credential
-from wrapper.gateway.server import Gateway, GatewayConfig
+from wrapper.gateway.identity import Folders
+from wrapper.gateway.records import Log
+from wrapper.gateway.server import Gateway, GatewayConfig, Route
+from wrapper.policy.model import Policy
+from wrapper.policy.wire import Place
+from wrapper.ports import Answer as Answered
+from wrapper.ports import Asking, Question
 
 P = ParamSpec("P")
 E = TypeVar("E", bound=Event)
@@ -25,6 +38,8 @@ E = TypeVar("E", bound=Event)
 MASKING_KEY = bytes(range(32))
 REAL_KEY = "sk-real-" + secrets.token_hex(16)
 """The agent's provider key outside; never a real one."""
+PLACE = Place("claude", "/work/project", ("forge.example/team/project",))
+NOWHERE = Folders()
 
 
 def in_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
@@ -47,23 +62,56 @@ def listening() -> socket.socket:
     return sock
 
 
+@functools.cache
+def in_effect(text: str = "") -> Policy:
+    """Merge a user's policy, in TOML, with the bundled one."""
+    return merged(bundle=DEFAULT, user=text)
+
+
+class Nobody:
+    """Nobody can be asked."""
+
+    async def ask(self, question: Question) -> Answered:
+        return Answered(question.answers[0], by="nobody")
+
+
+@dataclass
+class Somebody:
+    """A user who gives the same answer to everything; `asked` are the questions."""
+
+    choice: str = "yes"
+    reason: str = ""
+    asked: list[Question] = field(default_factory=list)
+
+    async def ask(self, question: Question) -> Answered:
+        self.asked.append(question)
+        await asyncio.sleep(0)
+        return Answered(self.choice, self.reason)
+
+
 @dataclass
 class MemorySink:
-    """An audit sink in memory. `fails`: the log is broken. `before` is awaited before a durable append returns."""
+    """An audit sink in memory, which holds bodies of requests whole, as the log's reader gives them.
+
+    `fails`: the log is broken. `before` is awaited before a durable append returns.
+    """
 
     events: list[Event] = field(default_factory=list)
+    bodies: Bodies = field(default_factory=Bodies)
     fails: bool = False
     before: Callable[[Event], Awaitable[None]] | None = None
 
     def append(self, event: Event) -> None:
         if self.fails:
             raise AuditError("no space left", hint="free space")
+        if isinstance(event, Request):
+            event = msgspec.structs.replace(event, body=self.bodies.whole(event), base=0, prefix=0, suffix=0)
         self.events.append(event)
 
     async def append_durable(self, event: Event) -> None:
+        self.append(event)
         if self.before is not None:
             await self.before(event)
-        self.append(event)
 
     def of(self, kind: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -270,7 +318,7 @@ def engine(vault: Vault, known: KnownValues) -> redactors.Engine:
 
 
 @contextlib.asynccontextmanager
-async def wired(
+async def wired(  # noqa: PLR0913 - whatever a test wants otherwise
     answer: Answer | None = None,
     *,
     kind: Literal["anthropic", "openai"] = "anthropic",
@@ -279,8 +327,16 @@ async def wired(
     prefix: str = "",
     credential: Credential | None = None,
     widen: Callable[[redactors.Engine], redactors.Engine] = lambda engine: engine,
+    policy: str = "",
+    place: Place = PLACE,
+    asking: Asking | None = None,
+    folders: Folders = NOWHERE,
+    others: Mapping[str, Route] = MappingProxyType({}),
 ) -> AsyncIterator[World]:
-    """Start a provider and a gateway before it; `widen` gives the engine what the guard adds on the wire."""
+    """Start a provider and a gateway before it; `widen` gives the engine what the guard adds on the wire.
+
+    `policy` is the user's, in TOML; `others` are upstreams that it may route to.
+    """
     vault = Vault(MASKING_KEY)
     known = KnownValues(vault)
     sink = MemorySink()
@@ -288,10 +344,10 @@ async def wired(
     server = await asyncio.start_server(provider.serve, "127.0.0.1", 0, limit=2**26)
     provider.port = server.sockets[0].getsockname()[1]
     default = {"x-api-key": REAL_KEY} if own is None else own
-    config = GatewayConfig(
-        kind, f"http://127.0.0.1:{provider.port}{prefix}", credential or FixedCredential(default), body_limit
-    )
-    gateway = Gateway(config, widen(engine(vault, known)), vault, sink)
+    route = Route(f"http://127.0.0.1:{provider.port}{prefix}", credential or FixedCredential(default))
+    config = GatewayConfig(kind, route, others, body_limit)
+    terms = Terms(in_effect(policy), place, asking or Nobody(), folders)
+    gateway = Gateway(config, widen(engine(vault, known)), vault, Log(sink), terms)
     sock = listening()
     await gateway.start(sock)
     try:

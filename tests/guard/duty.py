@@ -15,6 +15,7 @@ from tests.view.staged import VAULT, FakeView, judge, masked
 from wrapper.disguises import Document
 from wrapper.guard.duties import GuardDuties
 from wrapper.guard.watcher import Message, Watched
+from wrapper.policy.wire import Place
 from wrapper.view.covers import Covers
 
 _POLICY = """
@@ -91,6 +92,7 @@ class Desk:
             "covers": covers,
             "rescan": rescan,
             "gateways": {},
+            "place": Place("command", str(root / "work"), ()),
             "state_files": (root / "state" / "settings.json",),
         }
         return cls(root, *ours, view, covers, GuardDuties(**given | more), again)

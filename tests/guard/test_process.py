@@ -29,9 +29,10 @@ from wrapper.audit.events import Connection, Event, FileChange
 from wrapper.audit.keys import Keys
 from wrapper.audit.reader import open_session
 from wrapper.guard import watcher
-from wrapper.guard.messages import FINISH, Listening, Summary
+from wrapper.guard.messages import FINISH, Answered, Listening, Summary, encode
 from wrapper.guard.process import serve
 from wrapper.guard.watcher import Ended, Overflowed, Seen
+from wrapper.ports import Answer
 from wrapper.processes import Forked, fork
 from wrapper.view.messages import LONGEST
 
@@ -270,6 +271,15 @@ def test_a_summary_of_very_much_still_fits(start: Start) -> None:
     summary = running.finish()
     assert summary is not None
     assert 0 < len(summary.warnings) < 120
+    assert running.code() == 0
+
+
+def test_an_answer_that_nobody_waits_for_is_no_harm(start: Start) -> None:
+    running = start()
+    running.desk.control.send(encode(Answered(9, Answer("yes"))))
+    running.listen("egress")
+    running.desk.control.send(encode(Answered(9, Answer("yes"))))
+    assert running.finish() == Summary()
     assert running.code() == 0
 
 

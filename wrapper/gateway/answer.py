@@ -20,7 +20,10 @@ _PER_HOP = frozenset({
 })  # fmt: skip
 _READABLE = frozenset({"", "identity", "gzip", "deflate", "br"})  # what the HTTP library undoes while it arrives
 _EVENT_STARTS = (b"event:", b"data:", b"id:", b"retry:", b":")
+_EVENTS = "text/event-stream"
 _NO_BODY = frozenset({204, 304})
+_SWITCHING = 101
+_SLOW = 2**20  # bytes whose scan takes about as long as preparing for new values: a few milliseconds and more
 
 
 P = ParamSpec("P")
@@ -55,16 +58,27 @@ class Passage:
     async def run(
         self, request: web.BaseRequest, upstream: aiohttp.ClientResponse, inward: Inward, transcript: Transcript
     ) -> web.StreamResponse:
-        """Answer `request`. RefusedError before the first byte went in; ConnectionError once it is too late."""
-        headers = _headers(upstream, inward)
+        """Answer `request`. RefusedError before the first byte went in; ConnectionError once it is too late.
+
+        The reason phrase of the status is the library's own: the provider's is text that no client reads.
+        """
+        if upstream.status == _SWITCHING:
+            raise RefusedError(502, "the provider switched to another protocol, which was not asked for")
+        headers = headers_inward(upstream, inward)
         transcript.status = upstream.status
         transcript.headers = recorded(headers.items())
         coding = upstream.headers.get("content-encoding", "").strip().lower()
         if coding not in _READABLE:
             raise RefusedError(502, f"the provider answered in the coding `{coding[:40]}`, which was not asked for")
-        first = b"" if _has_no_body(request, upstream) else await _next(upstream)
-        if upstream.content_type == "text/event-stream" or _looks_like_events(upstream, first):
-            return await self._stream(request, upstream, inward, transcript, (headers, first))
+        if not inward.is_ready:
+            await self.offload(_SLOW, inward.prepare)
+        if _has_no_body(request, upstream):
+            return await self._whole(upstream, inward, transcript, (headers, b""))
+        if upstream.content_type == _EVENTS:
+            return await self._stream(request, upstream, inward, transcript, headers)
+        first = await _next(upstream)
+        if _looks_like_events(upstream, first):
+            return await self._stream(request, upstream, inward, transcript, headers, first)
         return await self._whole(upstream, inward, transcript, (headers, first))
 
     async def _whole(
@@ -84,7 +98,7 @@ class Passage:
         document = InwardDocument(inward, self.dialect)
         body = await self.offload(len(data), document.whole, bytes(data))
         transcript.body, transcript.complete = document.seen, True
-        return web.Response(status=upstream.status, reason=upstream.reason, headers=headers, body=body or None)
+        return web.Response(status=upstream.status, headers=headers, body=body or None)
 
     async def _stream(
         self,
@@ -92,21 +106,22 @@ class Passage:
         upstream: aiohttp.ClientResponse,
         inward: Inward,
         transcript: Transcript,
-        begun: tuple[CIMultiDict[str], bytes],
+        headers: CIMultiDict[str],
+        begun: bytes = b"",
     ) -> web.StreamResponse:
-        headers, chunk = begun
+        """Pass events on; the headers go at once, for a model may think long before its first word."""
         stream = InwardStream(inward, self.dialect, self.limit)
         transcript.body = stream.seen
-        response = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=headers)
+        response = web.StreamResponse(status=upstream.status, headers=headers)
         await response.prepare(request)
-        while chunk:
-            await _write(response, _fed(stream, chunk))
-            try:
-                chunk = await _next(upstream)
-            except RefusedError as error:
-                # The status is sent: breaking off is how a client learns of it, as it would from the provider.
-                await _write(response, stream.end())
-                raise ConnectionResetError(error.what) from error
+        await _write(response, _fed(stream, begun))
+        try:
+            while chunk := await _next(upstream):
+                await _write(response, _fed(stream, chunk))
+        except RefusedError as error:
+            # The status is sent: breaking off is how a client learns of it, as it would from the provider.
+            await _write(response, stream.end())
+            raise ConnectionResetError(error.what) from error
         await _write(response, stream.end())
         transcript.complete = not stream.truncated
         await response.write_eof()
@@ -133,12 +148,12 @@ async def _write(response: web.StreamResponse, data: bytes) -> None:
         await response.write(data)
 
 
-def _headers(upstream: aiohttp.ClientResponse, inward: Inward) -> CIMultiDict[str]:
-    """Headers for the inside: masked, without those of this hop."""
+def headers_inward(upstream: aiohttp.ClientResponse, inward: Inward) -> CIMultiDict[str]:
+    """Headers for the inside: masked, without those of this hop; one whose name would have to be is left out."""
     headers: CIMultiDict[str] = CIMultiDict()
     for raw_name, raw_value in upstream.raw_headers:
         name = raw_name.decode("latin-1")
-        if name.lower() not in _PER_HOP:
+        if name.lower() not in _PER_HOP and inward.mask(raw_name) == raw_name:
             headers.add(name, inward.mask(raw_value).decode("utf-8", "replace"))
     return headers
 

@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from wrapper.gateway.dialect import Delta, Dialect, Key
+from wrapper.gateway.dialect import Delta, Dialect, Key, with_text
+from wrapper.gateway.quoting import Quoting
 
 _ERROR_TYPES = {
     400: "invalid_request_error",
@@ -21,7 +22,13 @@ _ERROR_TYPES = {
     504: "timeout_error",
 }
 _OPAQUE_TYPES = frozenset({"thinking", "redacted_thinking", "thinking_delta", "signature_delta"})
-_TEXTS: Mapping[str, tuple[str, bool]] = {"text_delta": ("text", False), "input_json_delta": ("partial_json", True)}
+# Delta types that carry a part of a text, and in which member. All else (citations, signatures) comes whole.
+_TEXTS: Mapping[str, tuple[str, Quoting]] = {
+    "text_delta": ("text", Quoting.TEXT),
+    "input_json_delta": ("partial_json", Quoting.JSON),  # of all kinds of tools: the client's, the server's, MCP
+    "compaction_delta": ("content", Quoting.TEXT),
+    "thinking_delta": ("thinking", Quoting.OWN),
+}
 
 
 def error(status: int, message: str) -> bytes:
@@ -30,29 +37,37 @@ def error(status: int, message: str) -> bytes:
     return json.dumps({"type": "error", "error": {"type": kind, "message": message}}).encode()
 
 
-def delta(event: Mapping[str, Any]) -> Delta | None:
-    """Find text in a `content_block_delta`; the text's key is the block's index and the delta's type."""
-    if event.get("type") != "content_block_delta":
-        return None
-    part = event.get("delta")
-    if not isinstance(part, dict):
-        return None
-    kind = part.get("type")
-    member, nested = _TEXTS.get(kind, ("", False)) if isinstance(kind, str) else ("", False)
-    if not member or not isinstance(part.get(member), str):
-        return None
-    return Delta((_index(event), kind), ("delta", member), nested)
+class MessageReading:
+    """Reads the events of one message. A piece's key is its block's index and the delta's type."""
 
-
-def closes(event: Mapping[str, Any]) -> tuple[Key, ...]:
-    """Name the texts that end with `event`: a block's with its stop, all with the message's."""
-    match event.get("type"):
-        case "content_block_stop":
-            return ((_index(event),),)
-        case "message_delta" | "message_stop" | "error":
-            return ((),)
-        case _:
+    def deltas(self, event: Mapping[str, Any]) -> tuple[Delta, ...]:
+        """Find text in a `content_block_delta`."""
+        part = event.get("delta")
+        if event.get("type") != "content_block_delta" or not isinstance(part, dict):
             return ()
+        kind = part.get("type")
+        member, quoting = _TEXTS.get(kind, ("", Quoting.TEXT)) if isinstance(kind, str) else ("", Quoting.TEXT)
+        if not isinstance(part.get(member), str):
+            return ()
+        return (Delta((_index(event), kind), ("delta", member), quoting),)
+
+    def closes(self, event: Mapping[str, Any]) -> tuple[Key, ...]:
+        """Name the pieces that end with `event`: a block's with its stop or its signature, all with the message's."""
+        match event:
+            case {"type": "content_block_stop"} | {"type": "content_block_delta", "delta": {"type": "signature_delta"}}:
+                return ((_index(event),),)
+            case {"type": "message_delta" | "message_stop" | "error"}:
+                return ((),)
+            case _:
+                return ()
+
+    def rest(self, event: Mapping[str, Any], delta: Delta, text: str) -> Mapping[str, Any]:
+        """Make one more delta of the same block."""
+        return dict(with_text(event, delta.path, text))
+
+    def quoting(self, part: Mapping[str, Any], name: str) -> Quoting:
+        """Say what a member is: only a tool's input in parts is JSON text."""
+        return Quoting.JSON if name == "partial_json" and part.get("type") == "input_json_delta" else Quoting.TEXT
 
 
 def opaque(part: Mapping[str, Any]) -> bool:
@@ -70,9 +85,8 @@ DIALECT = Dialect(
     name="anthropic",
     provider="Anthropic",
     error=error,
-    delta=delta,
-    closes=closes,
+    reading=MessageReading,
     opaque=opaque,
     opaque_keys=frozenset({"thinking", "signature", "encrypted_content", "encrypted_index"}),
-    nested_keys=frozenset({"partial_json"}),
+    ends=frozenset({"message_stop", "error"}),
 )

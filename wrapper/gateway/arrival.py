@@ -1,6 +1,7 @@
 """A request of the inside as it arrives: which ones are served, and how the body is read."""
 
 import io
+from urllib.parse import unquote_to_bytes
 
 import aiohttp
 from aiohttp import web
@@ -10,6 +11,8 @@ from wrapper.gateway.refusal import RefusedError
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+_MOST_ESCAPED = 8  # times over; whoever writes a path like that wants nobody to read it
 
 
 def check_request(request: web.BaseRequest) -> None:
@@ -23,14 +26,32 @@ def check_request(request: web.BaseRequest) -> None:
         )
     if request.method not in METHODS:
         raise RefusedError(405, "this method is not forwarded")
-    if "Upgrade" in request.headers:
-        raise RefusedError(426, "WebSocket connections are not forwarded", hint="use plain HTTP with events")
+    if "Upgrade" in request.headers and not opens_socket(request):
+        raise RefusedError(426, "this upgrade of the connection is not forwarded", hint="only WebSocket is")
     if request.headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
         raise RefusedError(400, "this transfer coding is not understood")
     if len(request.headers.getall("Content-Type", ())) > 1:
         raise RefusedError(400, "the body has two content types")
-    if b".." in target.partition(b"?")[0].lower().replace(b"%2e", b".").replace(b"\\", b"/").split(b"/"):
+    if _climbs(target.partition(b"?")[0]):
         raise RefusedError(400, "the path climbs out of the provider's base path")
+
+
+def _climbs(path: bytes) -> bool:
+    """Tell whether some reader may find `..` in a path: one that undoes escapes again, or drops parameters."""
+    for _ in range(_MOST_ESCAPED):
+        path, before = unquote_to_bytes(path), path
+        if path == before:
+            break
+    else:
+        return True
+    return any(part.partition(b";")[0] == b".." for part in path.replace(b"\\", b"/").split(b"/"))
+
+
+def opens_socket(request: web.BaseRequest) -> bool:
+    """Tell whether the request asks for a WebSocket (RFC 6455 section 4.1), and for nothing else."""
+    has_body = "Transfer-Encoding" in request.headers or request.headers.get("Content-Length", "0") != "0"
+    upgrade = [value.strip().lower() for value in request.headers.getall("Upgrade", ())]
+    return request.method == "GET" and upgrade == ["websocket"] and not has_body
 
 
 def target_of(request: web.BaseRequest) -> bytes:

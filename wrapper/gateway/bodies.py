@@ -2,7 +2,7 @@
 
 What is forwarded is what was scanned: a body leaves decoded, so no coding can carry bytes past the redactor. Hence
 also: trailing bytes behind a compressed stream, a stream that breaks off, a coding or character set that is not
-understood, and compressed bytes that do not say so are all refused.
+understood, and compressed bytes that do not say so are all refused. Refusals quote nothing of the request.
 """
 
 import zlib
@@ -48,7 +48,7 @@ def check_plain(body: bytes, content_type: str) -> None:
     """
     media, charset = _media_type(content_type)
     if charset not in _TEXT_CHARSETS:
-        raise RefusedError(415, f"the body's character set `{charset[:40]}` cannot be searched for secrets")
+        raise RefusedError(415, "the body's character set cannot be searched for secrets")
     if not _says_text(media):
         return
     if body.startswith(_COMPRESSED):
@@ -94,7 +94,7 @@ def _decoder(name: str) -> Callable[[bytes, int], bytes]:
         case _:
             raise RefusedError(
                 415,
-                f"the content coding `{name[:40]}` is not understood",
+                "a content coding of the body is not understood",
                 hint="send the body uncompressed, or with gzip, deflate, br or zstd",
             )
 

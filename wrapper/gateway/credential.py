@@ -7,6 +7,8 @@ and hand a forge's token to the provider.
 from collections.abc import Mapping
 from typing import Protocol
 
+from wrapper.errors import StateError
+
 CREDENTIAL_HEADERS = frozenset({"authorization", "x-api-key", "api-key", "proxy-authorization", "cookie", "set-cookie"})
 """Lower-case names of headers that are never recorded."""
 
@@ -23,3 +25,25 @@ class Credential(Protocol):
 
     async def close(self) -> None:
         """Let a renewal that is under way come to its end."""
+
+
+class OwnKey:
+    """The key of an upstream that policy names: what the variable `name` held at the start; no name, no key."""
+
+    def __init__(self, name: str, value: str, kind: str) -> None:
+        self._name = name
+        value = value.strip()
+        self._headers = {"x-api-key": value} if kind == "anthropic" else {"authorization": f"Bearer {value}"}
+        self._is_there = bool(value)
+
+    async def headers(self, inside: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002 - nothing of it goes there
+        """Return the header that this kind of API takes. StateError where the variable was empty."""
+        if self._name and not self._is_there:
+            raise StateError(
+                f"the variable `{self._name}`, which holds the key of this upstream, is not set",
+                hint="set it outside and start again",
+            )
+        return self._headers if self._name else {}
+
+    async def close(self) -> None:
+        """Nothing is under way."""

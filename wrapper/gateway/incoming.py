@@ -1,7 +1,8 @@
 """An answer on its way in: secrets of the outside masked, placeholders of the inside's own values restored.
 
 Rules of this file:
-1. Masking comes first and looks at the provider's bytes, so what was restored is never masked again.
+1. Masking comes first and looks at what the provider wrote, so what was restored is never masked again. A text that
+   comes in parts is masked as a text: a value that several events carry would be seen in none of them.
 2. Only values that the inside must not know are masked: known ones of origin OUTSIDE, and the credential that the
    gateway itself put into the request (providers quote it in error messages).
 3. `seen` is what the log gets: masked, not restored.
@@ -9,49 +10,52 @@ Rules of this file:
 """
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Protocol
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
-from redactors.finding import Finding
-from redactors.vault import Origin
-from wrapper.gateway.dialect import Dialect
-from wrapper.gateway.nearly import Near, NearMisses
-from wrapper.gateway.restore import StreamRestorer, restore_document
+from redactors.echoes import Echoes
+from redactors.known import KnownValues
+from redactors.vault import Origin, Vault
+from wrapper.gateway.dialect import Dialect, Reading
+from wrapper.gateway.inparts import Masking
+from wrapper.gateway.nearly import NearMisses
+from wrapper.gateway.parts import Event, Message, Part, StreamEditor, Verbatim, read, written
+from wrapper.gateway.quoting import Quoting
+from wrapper.gateway.restore import Filling, restore_document, restore_event
 from wrapper.gateway.sse import EventParser, ServerSentEvent
 
-_LEAST_CREDENTIAL = 8  # a shorter "credential" is a test's `x`, and masking it would tear answers apart
-
-
-class Values(Near, Protocol):
-    """What is needed of the vault."""
-
-    def issue(self, kind: str, value: bytes, origin: Origin) -> str:
-        """Give a value's placeholder."""
-
-    def restore(self, data: bytes, *, to: Origin, quote: Callable[[bytes], bytes] = ...) -> bytes:
-        """Put values back for placeholders."""
-
-
-class Known(Protocol):
-    """What is needed of the known values."""
-
-    def find(self, data: bytes) -> list[Finding]:
-        """Find known values in whatever encoding."""
+_LEAST_CREDENTIAL: Final = 8  # a shorter "credential" is a test's `x`, and masking it would tear answers apart
+_LAST_BLANK_LINE: Final = (b"\r\r", b"\n\r")  # an event whose end was not sure before the stream's: see `sse`
+_HIDING: Final = re.compile(rb"\\u00[2-7]")  # printable ASCII as an escape: a search over bytes does not see through it
 
 
 class Inward:
     """Masks and restores the answer to one request.
 
-    `credentials` are the header values that authenticated the request.
+    `credentials` are the header values that authenticated the request. `echoes` mask `known` in texts that come in
+    parts; they are best made once for all requests.
     """
 
-    def __init__(self, vault: Values, known: Known, credentials: Sequence[str]) -> None:
+    def __init__(
+        self, vault: Vault, known: KnownValues, credentials: Sequence[str], echoes: Echoes | None = None
+    ) -> None:
         self._vault = vault
         self._known = known
+        self._echoes = echoes or Echoes(known, vault)
         secrets = [secret for secret in map(_bare, credentials) if len(secret) >= _LEAST_CREDENTIAL]
         self._credentials = {secret: vault.issue("API-KEY", secret, Origin.OUTSIDE).encode() for secret in secrets}
         self.masked: dict[tuple[str, str, str], int] = {}
         self.near = NearMisses(vault)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a text can begin without delay; else `prepare` comes first."""
+        return self._echoes.is_ready
+
+    def prepare(self) -> None:
+        """Work out what masking in parts needs; may take tens of milliseconds where values are new."""
+        self._echoes.prepare()
 
     def mask(self, data: bytes) -> bytes:
         """Replace what the inside must not learn; `masked` counts by kind, placeholder and rule."""
@@ -70,14 +74,36 @@ class Inward:
             self._note(finding.kind, placeholder.decode(), finding.rule)
         return b"".join([*out, data[end:]]) if out else data
 
-    def fill(self, text: str, nested: bool) -> str:  # noqa: FBT001  the shape of `restore.Fill`
-        """Restore the inside's own values in `text`; text that would be no UTF-8 then stays as it is."""
-        raw = text.encode("utf-8", "surrogatepass")
-        filled = self._vault.restore(raw, to=Origin.INSIDE, quote=_as_json if nested else _as_it_is)
+    def mask_json(self, data: bytes) -> bytes:
+        """Mask JSON, and what escapes hide in its strings; bytes that are none are only masked."""
+        data = self.mask(data)
+        if not _HIDING.search(data):
+            return data
         try:
-            return filled.decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError:
-            return text
+            document = json.loads(data)
+            masked = self._masked_strings(document)
+        except (ValueError, RecursionError):
+            return data
+        return data if masked == document else written(masked)
+
+    def masking(self, quoting: Quoting) -> Part:  # noqa: ARG002  (the provider's own text is masked like any other)
+        """Begin to mask a text that comes in parts."""
+        return Masking(self._credentials, self._echoes.text(), self._note)
+
+    def filling(self, quoting: Quoting) -> Part:
+        """Begin to restore a text that comes in parts."""
+        return Verbatim() if quoting is Quoting.OWN else Filling(self._vault, self.near.text(), quoting)
+
+    def _masked_strings(self, value: Any) -> Any:
+        if isinstance(value, str):
+            raw = value.encode("utf-8", "surrogatepass")
+            masked = self.mask(raw)
+            return value if masked is raw else masked.decode("utf-8", "replace")
+        if isinstance(value, list):
+            return [self._masked_strings(item) for item in value]
+        if isinstance(value, dict):
+            return {self._masked_strings(name): self._masked_strings(item) for name, item in value.items()}
+        return value
 
     def _is_insides(self, placeholder: bytes) -> bool:
         return self._vault.restore(placeholder, to=Origin.INSIDE) != placeholder
@@ -97,13 +123,66 @@ class InwardDocument:
 
     def whole(self, data: bytes) -> bytes:
         """Return what the inside gets."""
-        masked = self._inward.mask(data)
+        masked = self._inward.mask_json(data)
         self.seen += masked
         self._inward.near.whole(masked)
         try:
-            return restore_document(masked, self._dialect, self._inward.fill)
+            return restore_document(masked, self._dialect, self._inward.filling)
         except (ValueError, RecursionError):
             return masked
+
+
+class _Passing:
+    """What event streams and messages share: masks, keeps for the log, restores.
+
+    `limit`: bytes that are kept; `between` stands between two events there.
+    """
+
+    def __init__(self, inward: Inward, dialect: Dialect, limit: int, between: bytes = b"") -> None:
+        self._inward = inward
+        self._dialect = dialect
+        self._limit = limit
+        self._between = between
+        self._masker = StreamEditor(dialect, inward.masking, lambda event, _: event)
+        self._restorer = StreamEditor(dialect, inward.filling, self._whole)
+        self.seen = bytearray()
+        self.truncated = False
+
+    def keep(self, data: bytes) -> None:
+        """Keep for the log what is within the limit."""
+        if self.seen:
+            data = self._between + data
+        room = self._limit - len(self.seen)
+        self.truncated = self.truncated or len(data) > room
+        self.seen += data[: max(0, room)]
+
+    def event(self, event: Event) -> list[bytes]:
+        """Give what may go in for `event`."""
+        return list(self._restored(self._masker.event(event)))
+
+    def end(self) -> list[bytes]:
+        """Give what was held back of all texts."""
+        out = list(self._restored(self._masker.end()))
+        return out + [event.frame.raw for event in self._restorer.end()]
+
+    def _restored(self, events: Iterable[Event]) -> Iterator[bytes]:
+        for event in events:
+            masked = self._masked(event)
+            self.keep(masked.frame.raw)
+            yield from (one.frame.raw for one in self._restorer.event(masked))
+
+    def _masked(self, event: Event) -> Event:
+        """Mask what stands in one event, besides its part of a text."""
+        raw = self._inward.mask(event.frame.raw)
+        if raw != event.frame.raw:
+            event = read(event.frame.with_raw(raw))
+        if event.document is None or not _HIDING.search(raw):
+            return event
+        data = self._inward.mask_json(event.frame.data)
+        return event if data == event.frame.data else read(event.frame.with_data(data))
+
+    def _whole(self, event: Event, reading: Reading) -> Event:
+        return restore_event(event, self._dialect, reading, self._inward.filling)
 
 
 class InwardStream:
@@ -114,12 +193,18 @@ class InwardStream:
 
     def __init__(self, inward: Inward, dialect: Dialect, limit: int) -> None:
         self._inward = inward
-        self._limit = limit
         self._parser = EventParser(limit)
-        self._restorer = StreamRestorer(dialect, self._fill)
-        self._is_text = False
-        self.seen = bytearray()
-        self.truncated = False
+        self._passing = _Passing(inward, dialect, limit)
+
+    @property
+    def seen(self) -> bytearray:
+        """What the log gets."""
+        return self._passing.seen
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the log gets less than came."""
+        return self._passing.truncated
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes of the provider, return those that may go in now."""
@@ -127,42 +212,51 @@ class InwardStream:
 
     def end(self) -> bytes:
         """Return what was still held back at the end of the stream."""
-        rest = self._inward.mask(self._parser.rest())
-        self._keep(rest)
-        restored = self._restorer.end() + rest
-        self._inward.near.end()
-        return restored
+        rest = self._parser.rest()
+        if rest.endswith(_LAST_BLANK_LINE):
+            return self._event(ServerSentEvent(rest)) + b"".join(self._passing.end())
+        held = self._passing.end()
+        rest = self._inward.mask(rest)
+        self._passing.keep(rest)
+        return b"".join([*held, rest])
 
     def _event(self, event: ServerSentEvent) -> bytes:
-        event = ServerSentEvent(self._inward.mask(event.raw))
-        self._keep(event.raw)
-        self._is_text = False
-        restored = self._restorer.event(event)
-        if not self._is_text:
-            self._inward.near.end()
-        return restored
+        return b"".join(self._passing.event(read(event)))
 
-    def _fill(self, text: str, nested: bool) -> str:  # noqa: FBT001  the shape of `restore.Fill`
-        self._is_text = True
-        self._inward.near.part(text.encode("utf-8", "surrogatepass"))
-        return self._inward.fill(text, nested)
 
-    def _keep(self, data: bytes) -> None:
-        room = self._limit - len(self.seen)
-        self.truncated = self.truncated or len(data) > room
-        self.seen += data[: max(0, room)]
+class InwardMessages:
+    """An answer that comes as text messages of a WebSocket: events without the framing of a stream.
+
+    `limit` bounds what is kept for the log. One for each answer: it ends with the message that makes it `finished`.
+    """
+
+    def __init__(self, inward: Inward, dialect: Dialect, limit: int) -> None:
+        self.inward = inward
+        self._ends = dialect.ends
+        self._passing = _Passing(inward, dialect, limit, b"\n")
+        self.finished = False
+
+    @property
+    def seen(self) -> bytearray:
+        """What the log gets: messages joined by LF."""
+        return self._passing.seen
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the log gets less than came."""
+        return self._passing.truncated
+
+    def message(self, data: bytes) -> list[bytes]:
+        """Take the next message, return those that may go in now; `finished` if it ended the answer."""
+        event = read(Message(data))
+        self.finished = event.document is not None and event.document.get("type") in self._ends
+        return self._passing.event(event)
+
+    def end(self) -> list[bytes]:
+        """Return what was still held back when the connection ended."""
+        return self._passing.end()
 
 
 def _bare(credential: str) -> bytes:
     """Take the scheme off an Authorization header's value (`Bearer`, RFC 6750)."""
     return credential.encode("latin-1", "replace").rpartition(b" ")[2]
-
-
-def _as_json(value: bytes) -> bytes:
-    """Escape a value as the content of a JSON string."""
-    text = value.decode("utf-8", "surrogateescape")
-    return json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "surrogateescape")
-
-
-def _as_it_is(value: bytes) -> bytes:
-    return value

@@ -21,7 +21,6 @@ class NearMisses:
 
     def __init__(self, vault: Near) -> None:
         self._vault = vault
-        self._held = b""
         self.found: dict[str, None] = {}
 
     def whole(self, text: bytes) -> None:
@@ -30,17 +29,29 @@ class NearMisses:
             if len(self.found) < _MOST:
                 self.found[near.what] = None
 
+    def text(self) -> "NearText":
+        """Begin a text that comes in parts."""
+        return NearText(self)
+
+
+class NearText:
+    """One text that comes in parts."""
+
+    def __init__(self, misses: NearMisses) -> None:
+        self._misses = misses
+        self._held = b""
+
     def part(self, text: bytes) -> None:
-        """Take the next part of a text; a run of letters at its end waits for the rest."""
+        """Take the next part; a run of letters at its end waits for the rest."""
         joined = self._held + text
         run = _OPEN_RUN.search(joined, max(0, len(joined) - 120))
         border = run.start() if run else len(joined)
         self._held = joined[border:]
         if border:
-            self.whole(joined[:border])
+            self._misses.whole(joined[:border])
 
     def end(self) -> None:
-        """Take notice that the text in parts has ended."""
+        """Take notice that the text has ended."""
         if self._held:
-            self.whole(self._held)
+            self._misses.whole(self._held)
             self._held = b""

@@ -1,27 +1,34 @@
 """A request as it may leave: target, headers and body redacted, with a note of every replacement.
 
+Two phases: `examine_request` finds, and may take long; `outgoing` replaces what policy decides, and is quick.
+
 Rules of this file:
 1. Bytes outside the replaced spans are those the client sent: a body that is written anew breaks the provider's
    hashes, signatures and prompt caches.
 2. A target is searched as it stands and, piece by piece, percent-decoded; a piece is rewritten only if decoding
    shows a secret that the raw bytes hid.
-3. Headers and targets lose only what is certain: ids and versions in them look random and must arrive.
+3. Headers and targets lose only what is certain: ids and versions in them look random and must arrive. They are
+   redacted whatever policy says, and block like bodies.
 4. Header names are searched as well: a header whose name holds a secret is dropped.
+5. A value that the inside must not know is replaced though policy only wants its kind watched.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-import msgspec
-
-from redactors.finding import Confidence, Redaction
+from redactors.engine import Engine
+from redactors.finding import Confidence, Finding, Redaction
+from redactors.pieces import Memory
+from redactors.vault import Origin
 from wrapper.gateway.bodies import says_json
 from wrapper.gateway.credential import CREDENTIAL_HEADERS
-from wrapper.gateway.unfold import Finder, unfold
+from wrapper.gateway.unfold import Unfolding
 
 Headers = tuple[tuple[str, str], ...]
+Decide = Callable[[Finding], str]
+"""Says of a finding: `redact`, `monitor` (it leaves, and is recorded) or `block` (the request does not leave)."""
 
 # RFC 9110 section 7.6.1, RFC 9112 section 9; and what the gateway sets anew because it sends another body and asks
 # for answers that it can read.
@@ -32,44 +39,78 @@ _PER_HOP = frozenset({
 _PIECES = re.compile(rb"([/?&=;,]+)")
 _ENCODINGS = 3  # a value encoded more than three times over is no accident, and no client of ours does it twice
 _SAFE_IN_TARGET = "!$%&'()*+,-./:;=?@[]_~"  # no `#`: what follows it would be a fragment and not be sent
-
-
-class Redactor(Finder, Protocol):
-    """What the gateway needs of the engine."""
-
-    def redact(self, data: bytes, *, minimum: Confidence = ...) -> Redaction:
-        """Replace secrets in bytes."""
-
-    def redact_json(self, data: bytes) -> Redaction:
-        """Replace secrets in the raw bytes of a JSON document."""
+_MONITORED: Final = "monitored"
+_BLOCKED: Final = "blocked"
 
 
 class Masked(NamedTuple):
-    """One value replaced in one part of a request; `where` is `@OFFSET` in the body, ` url` or ` header NAME`."""
+    """One value found in one part of a request; `where` is `@OFFSET` in the body, ` url` or ` header NAME`.
+
+    `action`: "" it was replaced; `monitored`, it leaves; `blocked`, because of it the request does not.
+    """
 
     kind: str
     placeholder: str
     rule: str
     where: str
     times: int
+    action: str = ""
+
+
+class Examined(NamedTuple):
+    """A request with all that was found in it.
+
+    `target` and `headers` are redacted (`masked` notes it) and go without credentials and per-hop headers; `body` is
+    as it came, `findings` are in it: sorted, not overlapping, fit to be replaced. Those whose start is in `quotes` get
+    quotation marks.
+    """
+
+    target: str
+    headers: Headers
+    body: bytes
+    findings: tuple[Finding, ...]
+    quotes: frozenset[int]
+    masked: tuple[Masked, ...]
 
 
 class Outgoing(NamedTuple):
-    """What leaves: `target` is path and query, `headers` go without credentials and per-hop headers."""
+    """What leaves, unless `blocked` says why it must not; `masked` notes what was replaced or only monitored."""
 
     target: str
     headers: Headers
     body: bytes
     masked: tuple[Masked, ...]
+    blocked: tuple[Masked, ...] = ()
 
 
-def redact_request(target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes, engine: Redactor) -> Outgoing:
-    """Redact a request of which `body` is decoded already. May take tens of milliseconds for megabytes."""
+def examine_request(
+    target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes, engine: Engine, memory: Memory
+) -> Examined:
+    """Find what a request must not tell; its body is decoded already, `memory` is `unfold.remembering(engine)`.
+
+    Takes tens of milliseconds for megabytes that `memory` has not seen.
+    """
     masked: list[Masked] = []
     clean_target = redact_target(target, engine, masked)
     clean_headers = tuple(_redact_headers(list(headers), engine, masked))
-    clean_body = _redact_body(body, _content_type(clean_headers), engine, masked)
-    return Outgoing(clean_target, clean_headers, clean_body, tuple(masked))
+    findings, quotes = _examine_body(body, _content_type(clean_headers), engine, memory)
+    return Examined(clean_target, clean_headers, body, tuple(findings), quotes, tuple(masked))
+
+
+def outgoing(examined: Examined, engine: Engine, decide: Decide = lambda _: "redact") -> Outgoing:
+    """Replace in a request what `decide` wants replaced; what it blocks is replaced too, for the log."""
+    actions = [_action(found, engine, decide) for found in examined.findings]
+    replaced = [found for found, action in zip(examined.findings, actions, strict=True) if action != _MONITORED]
+    redaction = engine.replace(examined.body, replaced, quotes=examined.quotes)
+    notes = _notes(examined.findings, actions, engine)
+    notes += [note._replace(action=_BLOCKED) if _blocks(note, decide) else note for note in examined.masked]
+    return Outgoing(
+        examined.target,
+        examined.headers,
+        redaction.data,
+        tuple(note for note in notes if note.action != _BLOCKED),
+        tuple(note for note in notes if note.action == _BLOCKED),
+    )
 
 
 def credential_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -83,26 +124,36 @@ def recorded(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers if name.lower() not in CREDENTIAL_HEADERS}
 
 
-def _redact_body(body: bytes, content_type: str, engine: Redactor, masked: list[Masked]) -> bytes:
+def _examine_body(
+    body: bytes, content_type: str, engine: Engine, memory: Memory
+) -> tuple[Sequence[Finding], frozenset[int]]:
     if not body:
-        return body
-    redaction = _read_as_json(body, engine) if says_json(content_type, body) else None
-    redaction = redaction or engine.redact(unfold(body, engine))
-    masked.extend(_notes(redaction))
-    return redaction.data
+        return (), frozenset()
+    if not says_json(content_type, body):
+        return Unfolding(engine).find(body), frozenset()
+    found = memory.find(body)
+    return found.findings, found.quotes
 
 
-def _read_as_json(body: bytes, engine: Redactor) -> Redaction | None:
-    """None: no JSON whatever its type says, to be searched as bytes."""
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return engine.redact_json(unfold(body, engine))
+def _action(found: Finding, engine: Engine, decide: Decide) -> str:
+    decided = decide(found)
+    if decided == "block":
+        return _BLOCKED
+    return _MONITORED if decided == "monitor" and not _is_outsides(found, engine) else ""
+
+
+def _is_outsides(found: Finding, engine: Engine) -> bool:
+    placeholder = engine.vault.issue(found.kind, found.value, Origin.INSIDE).encode()
+    return engine.vault.restore(placeholder, to=Origin.INSIDE) == placeholder
+
+
+def _blocks(note: Masked, decide: Decide) -> bool:
+    """Judge what was found in a header or the target by kind and rule."""
+    return decide(Finding(0, 0, note.kind, Confidence.CERTAIN, note.rule, b"")) == "block"
 
 
 def _redact_headers(
-    headers: Sequence[tuple[bytes, bytes]], engine: Redactor, masked: list[Masked]
+    headers: Sequence[tuple[bytes, bytes]], engine: Engine, masked: list[Masked]
 ) -> Iterator[tuple[str, str]]:
     dropped = _PER_HOP | _named_by_connection(headers)
     for raw_name, raw_value in headers:
@@ -111,10 +162,10 @@ def _redact_headers(
             continue
         in_name = engine.redact(raw_name, minimum=Confidence.CERTAIN)
         if in_name.findings:
-            masked.extend(_notes(in_name, " header"))
+            masked.extend(_notes_of(in_name, " header", engine))
             continue
-        value = engine.redact(unfold(raw_value, engine), minimum=Confidence.CERTAIN)
-        masked.extend(_notes(value, f" header {name.lower()}"))
+        value = _certainly_redacted(raw_value, engine)
+        masked.extend(_notes_of(value, f" header {name.lower()}", engine))
         yield name, value.data.decode("utf-8", "replace")
 
 
@@ -124,15 +175,15 @@ def _named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[st
     return frozenset(name.strip() for value in values for name in value.split(","))
 
 
-def redact_target(target: bytes, engine: Redactor, masked: list[Masked]) -> str:
+def redact_target(target: bytes, engine: Engine, masked: list[Masked]) -> str:
     """Redact path and query; adds to `masked`."""
     whole = engine.redact(target, minimum=Confidence.CERTAIN)
-    masked.extend(_notes(whole, " url"))
+    masked.extend(_notes_of(whole, " url", engine))
     pieces = [_redact_piece(piece, engine, masked) for piece in _PIECES.split(whole.data)]
     return quote_from_bytes(b"".join(pieces), safe=_SAFE_IN_TARGET)
 
 
-def _redact_piece(piece: bytes, engine: Redactor, masked: list[Masked]) -> bytes:
+def _redact_piece(piece: bytes, engine: Engine, masked: list[Masked]) -> bytes:
     """Redact a piece of the target as it reads percent-decoded, once or several times over."""
     text = piece
     for _ in range(_ENCODINGS):
@@ -141,7 +192,7 @@ def _redact_piece(piece: bytes, engine: Redactor, masked: list[Masked]) -> bytes
         text = unquote_to_bytes(text.replace(b"+", b"%20") if text is piece else text)
         redaction = engine.redact(text, minimum=Confidence.CERTAIN)
         if redaction.findings:
-            masked.extend(_notes(redaction, " url"))
+            masked.extend(_notes_of(redaction, " url", engine))
             return quote_from_bytes(redaction.data, safe="").encode()
     return piece
 
@@ -150,12 +201,24 @@ def _content_type(headers: Headers) -> str:
     return next((value for name, value in headers if name.lower() == "content-type"), "")
 
 
-def _notes(redaction: Redaction, part: str = "") -> list[Masked]:
-    """One note for each placeholder and rule, at its first place: a conversation repeats itself in every request."""
-    counts: dict[tuple[str, str, str], int] = {}
-    first: dict[tuple[str, str, str], int] = {}
-    for finding, placeholder in zip(redaction.findings, redaction.placeholders, strict=True):
-        key = (finding.kind, placeholder, finding.rule)
+def _certainly_redacted(value: bytes, engine: Engine) -> Redaction:
+    found = [one for one in Unfolding(engine).find(value) if one.confidence is Confidence.CERTAIN]
+    return engine.replace(value, found)
+
+
+def _notes_of(redaction: Redaction, part: str, engine: Engine) -> list[Masked]:
+    return _notes(redaction.findings, [""] * len(redaction.findings), engine, part)
+
+
+def _notes(findings: Sequence[Finding], actions: Sequence[str], engine: Engine, part: str = "") -> list[Masked]:
+    """One note for each value and rule, at its first place: a conversation repeats itself in every request."""
+    counts: dict[tuple[str, bytes, str, str], int] = {}
+    first: dict[tuple[str, bytes, str, str], int] = {}
+    for finding, action in zip(findings, actions, strict=True):
+        key = (finding.kind, finding.value, finding.rule, action)
         counts[key] = counts.get(key, 0) + 1
         first.setdefault(key, finding.start)
-    return [Masked(*key, part or f"@{first[key]}", count) for key, count in counts.items()]
+    return [
+        Masked(kind, engine.vault.issue(kind, value, Origin.INSIDE), rule, part or f"@{start}", times, action)
+        for ((kind, value, rule, action), times), start in zip(counts.items(), first.values(), strict=True)
+    ]

@@ -1,169 +1,174 @@
-"""Placeholders back into values, towards the inside: in whole JSON answers and across the parts of a stream. Pure.
+"""Placeholders back into values, towards the inside: in whole JSON answers and in texts that come in parts. Pure.
 
 Rules of this file:
-1. Which values may go in is decided by `fill` alone (the vault restores only what came from the inside, promise 2).
-2. An event or a document in which nothing changes passes byte for byte; a changed one is written anew as JSON.
-3. A placeholder cut over several deltas is restored: the end of a text that may be the beginning of a placeholder is
-   held back until the next delta of the same text, or until the event that closes the text, before which it is sent
-   as one more delta. Nothing is held but such an end, so a stream is never delayed by more than one delta.
-4. However a text is cut into deltas, the deltas that leave, joined, are the restored text.
-5. What the provider wrote for itself (reasoning, signatures) is not touched: it is verified when it comes back.
-6. A string that is itself JSON text (tool arguments) gets values escaped as JSON string content first.
+1. Which values may go in is decided by the vault alone: only what came from the inside (promise 2).
+2. A document in which nothing changes passes byte for byte; a changed one is written anew as JSON.
+3. A placeholder cut over several parts is restored: the end of a text that may be the beginning of one is held back.
+   Nothing is held but such an end, so a text is never delayed by more than one part.
+4. What the provider wrote for itself (reasoning, signatures) is not touched: it is verified when it comes back.
+5. A value is written as what is around it needs (`quoting`); one that cannot stand there stays a placeholder.
 """
 
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Protocol
 
-from wrapper.gateway.dialect import Delta, Dialect, Key
-from wrapper.gateway.sse import ServerSentEvent
+from redactors.vault import Origin
+from wrapper.gateway.dialect import Dialect, Reading
+from wrapper.gateway.javascript import JavaScript
+from wrapper.gateway.nearly import NearText
+from wrapper.gateway.parts import Event, Part, written
+from wrapper.gateway.quoting import Context, Json, Quoting, Text, is_plain
 
-Fill = Callable[[str, bool], str]
-"""`fill(text, nested)` restores all complete placeholders of a text; `nested` as in `Delta`."""
+Begin = Callable[[Quoting], Part]
 
-_MARK = "MASKED-"
-_OPEN_END = re.compile(r"MASKED-[A-Z0-9-]*\Z")
+_MARK: Final = "MASKED-"
+_BEGINNINGS: Final = tuple(_MARK[:size] for size in range(len(_MARK) - 1, 0, -1))
+_IN_PLACEHOLDERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+_OPEN_END: Final = re.compile(r"MASKED-[A-Z0-9-]*\Z")
 # Longest run that is held back. The longest kinds of the catalogue make placeholders of some 60 characters; a longer
 # run is no placeholder of ours, and a model that repeats itself must not make the gateway hold its whole answer.
-_LONGEST = 512
+_LONGEST: Final = 512
+_FENCE: Final = b"\xff"  # in no UTF-8 text, so it tells where values stand
+_STAND_IN: Final = "M"  # for a value, where only what is around it counts
+
+
+class Values(Protocol):
+    """What is needed of the vault."""
+
+    def issue(self, kind: str, value: bytes, origin: Origin) -> str:
+        """Give a value's placeholder."""
+
+    def restore(self, data: bytes, *, to: Origin, quote: Callable[[bytes], bytes] = ...) -> bytes:
+        """Put values back for placeholders."""
 
 
 def held_back(text: str) -> int:
     """Offset of the end of `text` that may become a placeholder; `len(text)` where there is none."""
+    if text[-1:] not in _IN_PLACEHOLDERS:
+        return len(text)
     run = _OPEN_END.search(text)
     if run:
         return run.start() if len(text) - run.start() <= _LONGEST else len(text)
-    for size in range(min(len(_MARK) - 1, len(text)), 0, -1):
-        if text.endswith(_MARK[:size]):
-            return len(text) - size
-    return len(text)
+    return next((len(text) - len(mark) for mark in _BEGINNINGS if text.endswith(mark)), len(text))
 
 
-def restore_document(data: bytes, dialect: Dialect, fill: Fill) -> bytes:
-    """Restore a whole JSON answer. ValueError if `data` has a placeholder and is no JSON."""
+class Filling:
+    """Restores one text that comes in parts; `near` is shown it."""
+
+    def __init__(self, values: Values, near: NearText, quoting: Quoting) -> None:
+        self._values = values
+        self._near = near
+        self._context = _context(quoting)
+        self._unread: list[str] = []  # what the context was not shown yet: it is asked for few values
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """Take the next part, give what may leave now."""
+        joined = self._held + text
+        border = held_back(joined)
+        self._held = joined[border:]
+        return self._filled(joined[:border])
+
+    def end(self) -> str:
+        """Give what was held back."""
+        rest, self._held = self._held, ""
+        filled = self._filled(rest)
+        self._near.end()
+        return filled
+
+    def _filled(self, text: str) -> str:
+        if not text:
+            return ""
+        raw = text.encode("utf-8", "surrogatepass")
+        self._near.part(raw)
+        if _MARK not in text:
+            self._unread.append(text)
+            return text
+        fenced = self._values.restore(raw, to=Origin.INSIDE, quote=self._fenced).split(_FENCE)
+        pieces = (piece.decode("utf-8", "surrogatepass") for piece in fenced)
+        return "".join(self._value(piece) if at % 2 else self._text(piece) for at, piece in enumerate(pieces))
+
+    def _fenced(self, value: bytes) -> bytes:
+        """Mark a value; one that is no text stays a placeholder."""
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            return self._placeholder(value)
+        return _FENCE + value + _FENCE
+
+    def _text(self, text: str) -> str:
+        self._unread.append(text)
+        return text
+
+    def _value(self, value: str) -> str:
+        quoted: str | None = value
+        if not is_plain(value):
+            self._context.feed("".join(self._unread))
+            self._unread.clear()
+            quoted = self._context.quote(value)
+        self._unread.append(_STAND_IN)
+        return self._placeholder(value.encode()).decode() if quoted is None else quoted
+
+    def _placeholder(self, value: bytes) -> bytes:
+        return self._values.issue("SECRET", value, Origin.INSIDE).encode()
+
+
+def restore_document(data: bytes, dialect: Dialect, begin: Begin) -> bytes:
+    """Restore a whole answer: JSON, or JSON in each line that has a placeholder; ValueError if it is neither."""
     if _MARK.encode() not in data:
         return data
-    document = json.loads(data)
-    restored = restore_value(document, dialect, fill)
-    return data if restored == document else _written(restored)
+    try:
+        return _restored(data, dialect, begin)
+    except ValueError:
+        lines = data.splitlines(keepends=True)
+        return b"".join(_restored_line(line, dialect, begin) for line in lines)
 
 
-def restore_value(value: Any, dialect: Dialect, fill: Fill, *, nested: bool = False) -> Any:
+def restore_event(event: Event, dialect: Dialect, reading: Reading, begin: Begin) -> Event:
+    """Restore an event that is no part of a text."""
+    if event.document is None or _MARK.encode() not in event.frame.raw:
+        return event
+    restored = restore_value(event.document, dialect, reading, begin)
+    return event if restored == event.document else event.with_document(restored)
+
+
+def restore_value(value: Any, dialect: Dialect, reading: Reading, begin: Begin, quoting: Quoting = Quoting.TEXT) -> Any:
     """Restore every string of a JSON value but the provider's own."""
     if isinstance(value, str):
-        return fill(value, nested) if _MARK in value else value
+        return _whole(value, begin(quoting)) if _MARK in value else value
     if isinstance(value, list):
-        return [restore_value(item, dialect, fill, nested=nested) for item in value]
+        return [restore_value(item, dialect, reading, begin) for item in value]
     if isinstance(value, dict):
-        return value if dialect.opaque(value) else _restored_members(value, dialect, fill)
+        return value if dialect.opaque(value) else _members(value, dialect, reading, begin)
     return value
 
 
-def _restored_members(members: Mapping[str, Any], dialect: Dialect, fill: Fill) -> dict[str, Any]:
+def _members(members: Mapping[str, Any], dialect: Dialect, reading: Reading, begin: Begin) -> dict[str, Any]:
     return {
-        fill(name, False): value
+        (_whole(name, begin(Quoting.TEXT)) if _MARK in name else name): value
         if name in dialect.opaque_keys
-        else restore_value(value, dialect, fill, nested=name in dialect.nested_keys)
+        else restore_value(value, dialect, reading, begin, reading.quoting(members, name))
         for name, value in members.items()
     }
 
 
-@dataclass(slots=True)
-class _Open:
-    """A text that is still being delivered: what is held back of it, and the last event as the shape for the rest."""
-
-    event: ServerSentEvent
-    document: Mapping[str, Any]
-    delta: Delta
-    held: str = ""
+def _whole(text: str, part: Part) -> str:
+    return part.feed(text) + part.end()
 
 
-class StreamRestorer:
-    """Restores one event stream. Feed it every event in order, then call `end` once."""
-
-    def __init__(self, dialect: Dialect, fill: Fill) -> None:
-        self._dialect = dialect
-        self._fill = fill
-        self._open: dict[Key, _Open] = {}
-
-    def event(self, event: ServerSentEvent) -> bytes:
-        """Return the bytes to send for this event: mostly the event as it came, at times with one before it."""
-        document = _parsed(event)
-        if document is None:
-            return event.raw
-        delta = self._dialect.delta(document)
-        if delta is not None:
-            return self._part(event, document, delta)
-        closing = b"".join(self._close(key) for key in self._dialect.closes(document))
-        return closing + self._whole(event, document)
-
-    def end(self) -> bytes:
-        """Give out what is still held back: the stream ended without closing its texts."""
-        return self._close(())
-
-    def _part(self, event: ServerSentEvent, document: Mapping[str, Any], delta: Delta) -> bytes:
-        was = self._open.get(delta.key)
-        text = _at(document, delta.path)
-        joined = (was.held if was else "") + text
-        border = held_back(joined)
-        out = self._fill(joined[:border], delta.nested)
-        if border < len(joined):
-            self._open[delta.key] = _Open(event, document, delta, joined[border:])
-        elif was:
-            del self._open[delta.key]
-        return event.raw if out == text else _with_text(event, document, delta.path, out)
-
-    def _whole(self, event: ServerSentEvent, document: Mapping[str, Any]) -> bytes:
-        if _MARK.encode() not in event.raw:
-            return event.raw
-        restored = restore_value(document, self._dialect, self._fill)
-        return event.raw if restored == document else event.with_data(_written(restored)).raw
-
-    def _close(self, prefix: Key) -> bytes:
-        """Send what is held of all texts whose key begins with `prefix`."""
-        closed = [key for key in self._open if key[: len(prefix)] == prefix]
-        return b"".join(self._remainder(self._open.pop(key)) for key in closed)
-
-    def _remainder(self, text: _Open) -> bytes:
-        rest = self._fill(text.held, text.delta.nested)
-        return _with_text(text.event, text.document, text.delta.path, rest)
+def _restored_line(line: bytes, dialect: Dialect, begin: Begin) -> bytes:
+    return _restored(line, dialect, begin) if _MARK.encode() in line else line
 
 
-def _parsed(event: ServerSentEvent) -> Mapping[str, Any] | None:
-    """Return the event's JSON object; None for comments, `[DONE]` and whatever else is no object."""
-    data = event.data
-    if not data.startswith(b"{"):
-        return None
-    try:
-        document = json.loads(data)
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
+def _restored(data: bytes, dialect: Dialect, begin: Begin) -> bytes:
+    document = json.loads(data)
+    restored = restore_value(document, dialect, dialect.reading(), begin)
+    return data if restored == document else written(restored) + data[len(data.rstrip()) :]
 
 
-def _at(document: Mapping[str, Any], path: tuple[str, ...]) -> str:
-    value: Any = document
-    for name in path:
-        value = value[name]
-    return str(value)
-
-
-def _with_text(event: ServerSentEvent, document: Mapping[str, Any], path: tuple[str, ...], text: str) -> bytes:
-    return event.with_data(_written(_replaced(document, path, text))).raw
-
-
-def _replaced(document: Mapping[str, Any], path: tuple[str, ...], text: str) -> Mapping[str, Any]:
-    """Copy `document` with another string at `path`."""
-    name, rest = path[0], path[1:]
-    return {**document, name: _replaced(document[name], rest, text) if rest else text}
-
-
-def _written(document: Any) -> bytes:
-    """Write compact JSON as the providers do; lone surrogates stay escapes, for they are no UTF-8."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(document, separators=(",", ":")).encode()
+def _context(quoting: Quoting) -> Context:
+    if quoting is Quoting.JAVASCRIPT:
+        return JavaScript()
+    return Json(certain=True) if quoting is Quoting.JSON else Text()

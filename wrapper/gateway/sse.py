@@ -14,6 +14,7 @@ from typing import NamedTuple, Self
 _BLANK = re.compile(rb"(?:\r\n|\n|\r(?=[^\n]))(?:\r\n|\n|\r(?=[^\n]))")
 _LEADING_BLANK = re.compile(rb"(?:\r\n|\n|\r(?=[^\n]))")
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r|\Z)")
+_USUAL = re.compile(rb"(?:event: ?[^\r\n]*\n)?data: ?([^\r\n]*)\n\n")  # how providers write an event
 _BORDER = 3  # the longest beginning of a blank line that may stand at a chunk's end: CR LF CR
 _BOM = b"\xef\xbb\xbf"
 
@@ -26,6 +27,9 @@ class ServerSentEvent(NamedTuple):
     @property
     def data(self) -> bytes:
         """The `data` lines joined by LF; empty where there is none (comments, keep-alives)."""
+        usual = _USUAL.fullmatch(self.raw)
+        if usual:
+            return usual[1]
         return b"\n".join(_value(line) for line in _lines(self.raw) if _name(line) == b"data")
 
     def with_data(self, data: bytes) -> Self:
@@ -33,6 +37,9 @@ class ServerSentEvent(NamedTuple):
 
         `data` without LF is one line (JSON is). An event without a `data` line is returned as it is.
         """
+        usual = _USUAL.fullmatch(self.raw)
+        if usual and b"\n" not in data:
+            return self._replace(raw=self.raw[: usual.start(1)] + data + self.raw[usual.end(1) :])
         out: list[bytes] = []
         placed = False
         for line in _lines(self.raw):
@@ -42,6 +49,10 @@ class ServerSentEvent(NamedTuple):
                 placed = True
                 out.extend(b"data: " + part + _ending(line) for part in data.split(b"\n"))
         return self._replace(raw=b"".join(out))
+
+    def with_raw(self, raw: bytes) -> Self:
+        """Return the event as other bytes."""
+        return self._replace(raw=raw)
 
 
 class EventParser:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from redactors.vault import Vault
 from wrapper.guard.watcher import Message, Watched
 from wrapper.policy.model import Policy
+from wrapper.policy.wire import Place
 from wrapper.view.covers import Covers
 
 if TYPE_CHECKING:  # aiohttp costs 200 ms: it is imported after the fork, while the client itself boots
@@ -26,7 +27,8 @@ class GuardDuties:
     already; `staging` is the view's own folder; `may_miss_changes`: the user allowed a run without the watch;
     `cache` is the user's cache folder, None to keep nothing there; `credentials` yields path and visible content of
     each masked credential file. `view` is where the daemon of a FUSE view speaks, None without one; `repositories` are
-    the work trees whose new commits are looked at then.
+    the work trees whose new commits are looked at then. `place` is who works where; `interactive`: the user sits at a
+    terminal and can be asked; `answers` is where answers are kept, None to keep none.
     """
 
     control: socket.socket
@@ -43,6 +45,7 @@ class GuardDuties:
     covers: Covers
     rescan: Callable[[], Iterator[str]]
     gateways: Mapping[str, Callable[[], "GatewayConfig"]]
+    place: Place
     state_files: tuple[Path, ...] = ()
     protected: frozenset[str] = frozenset()
     may_miss_changes: bool = False
@@ -50,3 +53,5 @@ class GuardDuties:
     credentials: Callable[[], Iterable[tuple[str, bytes]]] = tuple
     view: socket.socket | None = None
     repositories: tuple[Path, ...] = ()
+    interactive: bool = False
+    answers: Path | None = None

@@ -15,18 +15,18 @@ import threading
 import time
 from functools import partial
 
-import msgspec
-
 from redactors.vault import Origin
 from wrapper import linux
 from wrapper.audit.events import Connection, Event, Redacted, Request, Warned
 from wrapper.errors import AuditError
 from wrapper.guard.appearing import Appearing
+from wrapper.guard.asking import AtTerminal
 from wrapper.guard.duties import GuardDuties
 from wrapper.guard.files import FileThread, reason
-from wrapper.guard.messages import FINISH, READY, Listening, Summary
+from wrapper.guard.messages import FINISH, READY, Answered, FromGuard, Listening, Summary, encode, from_session
 from wrapper.guard.publishing import Publisher
-from wrapper.guard.services import Lazy, service_for, warm, warm_for
+from wrapper.guard.remembered import Remembered
+from wrapper.guard.services import Lazy, Serving, warm, warm_for
 from wrapper.guard.viewing import ViewThread
 from wrapper.guard.wire import Wire
 from wrapper.messages import printable
@@ -99,6 +99,13 @@ class _Guard:
         self._files = FileThread(duties, publisher, self._appearing, tell=self._tell, failed=self._failed)
         self._view = self._view_thread(publisher)
         self._wire = Wire(duties, self._warn)
+        self._asking = AtTerminal(
+            self._say,
+            Remembered(duties.answers, duties.workspace, self._warn),
+            interactive=duties.interactive,
+            redacted=self._redacted,
+        )
+        self._serving = Serving(duties, self._wire, self._tally, self._asking)
         self._services: list[Lazy] = []
         self._sandbox: int | None = None
 
@@ -128,13 +135,19 @@ class _Guard:
     async def _follow(self) -> None:
         """Do as the session says, until it says that it ends, or is gone."""
         while (packet := await _packet(self._duties.control, self._failure))[0] not in (b"", FINISH):
-            listening = msgspec.msgpack.decode(packet[0], type=Listening)
-            self._sandbox = _opened(listening.pid)
-            for use, sock in zip(listening.uses, packet[1], strict=True):
-                make = partial(service_for, use, self._duties, self._wire, self._tally)
-                self._services.append(Lazy(sock, partial(warm_for, use, self._wire), make, self._failed))
-            warming = threading.Thread(target=self._warm, daemon=True)
-            self._loop.call_later(_WARM_AFTER, warming.start)
+            match from_session(packet[0]):
+                case Answered() as answered:
+                    self._asking.heard(answered)
+                case Listening() as listening:
+                    self._listen(listening, packet[1])
+
+    def _listen(self, listening: Listening, sockets: list[socket.socket]) -> None:
+        self._sandbox = _opened(listening.pid)
+        for use, sock in zip(listening.uses, sockets, strict=True):
+            make = partial(self._serving.service, use)
+            self._services.append(Lazy(sock, partial(warm_for, use, self._wire), make, self._failed))
+        warming = threading.Thread(target=self._warm, daemon=True)
+        self._loop.call_later(_WARM_AFTER, warming.start)
 
     def _warm(self) -> None:
         with contextlib.suppress(Exception):  # the service that needs it fails with it, and ends the session
@@ -159,6 +172,7 @@ class _Guard:
             await asyncio.to_thread(select.select, [self._sandbox], [], [], _END_WAIT)
 
     async def _close_services(self) -> None:
+        self._asking.close()
         closing = asyncio.gather(*(service.close() for service in self._services), return_exceptions=True)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(closing, _END_WAIT)
@@ -179,7 +193,16 @@ class _Guard:
         tally = self._tally
         summary = Summary(tally.requests, tally.redactions, tuple(tally.refused), tuple(tally.warnings))
         with contextlib.suppress(OSError):
-            self._duties.control.send(msgspec.msgpack.encode(summary))
+            self._say(summary)
+
+    def _say(self, message: FromGuard) -> None:
+        """Tell the session. Raises OSError where it is gone, or takes nothing any more."""
+        self._duties.control.send(encode(message), socket.MSG_DONTWAIT)
+
+    def _redacted(self, text: str) -> str:
+        return self._duties.engine.redact(text.encode("utf-8", "backslashreplace"), origin=Origin.OUTSIDE).data.decode(
+            "utf-8", "replace"
+        )
 
     def _tell(self, event: Event) -> None:
         """Record an event of another thread."""

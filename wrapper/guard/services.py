@@ -8,12 +8,15 @@ import importlib
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from wrapper.guard.duties import GuardDuties
 from wrapper.guard.wire import Wire
 from wrapper.policy.model import Decision
-from wrapper.ports import AsyncAuditSink
+from wrapper.ports import Asking, AsyncAuditSink
+
+if TYPE_CHECKING:
+    from wrapper.gateway.records import Log
 
 _MODULES = ("wrapper.gateway.server", "wrapper.gateway.egress", "wrapper.gateway.loopback")
 
@@ -97,18 +100,45 @@ def warm_for(use: str, wire: Wire) -> None:
         warm(wire)
 
 
-def service_for(use: str, duties: GuardDuties, wire: Wire, sink: AsyncAuditSink) -> Service:
-    """Make the service for one use (see `messages.Listening`)."""
-    from wrapper.gateway.egress import EgressProxy  # noqa: PLC0415 (aiohttp: 200 ms, while the client boots)
-    from wrapper.gateway.loopback import LoopbackForward  # noqa: PLC0415
-    from wrapper.gateway.server import Gateway  # noqa: PLC0415
+class Serving:
+    """Makes the service for one use (see `messages.Listening`). All gateways write to one log and ask one user."""
 
-    if use == "egress":
+    def __init__(self, duties: GuardDuties, wire: Wire, sink: AsyncAuditSink, asking: Asking) -> None:
+        self._duties = duties
+        self._wire = wire
+        self._sink = sink
+        self._asking = asking
+        self._log: Log | None = None
+
+    def service(self, use: str) -> Service:
+        """Make it; `warm_for` has imported what it needs."""
+        if use == "egress":
+            return self._egress()
+        return self._gateway(use) if use in self._duties.gateways else self._forward(int(use))
+
+    def _egress(self) -> Service:
+        from wrapper.gateway.egress import EgressProxy  # noqa: PLC0415 (aiohttp: 200 ms, while the client boots)
+
+        policy, engine = self._duties.policy, self._duties.engine
         return EgressProxy(
-            lambda host, port: _Verdict.of(duties.policy.host(host, port)),
-            sink,
-            redact=lambda name: duties.engine.redact(name).data,
+            lambda host, port: _Verdict.of(policy.host(host, port)),
+            self._sink,
+            redact=lambda name: engine.redact(name).data,
         )
-    if use in duties.gateways:
-        return Gateway(duties.gateways[use](), wire.engine(), duties.vault, sink)
-    return LoopbackForward(int(use), sink)
+
+    def _forward(self, port: int) -> Service:
+        from wrapper.gateway.loopback import LoopbackForward  # noqa: PLC0415 (as above)
+
+        return LoopbackForward(port, self._sink)
+
+    def _gateway(self, use: str) -> Service:
+        from wrapper.gateway.checkpoint import Terms  # noqa: PLC0415 (as above)
+        from wrapper.gateway.records import Log  # noqa: PLC0415
+        from wrapper.gateway.server import Gateway  # noqa: PLC0415
+
+        duties = self._duties
+        self._log = self._log or Log(self._sink)
+        terms = Terms(duties.policy, duties.place, self._asking, self._wire.folders(), self._wire.lines)
+        gateway = Gateway(duties.gateways[use](), self._wire.engine(), duties.vault, self._log, terms)
+        self._wire.when_learned(gateway.forget)
+        return gateway

@@ -1,0 +1,168 @@
+"""What the user wrote in a conversation, told apart from what clients and tools wrote in it; pure.
+
+Who asks is the user. What clients put around the user's words by themselves (reminders, memory files, the editor's
+state, output of commands) is left out, but only in the shapes in which they send it: a block of its own. A block that
+holds anything else counts with all of it, and so does what has no shape that is known. Neither tool results, files, nor
+system prompts are read, but for what a user typed while tools ran or on refusing one: that is where it stands.
+
+Sources: the providers' API references, and what Claude Code 2.1 and codex-cli 0.169 send.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+_THE_MODEL: Final = frozenset({"assistant", "tool", "function", "model"})
+_NOT_THE_USER: Final = frozenset({"system", "developer"})
+_SAID: Final = frozenset({None, "message", "input_text", "text"})  # types of items that need no role to be said
+# Blocks that clients write by themselves.
+_WRAPPED: Final = re.compile(
+    r"\s*(?:# AGENTS\.md instructions for [^\n]*\s*)?"
+    r"<(system-reminder|local-command-(?:caveat|stdout|stderr)|bash-(?:stdout|stderr|exit-code)|task-notification"
+    r"|ide_opened_file|ide_selection|environment_context|user_instructions|INSTRUCTIONS|skill|user_shell_command"
+    r"|turn_aborted|subagent_notification|context_window_reminder|recommended_plugins)(?:\s[^>]*)?>.*?</\1>",
+    re.DOTALL,
+)
+_INTERRUPTED: Final = re.compile(r"\s*\[Request interrupted by user[^\]\n]*\]\s*")
+_EDITOR: Final = re.compile(r"\s*# Context from my IDE setup:.*?\n## My request for Codex:\n", re.DOTALL)
+SUMMARY: Final = "This session is being continued from a previous conversation that ran out of context."
+"""How Claude Code begins what stands in place of a conversation that had grown too long."""
+
+# What the user types while tools run arrives as a reminder or a system message; what is typed on refusing a tool, as
+# the tool's result.
+_QUEUED: Final = "The user sent a new message while you were working:\n"
+_QUEUED_END: Final = "\n\nIMPORTANT: After completing your current task"
+_REFUSED: Final = "To tell you how to proceed, the user said:\n"
+_REFUSED_IN_JSON: Final = json.dumps(_REFUSED)[1:-1].encode()
+
+
+class _Part(msgspec.Struct, frozen=True):
+    type: str | None = None
+    text: str | None = None
+
+
+class _Item(msgspec.Struct, frozen=True):
+    role: str | None = None
+    type: str | None = None
+    text: str | None = None
+    content: str | list[_Part | str] | None = None
+
+
+_raws: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_one: Final = msgspec.json.Decoder(_Item | str)
+_many: Final = msgspec.json.Decoder(list[_Item | str] | str)
+_anything: Final = msgspec.json.Decoder()
+
+
+def prompts(conversation: msgspec.Raw) -> list[str]:
+    """Return the user's texts in order. Raises msgspec.DecodeError for what is no JSON."""
+    written: list[str] = []
+    wrapped: list[str] = []
+    for item in _items(conversation):
+        users, clients = _told_apart(item)
+        written += [users] if users else []
+        wrapped += [clients] if clients else []
+    # With nothing else in it, what looks like the client's own is what is asked.
+    return written or (["\n".join(wrapped)] if wrapped else [])
+
+
+def holds(raw: msgspec.Raw, mark: bytes) -> bool:
+    """Whether `mark` stands anywhere in the JSON; one in quotes is a string, since within others they are escaped."""
+    return mark in bytes(raw)
+
+
+def strings(value: object) -> Iterator[str]:
+    """Yield the strings of decoded JSON in document order, names left out."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                yield text
+            case list() as items:
+                waiting += reversed(items)
+            case dict() as members:
+                waiting += reversed(members.values())
+
+
+def _items(conversation: msgspec.Raw) -> Iterator[_Item | str]:
+    try:
+        read = _many.decode(conversation)
+    except msgspec.DecodeError:
+        yield from _singly(conversation)
+        return
+    if isinstance(read, str):
+        yield read
+    elif holds(conversation, _REFUSED_IN_JSON):
+        yield from _singly(conversation)
+    else:
+        yield from read
+
+
+def _singly(conversation: msgspec.Raw) -> Iterator[_Item | str]:
+    """Read one item after the other: some have no shape that is known, and there every string is the user's."""
+    try:
+        items = _raws.decode(conversation)
+    except msgspec.DecodeError:
+        items = [conversation]
+    for item in items:
+        try:
+            yield _one.decode(item)
+        except msgspec.DecodeError:
+            yield "\n".join(strings(_anything.decode(item)))
+        else:
+            yield from _on_refusing(item)
+
+
+def _told_apart(item: _Item | str) -> tuple[str, str]:
+    """Return what the user wrote in one item of a conversation, and what the client wrote in the user's name."""
+    if isinstance(item, str):
+        return _sorted([item])
+    if item.role in _THE_MODEL or (item.role is None and item.type not in _SAID):
+        return "", ""
+    blocks = [text for part in _parts(item) if (text := part if isinstance(part, str) else part.text)]
+    if not blocks:  # nothing but results of tools
+        return "", ""
+    if item.role in _NOT_THE_USER:
+        return "\n".join(text for block in blocks if (text := _queued(block))), ""
+    return _sorted(blocks)
+
+
+def _parts(item: _Item) -> Iterable[_Part | str]:
+    if isinstance(item.content, list):
+        return item.content
+    return [text for text in (item.text, item.content) if text]
+
+
+def _sorted(blocks: Iterable[str]) -> tuple[str, str]:
+    users: list[str] = []
+    clients: list[str] = []
+    for block in blocks:
+        text = _queued(block) or _own_words(block)
+        (users if text else clients).append(text or block)
+    return "\n".join(users).strip(), "\n".join(clients).strip()
+
+
+def _own_words(block: str) -> str:
+    """Return the block without the editor's state; empty where the client wrote all of it."""
+    at = 0
+    while wrapped := _WRAPPED.match(block, at):
+        at = wrapped.end()
+    if (at and not block[at:].strip()) or block.startswith(SUMMARY) or _INTERRUPTED.fullmatch(block):
+        return ""
+    context = _EDITOR.match(block)
+    return block[context.end() :] if context else block
+
+
+def _queued(block: str) -> str:
+    """Return what the user typed while tools ran."""
+    _, found, text = block.partition(_QUEUED)
+    return text.rpartition(_QUEUED_END)[0] or text if found else ""
+
+
+def _on_refusing(item: msgspec.Raw) -> Iterator[str]:
+    """Give what the user typed on refusing a tool in Claude Code."""
+    if holds(item, _REFUSED_IN_JSON):
+        yield from (text.partition(_REFUSED)[2] for text in strings(_anything.decode(item)) if _REFUSED in text)

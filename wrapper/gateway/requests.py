@@ -1,0 +1,258 @@
+"""What a request asks of which model, read out of its body; pure.
+
+Rules of this file:
+1. Nothing raises, and nothing hides what is asked: what cannot be read as its interface says is taken as asking the
+   model `?`, which whatever is strict in a policy covers, and all of its text is the prompt. So is a body whose model
+   or conversation stands there twice: two readers could read it differently.
+2. Who asks is the user (`prompts`). Who puts an order into a file, a tool's result or a system prompt is not noticed.
+
+Sources: the providers' API references (Messages, Message Batches, Responses, Chat Completions, Completions), those of
+self-hosted servers that speak the same, and what Claude Code 2.1 and codex-cli 0.169 send.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+
+from wrapper.gateway.prompts import SUMMARY, holds, prompts, strings
+from wrapper.policy.wire import UNKNOWN_MODEL
+
+# Parts of paths that ask a model. They matter where the body does not say so: of a readable one its members do.
+_ASKING: Final = frozenset({
+    "batches", "chat", "compact", "complete", "completion", "completions", "count_tokens", "edits", "embeddings",
+    "generate", "generations", "infill", "input_tokens", "messages", "rerank", "responses", "speech", "transcriptions",
+    "translations",
+})  # fmt: skip
+_COUNTING: Final = frozenset({"count_tokens", "input_tokens"})
+_CONVERSATIONS: Final = ("messages", "input", "prompt", "inputs", "contents", "item")
+_NESTED: Final = ("response", "session")  # of messages of the Realtime interface
+_PACKED: Final = ("params", "body")  # of one request of a batch
+_NAMED_IN_PATH: Final = re.compile(r"/(?:deployments|engines|models?)/([^/:]+)", re.IGNORECASE)
+_MEMBER: Final = re.compile(rb'\s*[{,]\s*"(?:[^"\\]|\\.)*"\s*:\s*', re.DOTALL)
+
+# What clients ask for when the conversation grows too long: the answer will stand in its place.
+_COMPACTING: Final = (
+    "Your task is to create a detailed summary of",
+    "You are performing a CONTEXT CHECKPOINT COMPACTION",
+)
+_COMPACTING_ITEM: Final = b'"compaction_trigger"'
+# What clients ask so that a conversation gets a title; Codex with tools on offer.
+_TITLE: Final = "Generate a concise, single-line task title"
+_TITLED: Final = (
+    re.compile(r"\s*<session>\n(.*)\n</session>\s+Write the title [^\n]*", re.DOTALL),
+    re.compile(_TITLE + r"[^\n]*\n\nUser prompt:\n(.*)", re.DOTALL),
+)
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What one request asks.
+
+    `model` is asked for `prompt`, what the user wrote last; `stream`: the answer is wanted in events. `others` are
+    further models that the same request asks: of batches, of tools of the provider's own, to fall back on. `earlier`
+    are the user's other texts in the conversation, the oldest first. `repeats`: a job of the client's own, which quotes
+    the user (titles, summaries, counting); `summary`: its answer will stand in the conversation's place.
+    """
+
+    model: str
+    prompt: str
+    stream: bool
+    others: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
+    repeats: bool = False
+    summary: bool = False
+
+
+class _Tool(msgspec.Struct, frozen=True):
+    """One that asks a model of its own, such as for images or advice, names it."""
+
+    model: str | None = None
+
+
+_Members = Mapping[str, list[msgspec.Raw]]
+_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_raws: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_tools: Final = msgspec.json.Decoder(list[_Tool])
+_anything: Final = msgspec.json.Decoder()
+_UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
+
+
+def asked(dialect: str, target: str, body: bytes) -> Asked | None:
+    """Read what a decoded body, or one WebSocket message, asks. None: no model is asked for anything.
+
+    `dialect` is the interface's name, `target` path and query. Raises nothing; takes about 1 ms for 560 KB.
+    """
+    if not body.strip():
+        return None
+    path, _, query = target.partition("?")
+    named = _named(path, query)
+    try:
+        found = _asked(_read(body), named, counts=not _COUNTING.isdisjoint(_parts_of(path)))
+    except _UNREADABLE:
+        return _unreadable(body) if _is_asking(dialect, path) else None
+    return found
+
+
+def _named(path: str, query: str) -> str:
+    """Return the model that the target names, as some servers want it; empty: none."""
+    try:
+        in_query = parse_qs(query).get("model", [""])[-1]
+    except ValueError:
+        in_query = UNKNOWN_MODEL
+    found = _NAMED_IN_PATH.search(path)
+    return unquote(found[1]) if found else in_query
+
+
+def _is_asking(dialect: str, path: str) -> bool:
+    return dialect not in {"anthropic", "openai"} or not _ASKING.isdisjoint(_parts_of(path))
+
+
+def _parts_of(path: str) -> list[str]:
+    """Cut a path as servers understand it that are lenient about slashes, case and escapes."""
+    return re.split(r"[/:;]", unquote(path).lower())
+
+
+# The members of the body.
+
+
+def _read(body: bytes) -> _Members:
+    """Return all members of a JSON object, names in lower case as lenient servers read them, in document order."""
+    once = _members.decode(body)
+    members: dict[str, list[msgspec.Raw]] = {}
+    for name, value in once.items() if _is_all(body, once) else _pairs(body):
+        members.setdefault(name.lower(), []).append(value)
+    return members
+
+
+def _is_all(body: bytes, members: Mapping[str, msgspec.Raw]) -> bool:
+    """Whether no member stands in `body` twice: of those a decoder keeps one, and the rest is then no longer covered.
+
+    A value of JSON is never the beginning of another one (but a number, behind which no comma comes then), so the
+    members stand one behind the other exactly if there are no others.
+    """
+    at = 0
+    for value in members.values():
+        begun = _MEMBER.match(body, at)
+        raw = bytes(value)
+        if not begun or not body.startswith(raw, begun.end()):
+            return False
+        at = begun.end() + len(raw)
+    return body[at:].strip() == (b"}" if members else b"{}")
+
+
+def _pairs(body: bytes) -> Iterator[tuple[str, msgspec.Raw]]:
+    """Yield every member with its name, also those that stand there twice. Raises ValueError, RecursionError."""
+    text = body.decode()
+    at, decoder = text.index("{") + 1, json.JSONDecoder()
+    while begun := re.compile(r'[\s,]*(?=")').match(text, at):
+        name, at = decoder.raw_decode(text, begun.end())
+        start = re.compile(r"\s*:\s*").match(text, at)
+        at = start.end() if start else at
+        _, end = decoder.raw_decode(text, at)
+        yield name, msgspec.Raw(text[at:end].encode())
+        at = end
+
+
+def _asked(members: _Members, named: str, *, counts: bool) -> Asked | None:
+    members = _with_nested(members)
+    return _batch(members, named) if "requests" in members else _one_asked(members, named, counts=counts)
+
+
+def _one_asked(members: _Members, named: str, *, counts: bool = False) -> Asked | None:
+    if not named and not members.keys() & {"model", "input_file_id", *_CONVERSATIONS}:
+        return None
+    models = _models(members) or ((named or UNKNOWN_MODEL),)
+    model = models[0] if len(models) == 1 else UNKNOWN_MODEL
+    *earlier, last = _texts(members) or [""]
+    quoted = next((found[1] for one in _TITLED if (found := one.fullmatch(last))), "")
+    summary = any(sentence in last for sentence in _COMPACTING) or _holds(members, "input", _COMPACTING_ITEM)
+    repeats = bool(counts or summary or quoted) or last.startswith(SUMMARY) or not _offers_tools(members)
+    return Asked(
+        model,
+        quoted or last,
+        stream=any(bytes(raw) == b"true" for raw in members.get("stream", ())),
+        others=_others(members, named if named != model else ""),
+        earlier=tuple([*earlier, last] if quoted else earlier),  # what stands around the quoted is no blind spot
+        repeats=repeats,
+        summary=summary,
+    )
+
+
+def _with_nested(members: _Members) -> _Members:
+    """Read what stands one level deeper as if it stood here; what stands in both places, stands there twice."""
+    merged = {name: list(values) for name, values in members.items()}
+    for raw in [raw for name in _NESTED for raw in members.get(name, ()) if bytes(raw).startswith(b"{")]:
+        for name, values in _read(bytes(raw)).items():
+            merged.setdefault(name, []).extend(values)
+    return merged
+
+
+def _batch(members: _Members, named: str) -> Asked | None:
+    """Read all requests of a batch as one: each of its models is asked, each of its texts is a prompt."""
+    found = [_one_asked(members, named)]
+    for raw in (one for many in members["requests"] for one in _raws.decode(many)):
+        request = _read(bytes(raw))
+        found.append(_one_asked(request, named))
+        found += [_one_asked(_read(bytes(one)), named) for name in _PACKED for one in request.get(name, ())]
+    inner = [one for one in found if one is not None]
+    models = tuple(dict.fromkeys(name for one in inner for name in (one.model, *one.others)))
+    if not models:
+        return None
+    texts = [text for one in inner for text in (*one.earlier, one.prompt)]
+    return Asked(models[0], "\n\n".join(one.prompt for one in inner), False, models[1:], tuple(texts))
+
+
+def _models(members: _Members) -> tuple[str, ...]:
+    return tuple(_one_name(_anything.decode(raw)) for raw in members.get("model", ()))
+
+
+def _others(members: _Members, in_target: str) -> tuple[str, ...]:
+    """Return the models that the target and tools name, and those that some servers fall back on."""
+    named: list[object] = [in_target] if in_target else []
+    for raw in members.get("tools", ()):
+        try:
+            named += [tool.model for tool in _tools.decode(raw) if tool.model]
+        except msgspec.DecodeError:
+            named += [UNKNOWN_MODEL] if _holds(members, "tools", b'"model"') else []
+    for raw in members.get("models", ()):
+        several = _anything.decode(raw)
+        named += several if isinstance(several, list) else [several]
+    return tuple(dict.fromkeys(map(_one_name, named)))
+
+
+def _one_name(model: object) -> str:
+    """Return a model's name; blanks around it are no part of it for lenient servers."""
+    return (model.strip() if isinstance(model, str) else "") or UNKNOWN_MODEL
+
+
+def _offers_tools(members: _Members) -> bool:
+    """Whether tools are on offer, as in all but jobs of the client's own; in a delta they need not be repeated."""
+    if any(bytes(raw) not in {b"[]", b"null"} for raw in members.get("tools", ())):
+        return True
+    return "previous_response_id" in members or _holds(members, "input", b'"additional_tools"')
+
+
+def _holds(members: _Members, name: str, mark: bytes) -> bool:
+    return any(holds(raw, mark) for raw in members.get(name, ()))
+
+
+def _texts(members: _Members) -> list[str]:
+    """Return the user's texts in order; where a conversation stands there twice, all strings of all as one."""
+    found = [raw for name in _CONVERSATIONS for raw in members.get(name, ())]
+    if any(len(members.get(name, ())) > 1 for name in _CONVERSATIONS):
+        return ["\n".join(text for raw in found for text in strings(_anything.decode(raw)))]
+    return [text for raw in found for text in prompts(raw)]
+
+
+# What is odd.
+
+
+def _unreadable(body: bytes) -> Asked:
+    try:
+        text = "\n".join(strings(json.loads(body)))
+    except _UNREADABLE:
+        text = body.decode("utf-8", "replace")
+    return Asked(UNKNOWN_MODEL, text, stream=False)
