@@ -34,3 +34,22 @@ def test_a_file_that_is_asked_for_while_it_is_made_is_seen_in_the_end(tmp_path: 
             for thread in asking:
                 thread.join()
         until(lambda: all(path.exists() and path.read_text() == "whole\n" for path in wanted), within=3)
+
+
+def test_a_name_that_was_not_there_is_found_though_a_listing_told_of_it_before_the_change_was_heard(
+    tmp_path: Path,
+) -> None:
+    """A listing names what would have to be read first without saying more: the kernel still takes it for missing."""
+    real = tmp_path / "work"
+    real.mkdir()
+    names = [f"{number}.env" for number in range(100)] + [f"folder{number}" for number in range(100)]
+    with served(real) as inside:
+        for name in names:
+            assert not (inside / name).exists()
+            if name.endswith(".env"):
+                (real / name).write_text("TOKEN=value\n")
+            else:
+                (real / name / "in").mkdir(parents=True)
+            os.listdir(inside)  # noqa: PTH208 (quick: the change is heard a millisecond later)
+        until(lambda: all((inside / name).exists() for name in names), within=3)
+        assert all((inside / name / "in").exists() for name in names if not name.endswith(".env"))

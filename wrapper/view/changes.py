@@ -177,9 +177,12 @@ class Changes:
                 self._host_wrote(below(folder, name), mask)
             if node is None:
                 yield from self._name_changed(folder, name)
+            elif mask & _NAMES and not is_ours:
+                self._judge_anew(node)
+                yield from self._name_changed(
+                    folder, name
+                )  # a listing names it, and the kernel may take it for missing
             elif mask & _NAMES:
-                if not is_ours:
-                    self._judge_anew(node)
                 yield from self._folder_itself(folder)
 
     def _file_itself(
