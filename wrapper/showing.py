@@ -5,6 +5,7 @@ either case. All of it stands before anything runs.
 """
 
 import contextlib
+import importlib
 import os
 import signal
 import socket
@@ -30,6 +31,7 @@ from wrapper.view.covers import Covers, Disguise
 from wrapper.view.recovery import FOLDER as RECOVERY
 
 _NATIVE: Final = ("objects", "lfs")  # git's own: named by content, never removed or renamed as a whole
+_DAEMON: Final = "wrapper.view.fuse"
 _MOST_WARMED: Final = 5000  # folders
 _MOST_REPOSITORIES: Final = 200
 
@@ -39,6 +41,8 @@ def stand(looked: Looked, view: BindsView) -> str:
 
     Raises ProtectionError `view` where the namespaces are refused, or where policy wants FUSE and it cannot be had.
     """
+    if looked.served:
+        importlib.import_module(_DAEMON)  # while the mounter works: the daemon is forked with it
     view.ready()
     if view.devices:
         return "fuse"
@@ -183,7 +187,7 @@ class Showing:
             self._view.hand_over_devices()
 
     def _be_daemon(self, roots: Sequence[int], guard: socket.socket) -> int:
-        from wrapper.view.fuse import Served, ViewDuties, serve  # noqa: PLC0415 (in this process only)
+        from wrapper.view.fuse import Served, ViewDuties, serve  # noqa: PLC0415 (see `stand`)
 
         served = []
         for device, root, path in zip(self._view.devices, roots, self._looked.served, strict=True):

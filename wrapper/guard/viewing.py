@@ -76,12 +76,14 @@ class ViewThread(threading.Thread):
             self._failed(error)
 
     def finish(self) -> None:
-        """Let the daemon say what is left, when nothing runs inside any more; then look at commits a last time."""
+        """Let the daemon say what is left, when nothing runs inside any more, and end; look at commits a last time."""
         with contextlib.suppress(OSError):  # a daemon that is dead says nothing more
             self._connection.send(encode(Rest()))
             self.join(_REST_WAIT)
         if self.is_alive():
             self._warn("the view did not say in time what was left: the log of its last changes may not be complete")
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_WR)  # its memory takes some time to be given back: now, beside us
         self._check(ended=True)
 
     def _next(self) -> FromView:
