@@ -23,7 +23,7 @@ from tests.gateway.wire import (
     wired,
     zipped,
 )
-from wrapper.audit.events import Redacted, Refused, Request, Response
+from wrapper.audit.events import Judged, Redacted, Refused, Request, Response
 from wrapper.errors import PolicyError, StateError
 from wrapper.gateway.checkpoint import Terms
 from wrapper.gateway.records import Log
@@ -381,3 +381,17 @@ def test_closing_leaves_no_socket_and_no_task_behind() -> None:
             await asyncio.open_connection("127.0.0.1", world.port)
 
     scenario()
+
+
+@in_loop
+async def test_a_blocked_request_is_not_sent_and_the_log_says_for_what() -> None:
+    async with wired(policy='[wire]\nblock = ["PASSWORD"]\n') as world:
+        placeholder = world.knows(SECRET)
+        reply = await world.ask_json({"model": "m", "messages": [{"role": "user", "content": SECRET.decode()}]})
+        assert "PASSWORD" in reply.document["content"][0]["text"]
+        assert world.provider.bytes == b""
+        [found] = world.sink.of(Redacted)
+        assert (found.action, found.placeholder) == ("blocked", placeholder)
+        [judged] = world.sink.of(Judged)
+        assert (judged.about, judged.action) == ("kind", "blocked")
+        assert SECRET not in world.recorded()

@@ -15,13 +15,14 @@ from typing import NamedTuple
 from redactors.engine import Engine
 from redactors.finding import Finding
 from redactors.vault import Vault
-from wrapper.audit.events import Event, Judged
+from wrapper.audit.events import Judged
 from wrapper.gateway.answer import Offload
 from wrapper.gateway.denial import DeniedError, wording
 from wrapper.gateway.dialect import Dialect
 from wrapper.gateway.identity import Folders, Identity
 from wrapper.gateway.judging import Judge
 from wrapper.gateway.outgoing import Examined, Masked, Outgoing, examine_request, outgoing
+from wrapper.gateway.records import Records
 from wrapper.gateway.requests import Asked, asked
 from wrapper.gateway.sending import Held, Lines, closed_path, held, question
 from wrapper.gateway.unfold import remembering
@@ -73,7 +74,7 @@ class _Looked(NamedTuple):
 
 
 class Checkpoint:
-    """Clears requests; `record` takes what was decided, `clock` gives seconds since the epoch."""
+    """Clears requests; `records` take what was decided, `clock` gives seconds since the epoch."""
 
     def __init__(
         self,
@@ -82,8 +83,7 @@ class Checkpoint:
         vault: Vault,
         terms: Terms,
         offload: Offload,
-        *,
-        record: Callable[[Event], None],
+        records: Records,
         clock: Callable[[], float],
     ) -> None:
         self._dialect = dialect
@@ -91,9 +91,9 @@ class Checkpoint:
         self._asking = terms.asking
         self._lines = terms.lines
         self._offload = offload
-        self._record = record
+        self._records = records
         self._clock = clock
-        self._judge = Judge(terms.policy, terms.place, terms.asking, record, clock, clean=self._clean)
+        self._judge = Judge(terms.policy, terms.place, terms.asking, records.append, clock, clean=self._clean)
         self._identity = Identity(
             dialect.name, lambda field: terms.policy.identity_action(field).action, terms.folders, vault
         )
@@ -162,7 +162,7 @@ class Checkpoint:
         yes = answer.choice in ("yes", "always")
         if answer.by != "nobody":
             self._answered[one.key] = yes
-        self._record(
+        self._records.append(
             Judged(
                 at=self._clock(),
                 number=number,
@@ -176,8 +176,9 @@ class Checkpoint:
         return yes
 
     def _blocked(self, number: int, notes: Sequence[Masked]) -> DeniedError:
+        self._records.kept_back(number, notes)
         for note in notes:
-            self._record(
+            self._records.append(
                 Judged(at=self._clock(), number=number, about="kind", rule=note.rule, action="blocked", by="policy")
             )
         found = ", ".join(dict.fromkeys(map(_named, notes)))

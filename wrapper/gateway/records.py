@@ -71,7 +71,7 @@ class Records:
         self.append(Refused(at=self._clock(), number=number, method=method, url=url, reason=said))
 
     def kept_back(self, number: int, masked: Iterable[Masked]) -> None:
-        """Record what would have been replaced in a request that was not sent."""
+        """Record for what a request was not sent."""
         for note in masked:
             self.append(_redacted(self._clock(), number, note))
 

@@ -119,9 +119,7 @@ class Gateway:
         self._tls = tls
         self._dialect = _DIALECTS[config.kind]
         self._records = Records(log, engine, self._offload)
-        self._checkpoint = Checkpoint(
-            self._dialect, engine, vault, terms, self._offload, record=self._records.append, clock=log.clock
-        )
+        self._checkpoint = Checkpoint(self._dialect, engine, vault, terms, self._offload, self._records, log.clock)
         self._passage = Passage(self._dialect, config.body_limit, self._offload)
         self._listener = Listener(self._handle, self._not_http)
         self._scans = ThreadPoolExecutor(1, "gateway-scan")

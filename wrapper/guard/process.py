@@ -62,7 +62,7 @@ class _Tally:
         match event:
             case Request():
                 self.requests += 1
-            case Redacted(place="request"):
+            case Redacted(place="request", action=""):
                 self.redactions += event.count
             case Connection(allowed=False):
                 self._keep(self.refused, event.host)
