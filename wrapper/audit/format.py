@@ -32,7 +32,6 @@ END: Final = 3
 MAX_HEADER: Final = 1 << 20  # a header is about 500 bytes plus 65 per recipient
 MAX_RECORD: Final = 66 << 20  # bodies are logged up to 64 MiB; the rest is room for their headers
 TAG_SIZE: Final = 16  # of AES-GCM
-HASH_SIZE: Final = 32
 CHECKPOINT_SIZE: Final = 128  # root 32, next verification key 32, Ed25519 signature 64
 
 # An epoch is what a thief of the writer's memory can read and re-sign: short, but a signature costs 65 µs

@@ -132,9 +132,7 @@ def _take(folder: int, name: str) -> int:
     until = time.monotonic() + _WAIT
     while True:
         try:
-            return os.open(
-                name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder
-            )
+            return os.open(name, _NEW, 0o666, dir_fd=folder)
         except FileExistsError:
             if time.monotonic() > until:
                 raise

@@ -117,7 +117,6 @@ _OUT: Final = struct.Struct("<IiQ")
 _ATTRIBUTES: Final = "QQQqqqIIIIIIIIII"  # the kernel takes times as signed, whatever its header says
 _ENTRY: Final = struct.Struct("<IiQ" + "QQQQII" + _ATTRIBUTES)
 _ATTR: Final = struct.Struct("<IiQ" + "QII" + _ATTRIBUTES)
-_ENTRY_ONLY: Final = struct.Struct("<QQQQII" + _ATTRIBUTES)
 _PLUS: Final = struct.Struct("<QQQQII" + _ATTRIBUTES + "QQII")
 _NAME: Final = struct.Struct("<QQII")
 _OPENED: Final = struct.Struct("<QII")
@@ -328,11 +327,6 @@ class Listing:
 def invalidate_node(node: int) -> bytes:
     """Tell the kernel to forget attributes and pages of a node."""
     return _INVALIDATE_NODE.pack(_INVALIDATE_NODE.size, _NOTIFY_NODE, 0, node, 0, 0)
-
-
-def invalidate_attributes(node: int) -> bytes:
-    """Tell the kernel to forget attributes of a node, not its pages."""
-    return _INVALIDATE_NODE.pack(_INVALIDATE_NODE.size, _NOTIFY_NODE, 0, node, -1, 0)
 
 
 def invalidate_name(folder: int, name: bytes) -> bytes:
