@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from wrapper.audit import format as layout
 from wrapper.audit import seal
+from wrapper.durable import sync_folder
 from wrapper.errors import AuditError
 
 _HELD_BYTES: Final = 1 << 20  # frames gathered for one write(2)
@@ -62,8 +63,8 @@ class SessionWriter:
             fcntl.flock(self._log, fcntl.LOCK_EX)  # says to readers that the session runs; ends with this process
             self._write(header)
             os.fsync(self._log)
-            _sync_folder(directory)
-            _sync_folder(directory.parent)
+            sync_folder(directory)
+            sync_folder(directory.parent)
         self._header = layout.header_hash(header)
         self._previous = self._header
         self._epoch = -1
@@ -167,11 +168,3 @@ def _write_new(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -185,7 +185,23 @@ class _Passing:
         return restore_event(event, self._dialect, reading, self._inward.filling)
 
 
-class InwardStream:
+class _InEvents:
+    """An answer that comes event by event."""
+
+    _passing: _Passing
+
+    @property
+    def seen(self) -> bytearray:
+        """What the log gets; messages are joined by LF."""
+        return self._passing.seen
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the log gets less than came."""
+        return self._passing.truncated
+
+
+class InwardStream(_InEvents):
     """An answer that comes as server-sent events, each passed on as soon as it is whole.
 
     `limit` bounds one event (ValueError beyond it) and what is kept for the log.
@@ -195,16 +211,6 @@ class InwardStream:
         self._inward = inward
         self._parser = EventParser(limit)
         self._passing = _Passing(inward, dialect, limit)
-
-    @property
-    def seen(self) -> bytearray:
-        """What the log gets."""
-        return self._passing.seen
-
-    @property
-    def truncated(self) -> bool:
-        """Whether the log gets less than came."""
-        return self._passing.truncated
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes of the provider, return those that may go in now."""
@@ -224,7 +230,7 @@ class InwardStream:
         return b"".join(self._passing.event(read(event)))
 
 
-class InwardMessages:
+class InwardMessages(_InEvents):
     """An answer that comes as text messages of a WebSocket: events without the framing of a stream.
 
     `limit` bounds what is kept for the log. One for each answer: it ends with the message that makes it `finished`.
@@ -235,16 +241,6 @@ class InwardMessages:
         self._ends = dialect.ends
         self._passing = _Passing(inward, dialect, limit, b"\n")
         self.finished = False
-
-    @property
-    def seen(self) -> bytearray:
-        """What the log gets: messages joined by LF."""
-        return self._passing.seen
-
-    @property
-    def truncated(self) -> bool:
-        """Whether the log gets less than came."""
-        return self._passing.truncated
 
     def message(self, data: bytes) -> list[bytes]:
         """Take the next message, return those that may go in now; `finished` if it ended the answer."""

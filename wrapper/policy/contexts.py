@@ -46,6 +46,15 @@ def problems(table: ContextTable, regex_problem: Callable[[str], tuple[str, str]
             yield ("terms", number), wrong_term, ""
 
 
+def expression_problem(regex: str) -> tuple[str, str]:
+    """Say why an expression is none, or is found everywhere, and what to do; empty if nothing is wrong."""
+    try:
+        empty = re.compile(regex).fullmatch("")
+    except (re.error, OverflowError, RecursionError) as error:
+        return f"not a valid regex: {error}", ""
+    return ("this regex matches nothing at all, hence everywhere", "let it ask for a character") if empty else ("", "")
+
+
 def term_problem(text: str) -> str:
     """Say what is wrong with one term; empty if nothing."""
     if not _LEAST <= len(text.strip()) <= _MOST or not text.isprintable():

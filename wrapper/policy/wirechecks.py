@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from wrapper.policy import globs
+from wrapper.policy import contexts, globs
 from wrapper.policy.lines import Path
 from wrapper.policy.schema import ApprovalTable, Document, TaskTable, UpstreamTable
 from wrapper.policy.wire import AGENTS, APIS, remote_name
@@ -129,12 +129,8 @@ def _searches(patterns: Sequence[str], place: Path) -> Iterator[Problem]:
 def _search_problem(regex: str) -> tuple[str, str]:
     if not 0 < len(regex) <= _MOST_PATTERN:
         return f"a pattern has 1 to {_MOST_PATTERN} characters", "write several"
-    try:
-        empty = re.compile(regex).search("")
-    except (re.error, OverflowError, RecursionError) as error:
-        return f"not a valid regex: {error}", ""
-    if empty:
-        return "this regex matches nothing at all, hence everywhere", "let it ask for a character"
+    if (wrong := contexts.expression_problem(regex))[0]:
+        return wrong
     from wrapper.policy.expense import problem  # noqa: PLC0415 (for policies with tasks only)
 
     what, hint = problem(regex)

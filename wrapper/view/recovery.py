@@ -24,7 +24,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from wrapper.durable import sync_folder
 from wrapper.errors import StateError
+from wrapper.plan.caching import replace_file
 
 FOLDER: Final = "recovery"
 """Its name in a session's folder."""
@@ -155,21 +157,10 @@ class RecoveryStore:
             raise StateError(f"cannot read `{self._folder}`: {error.strerror}") from error
 
     def _write(self, number: int, data: bytes) -> None:
-        place = self._path(number)
-        draft = place.with_name(f".{place.name}.{secrets.token_hex(8)}")
         try:
             self._make_folder()
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(descriptor)
-                draft.rename(place)
-            except OSError:
-                draft.unlink(missing_ok=True)
-                raise
-            _sync(self._folder)
+            replace_file(self._path(number), data, durable=True)
+            sync_folder(self._folder)
         except OSError as error:
             raise StateError(
                 f"cannot write `{self._folder}`: {error.strerror}", hint="free space there, or make the folder yours"
@@ -178,7 +169,7 @@ class RecoveryStore:
     def _make_folder(self) -> None:
         with contextlib.suppress(FileExistsError):
             self._folder.mkdir(mode=0o700)
-            _sync(self._folder.parent)
+            sync_folder(self._folder.parent)
 
 
 def _plain(why: str) -> str:
@@ -226,11 +217,3 @@ def _parsed(data: bytes) -> tuple[_Header | None, int]:
         return msgspec.msgpack.decode(data[_HEAD.size : end], type=_Header), end
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None, 0
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
