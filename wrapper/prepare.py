@@ -53,7 +53,7 @@ class Prepared:
     @property
     def state_files(self) -> tuple[Path, ...]:
         """The client's own files in which secrets may stand; they may change, or be made, during the session."""
-        return tuple(dict.fromkeys((*self.looked.launch.masked, *map(Path, self._client_files()))))
+        return tuple(dict.fromkeys(self.looked.launch.masked))
 
     @property
     def closed_folders(self) -> tuple[str, ...]:
