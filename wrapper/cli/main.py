@@ -1,6 +1,5 @@
 """The `safe-agent` command: finds the subcommand's module only when it is called, since imports cost start-up time."""
 
-import importlib
 import os
 import signal
 import sys
@@ -10,6 +9,7 @@ from typing import Final
 
 import click
 
+from wrapper.cli.lazily import LazyGroup
 from wrapper.errors import SafeAgentError
 from wrapper.messages import report, report_mistake
 from wrapper.version import VERSION
@@ -32,19 +32,8 @@ _COMMANDS: Final = MappingProxyType(
 )
 
 
-class _Commands(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        if cmd_name not in _COMMANDS:
-            return None
-        module, name, _ = _COMMANDS[cmd_name]
-        command = getattr(importlib.import_module(module), name)
-        assert isinstance(command, click.Command)  # noqa: S101 (the table above is ours)
-        return command
+class _Commands(LazyGroup):
+    table = _COMMANDS
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -52,11 +41,6 @@ class _Commands(click.Group):
         except BrokenPipeError:  # the reader of our output went away: end like any tool in a pipe, not with click's 1
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
             ctx.exit(128 + signal.SIGPIPE)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, help_text) for name, (_, _, help_text) in _COMMANDS.items()])
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
