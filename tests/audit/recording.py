@@ -76,7 +76,7 @@ class Home:
         if seal:
             writer.close()
         else:
-            os.close(writer._log)
+            writer._segment.close()
         return self.directory(session)
 
 
@@ -133,7 +133,7 @@ def recording(
 def frames_of(directory: Path) -> tuple[bytes, list[bytes]]:
     """Split a log into its header and its whole frames."""
     data = (directory / layout.LOG_FILE).read_bytes()
-    start = layout.PREFIX_SIZE + layout.decode_prefix(data[: layout.PREFIX_SIZE])
+    start = layout.PREFIX_SIZE + layout.decode_prefix(data[: layout.PREFIX_SIZE]).length
     header, frames = data[:start], []
     while start < len(data):
         size = layout.FRAME_SIZE + int.from_bytes(data[start : start + 4], "big")

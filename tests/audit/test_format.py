@@ -1,5 +1,8 @@
 import hashlib
+import json
+import struct
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +20,8 @@ _HEADER = layout.LogHeader(
     key_commitment="1" * 64,
     verification_key="2" * 64,
 )
+
+_PLAIN = msgspec.structs.replace(_HEADER, recipients=(), key_file="", key_commitment="")
 
 
 def _root(leaves: list[bytes]) -> bytes:
@@ -51,9 +56,9 @@ def test_the_tree_has_the_roots_published_with_certificate_transparency() -> Non
 
 def test_a_header_comes_back_as_it_was() -> None:
     data = layout.encode_header(_HEADER)
-    length = layout.decode_prefix(data[: layout.PREFIX_SIZE])
-    assert layout.decode_header(data[layout.PREFIX_SIZE :]) == _HEADER
-    assert length == len(data) - layout.PREFIX_SIZE
+    version, length = layout.decode_prefix(data[: layout.PREFIX_SIZE])
+    assert layout.decode_header(data[layout.PREFIX_SIZE :], 2) == _HEADER
+    assert (version, length) == (2, len(data) - layout.PREFIX_SIZE)
 
 
 def test_an_unknown_version_is_named() -> None:
@@ -72,10 +77,10 @@ def test_a_prefix_cut_short_is_truncated(length: int) -> None:
         layout.decode_prefix(layout.encode_header(_HEADER)[:length])
 
 
-@given(st.binary())
-def test_a_header_of_other_bytes_raises_tampered(text: bytes) -> None:
+@given(st.binary(), st.sampled_from(layout.VERSIONS))
+def test_a_header_of_other_bytes_raises_tampered(text: bytes, version: int) -> None:
     with pytest.raises(TamperedError):
-        layout.decode_header(text)
+        layout.decode_header(text, version)
 
 
 @pytest.mark.parametrize("session", ["", "../x", "a b", "x\x1b[2J", "a\n", "-x"])
@@ -87,20 +92,62 @@ def test_an_id_that_is_no_plain_name_is_refused(session: str) -> None:
         layout.encode_header(changed)
 
 
-@given(st.binary(min_size=16, max_size=16), st.integers(0, 1 << 20), st.integers(0, 1 << 20))
-def test_a_frame_header_is_accepted_only_in_its_place(head: bytes, epoch: int, sequence: int) -> None:
+_RULES = [layout.rules(header, version) for header, version in ((_HEADER, 1), (_HEADER, 2), (_PLAIN, 2))]
+
+
+@given(
+    st.tuples(st.integers(0, 1 << 12), st.integers(0, 5), st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)),
+    st.integers(0, 3),
+    st.integers(0, 3),
+    st.sampled_from(_RULES),
+)
+def test_a_frame_header_is_accepted_only_in_its_place(
+    fields: tuple[int, int, int, int, int], epoch: int, sequence: int, rules: layout.Rules
+) -> None:
+    head = struct.pack(">IBBHQ", *fields)
     try:
-        frame = layout.decode_frame_header(head, epoch, sequence)
+        frame = layout.decode_frame_header(head, epoch, sequence, rules)
     except TamperedError:
         return
-    assert layout.encode_frame_header(frame.length, frame.kind, epoch, sequence) == head
+    assert layout.encode_frame_header(frame.length, frame.kind, epoch, sequence, frame.flags) == head
+    assert frame.kind in rules.kinds
+    assert frame.flags in (rules.flags if frame.kind == layout.DATA else (0,))
 
 
-def test_epoch_keys_differ_and_do_not_lead_back() -> None:
-    ratchet = layout.Ratchet(b"k" * 32)
-    keys = [ratchet.next_key() for _ in range(5)]
-    later = layout.Ratchet(ratchet._chain)
-    assert len({*keys, later.next_key()}) == 6
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"recipients": ()},
+        {"key_file": ""},
+        {"key_commitment": ""},
+        {"segment": 2},
+        {"previous": "3" * 64},
+        {"first": 1},
+    ],
+)
+def test_a_header_that_contradicts_itself_is_refused(changes: dict[str, object]) -> None:
+    fields = json.loads(layout.encode_header(_HEADER)[layout.PREFIX_SIZE :])
+    with pytest.raises(TamperedError):
+        layout.decode_header(json.dumps({**fields, **changes}).encode(), 2)
+
+
+def test_a_log_of_version_1_has_one_segment_and_recipients() -> None:
+    for header in (_PLAIN, msgspec.structs.replace(_HEADER, segment=2, previous="3" * 64, first=9)):
+        text = layout.encode_header(header)[layout.PREFIX_SIZE :]
+        assert layout.decode_header(text, 2) == header
+        with pytest.raises(TamperedError):
+            layout.decode_header(text, 1)
+
+
+@given(st.text(max_size=14))
+def test_only_the_name_of_a_segment_has_a_number(name: str) -> None:
+    number = layout.segment_number(name)
+    assert number == 0 or layout.segment_names(number)[1] == name
+
+
+@given(st.integers(1, 10**7))
+def test_a_segments_name_gives_its_number(number: int) -> None:
+    assert layout.segment_number(layout.segment_names(number)[1]) == number
 
 
 def test_nonces_of_one_log_never_repeat() -> None:

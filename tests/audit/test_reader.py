@@ -1,5 +1,6 @@
 import io
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,13 @@ def test_a_session_is_found_by_the_beginning_of_its_id(user: Home) -> None:
             reader.find_session(user.state, name)
 
 
+def test_a_session_elsewhere_is_found_by_the_path_to_its_folder(user: Home, tmp_path: Path) -> None:
+    copied = tmp_path / "elsewhere" / "s-1"
+    shutil.copytree(user.write(), copied)
+    found = reader.find_session(user.state, str(copied))
+    assert (found.id, found.directory, found.state) == ("s-1", copied, reader.State.SEALED)
+
+
 def test_a_damaged_session_is_listed_and_hides_no_other(user: Home) -> None:
     user.write("good")
     user.write("bad")
@@ -226,5 +234,5 @@ def test_frames_put_together_anew_are_never_sealed(fuzzed: _Fuzzed, data: st.Dat
 def test_a_header_is_read_from_any_stream(fuzzed: _Fuzzed) -> None:
     from wrapper.audit.scan import read_header
 
-    header, digest = read_header(io.BytesIO(fuzzed.header))
+    header, digest, _ = read_header(io.BytesIO(fuzzed.header))
     assert (header.session, digest) == ("s-1", layout.header_hash(fuzzed.header))

@@ -210,7 +210,7 @@ def test_a_file_that_cannot_grow_is_told_to_every_client_and_ends_the_recorder(u
         clients[1].append_durable(start_event())
         with pytest.raises(AuditError, match="File too large"):
             for _ in range(100):
-                clients[0].append_durable(events.Output(at=1.0, stream="tty", data=bytes(50_000)))
+                clients[0].append_durable(events.Output(at=1.0, stream="tty", data=os.urandom(50_000)))
         assert running.wait() == 1
         for client in clients * 2:
             with pytest.raises(AuditError, match="File too large"):

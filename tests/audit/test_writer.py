@@ -1,3 +1,4 @@
+import hashlib
 import os
 import stat
 import subprocess
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from tests.audit.recording import Home, frames_of, home, start_event, warned
 from wrapper.audit import events, reader
 from wrapper.audit import format as layout
-from wrapper.audit.writer import SessionWriter
+from wrapper.audit.ratchet import Ratchet, erase
+from wrapper.audit.writer import Limits, Position, SessionWriter
 from wrapper.errors import AuditError
 
 
@@ -37,7 +39,9 @@ def test_the_stock_age_opens_the_key_file(user: Home) -> None:
         env={"PATH": os.defpath},
     )
     header, _ = frames_of(directory)
-    assert layout.commitment(opened.stdout).hex() == layout.decode_header(header[layout.PREFIX_SIZE :]).key_commitment
+    assert (
+        layout.commitment(opened.stdout).hex() == layout.decode_header(header[layout.PREFIX_SIZE :], 2).key_commitment
+    )
 
 
 def test_no_plaintext_stands_in_the_files(user: Home) -> None:
@@ -64,11 +68,11 @@ def test_any_records_read_back_in_order(
     assert reader.verify(user.directory()).state is reader.State.SEALED
 
 
-def test_an_epoch_ends_after_64_records_or_a_mebibyte(user: Home) -> None:
+def test_an_epoch_ends_after_64_records_or_256_kibibytes(user: Home) -> None:
     writer = SessionWriter(user.directory(), user.keys.load_recipients())
     for _ in range(130):
         writer.append(events.encode(warned("x")))
-    writer.append(events.encode(events.Output(at=1.0, stream="tty", data=bytes(2 << 20))))
+    writer.append(events.encode(events.Output(at=1.0, stream="tty", data=os.urandom(1 << 18))))
     writer.close()
     kinds = "".join(str(frame[4]) for frame in frames_of(user.directory())[1])
     assert kinds == "1" * 64 + "2" + "1" * 64 + "2" + "1" * 3 + "2" + "3"
@@ -114,9 +118,8 @@ def test_nothing_can_be_written_after_the_end(user: Home) -> None:
 
 def test_after_a_failed_write_every_call_fails(user: Home) -> None:
     writer = SessionWriter(user.directory(), user.keys.load_recipients())
-    os.close(writer._log)
-    full = os.open("/dev/full", os.O_WRONLY)
-    writer._log = full
+    writer._segment.close()
+    full = writer._segment._log = os.open("/dev/full", os.O_WRONLY)
     writer.append(events.encode(warned("x")))
     for call in (writer.sync, writer.sync, writer.close):
         with pytest.raises(AuditError, match="No space left"):
@@ -126,18 +129,83 @@ def test_after_a_failed_write_every_call_fails(user: Home) -> None:
     os.close(full)
 
 
-def test_the_writers_memory_after_an_epoch_opens_nothing_before_it(user: Home) -> None:
-    writer = SessionWriter(user.directory(), user.keys.load_recipients())
-    writer.append(events.encode(warned("before")))
-    writer.sync()
-    stolen = writer._ratchet._chain
+def test_a_segment_ends_when_it_is_large_and_the_next_one_follows_it(user: Home) -> None:
+    ended: list[Position] = []
+    written = [events.Output(at=float(number), stream="tty", data=os.urandom(4_000)) for number in range(40)]
+    writer = SessionWriter(
+        user.directory(), user.keys.load_recipients(), limits=Limits(size=20_000), on_rotated=ended.append
+    )
+    for event in written:
+        writer.append(events.encode(event))
+        writer.sync()
     writer.close()
-    key = layout.Ratchet(stolen)
-    header, frames = frames_of(user.directory())
-    from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    assert [position.segment for position in ended] == list(range(1, len(ended) + 1))
+    assert len(ended) > 3
+    names = sorted(path.name for path in user.directory().iterdir())
+    assert names == sorted(name for number in range(1, len(ended) + 2) for name in layout.segment_names(number))
+    records = list(reader.read_records(user.directory(), user.keys.load_identity()))
+    assert [record.event for record in records] == written
+    assert [record.sequence for record in records] == sorted({record.sequence for record in records})
+    wanted = {position.segment: {position.size: None} for position in ended}
+    proven = reader.verify(user.directory(), wanted=wanted)
+    assert proven.state is reader.State.SEALED
+    assert proven.roots == {(position.segment, position.size): position.root for position in ended}
 
-    head, body = frames[0][: layout.FRAME_SIZE], frames[0][layout.FRAME_SIZE :]
-    for _ in range(100):
-        with pytest.raises(InvalidTag):
-            AESGCM(key.next_key()).decrypt(layout.nonce(0), body, head + layout.header_hash(header))
+
+def test_a_segment_ends_when_it_is_old(user: Home) -> None:
+    writer = SessionWriter(user.directory(), user.keys.load_recipients(), limits=Limits(seconds=0.0))
+    for text in ("one", "two"):
+        writer.append(events.encode(warned(text)))
+        writer.sync()
+    assert writer.position.segment == 3
+    writer.close()
+    assert [event.text for event in reader.open_session(user.directory(), user.keys.load_identity())] == ["one", "two"]  # type: ignore[union-attr]
+
+
+def test_an_idle_log_that_is_old_is_not_rotated_for_nothing(user: Home) -> None:
+    writer = SessionWriter(user.directory(), user.keys.load_recipients(), limits=Limits(seconds=0.0))
+    for _ in range(5):
+        writer.sync()
+    assert writer.position.segment == 1
+    writer.close()
+
+
+def test_text_is_compressed_and_what_cannot_be_is_not(user: Home) -> None:
+    text, noise = events.Output(at=1.0, stream="tty", data=b"line\n" * 9_000), os.urandom(45_000)
+    directory = user.write(written=[text, events.Output(at=1.0, stream="tty", data=noise)])
+    flags = [frame[5] for frame in frames_of(directory)[1] if frame[4] == layout.DATA]
+    assert flags == [layout.COMPRESSED, 0]
+    assert (directory / layout.LOG_FILE).stat().st_size < 50_000
+    assert next(reader.open_session(directory, user.keys.load_identity())) == text
+
+
+def test_an_erased_secret_is_zeros() -> None:
+    secret = hashlib.sha256(b"one of its own").digest()
+    erase(secret)
+    assert secret == bytes(32)
+
+
+@given(st.lists(st.integers(0, 5), max_size=5), st.sampled_from((1, 2)))
+def test_a_skipped_key_is_the_same_as_one_taken(records: list[int], version: int) -> None:
+    taking, skipping = Ratchet(b"k" * 32, version), Ratchet(b"k" * 32, version)
+    for count in records:
+        taking.next_epoch()
+        skipping.next_epoch()
+        for _ in range(count):
+            taking.next_key()
+        skipping.skip(count)
+        assert taking.next_key() == skipping.next_key()
+
+
+def test_no_key_leads_to_another() -> None:
+    ratchet, keys = Ratchet(b"k" * 32, 2), []
+    for _ in range(3):
+        ratchet.next_epoch()
+        keys += [ratchet.next_key() for _ in range(3)]
+    assert len(set(keys)) == 9
+    stolen = Ratchet(bytes(ratchet._chain), 2)
+    later = []
+    for _ in range(50):
+        stolen.next_epoch()
+        later += [stolen.next_key() for _ in range(20)]
+    assert not set(keys) & set(later)

@@ -4,14 +4,12 @@ What a log without an END frame means is decided here: its recorder still holds 
 (open). Frames cut off at a frame's border look like a killed recorder: such a log never verifies as sealed.
 """
 
-import contextlib
 import enum
-import fcntl
-import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, Final, NamedTuple
 
 import msgspec
@@ -19,13 +17,14 @@ import msgspec
 from wrapper.audit import events
 from wrapper.audit import format as layout
 from wrapper.audit.deltas import Bodies
-from wrapper.audit.format import NoKeyError, TamperedError, TruncatedError
-from wrapper.audit.scan import Sealed, Walk, last_records, read_header
-from wrapper.audit.seal import Identity, decrypt
+from wrapper.audit.format import TruncatedError
+from wrapper.audit.scan import Sealed, Walk, last_records
+from wrapper.audit.seal import Identity
+from wrapper.audit.segments import SessionWalk, Wanted, is_held, key_of, opened_segment, segment_numbers
 from wrapper.errors import AuditError
 
 _END_SIZE: Final = layout.FRAME_SIZE + layout.CHECKPOINT_SIZE
-_BUFFER: Final = 1 << 20
+_NOTHING: Final[Wanted] = MappingProxyType({})
 _EDGE: Final = 8  # records looked at from either end for the events that begin and end a session
 
 
@@ -52,7 +51,11 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What `verify` has proven. `signed` of the `frames` are under a signature; the rest came after the last one."""
+    """What `verify` has proven. `signed` of the `frames` are under a signature; the rest came after the last one.
+
+    `segments` has the hex hash of each segment's header and how many frames it has; `roots` the hex roots that were
+    asked for, by segment and size.
+    """
 
     session: str
     state: State
@@ -63,6 +66,9 @@ class Verified:
     signed: int
     torn: int
     decrypted: bool
+    reason: str = ""
+    segments: tuple[tuple[str, int], ...] = ()
+    roots: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
 
 class Record(NamedTuple):
@@ -92,7 +98,12 @@ def list_sessions(state_home: Path) -> tuple[Session, ...]:
 
 
 def find_session(state_home: Path, name: str) -> Session:
-    """Return the session whose id is or begins with `name`; `last` is the one begun last. Raises AuditError."""
+    """Return the session whose id is or begins with `name`; `last` is the one begun last. Raises AuditError.
+
+    A name with a `/` is the path to a session's folder, which may be a copy from elsewhere.
+    """
+    if "/" in name:
+        return _look(_folder(name))
     sessions = list_sessions(state_home)
     if name == "last" and sessions:
         return sessions[-1]
@@ -106,28 +117,38 @@ def find_session(state_home: Path, name: str) -> Session:
     return found[0]
 
 
-def verify(directory: Path, identity: Identity | None = None) -> Verified:
-    """Prove a session's log, also its content where `identity` opens it.
+def _folder(name: str) -> Path:
+    folder = Path(name).resolve()
+    if not folder.is_dir():
+        raise AuditError(f"no session begins with `{name}`, and there is no such folder")
+    return folder
+
+
+def verify(directory: Path, identity: Identity | None = None, *, wanted: Wanted = _NOTHING) -> Verified:
+    """Prove a session's log, also its content where `identity` opens it; `wanted` names roots to give back.
 
     Raises TamperedError and TruncatedError with the first bad frame, NoKeyError where `identity` does not open it,
     AuditError where it cannot be read or has an unknown version.
     """
-    with _opened(directory) as (stream, header, digest):
-        walk = Walk(stream, header, digest, _log_key(directory, header, identity))
-        for _ in walk:
-            pass
-        state = _ending(walk, stream, header)
-        return Verified(
-            session=header.session,
-            state=state,
-            created=header.created,
-            recipients=header.recipients,
-            frames=walk.frames,
-            records=walk.records,
-            signed=walk.signed,
-            torn=walk.torn,
-            decrypted=identity is not None,
-        )
+    walk = SessionWalk(directory, identity, wanted=wanted)
+    for _ in walk:
+        pass
+    state = _ending(walk)
+    header = walk.header
+    return Verified(
+        session=header.session,
+        state=state,
+        created=header.created,
+        recipients=header.recipients,
+        frames=walk.frames,
+        records=walk.records,
+        signed=walk.signed,
+        torn=walk.torn,
+        decrypted=identity is not None,
+        reason=walk.missing,
+        segments=tuple(walk.segments),
+        roots=walk.roots,
+    )
 
 
 def read_records(directory: Path, identity: Identity) -> Iterator[Record]:
@@ -136,13 +157,21 @@ def read_records(directory: Path, identity: Identity) -> Iterator[Record]:
     Bodies of requests are in full. One that cannot be put together comes as it was written (its `base` is not 0), and
     AuditError is raised at the end.
     """
-    with _opened(directory) as (stream, header, digest):
-        walk = Walk(stream, header, digest, _log_key(directory, header, identity))
-        rebuilding = _Rebuilding()
-        for sequence, record in walk:
-            yield Record(sequence, rebuilding.event(sequence, _event(sequence, record or b"")))
-        _ending(walk, stream, header)
-        rebuilding.finish()
+    return tail(directory, identity, lambda: False)
+
+
+def tail(directory: Path, identity: Identity, pause: Callable[[], bool]) -> Iterator[Record]:
+    """Do as `read_records`, and go on with what a running session adds.
+
+    `pause` is called where there is nothing new; it may wait, and ends the reading by giving false. The end of the
+    session, or of its recorder, ends it, too.
+    """
+    walk = SessionWalk(directory, identity, pause=pause)
+    rebuilding = _Rebuilding()
+    for sequence, record in walk:
+        yield Record(sequence, rebuilding.event(sequence, _event(sequence, record or b"")))
+    _ending(walk)
+    rebuilding.finish()
 
 
 def open_session(directory: Path, identity: Identity) -> Iterator[events.AnyEvent]:
@@ -153,16 +182,24 @@ def open_session(directory: Path, identity: Identity) -> Iterator[events.AnyEven
 
 def outline(directory: Path, identity: Identity) -> Outline:
     """Return how a session begins and ends without reading what lies between; what is skipped is not proven."""
-    with _opened(directory) as (stream, header, digest):
-        key = _log_key(directory, header, identity)
-        first = stream.tell()
-        start = None
-        for number, (sequence, record) in enumerate(Walk(stream, header, digest, key)):
+    return Outline(_first(directory, identity), _last(directory, identity))
+
+
+def _first(directory: Path, identity: Identity) -> events.SessionStart | None:
+    with opened_segment(directory, 1) as (stream, preface):
+        for number, (sequence, record) in enumerate(Walk(stream, preface, key_of(directory, preface.header, identity))):
             event = _event(sequence, record or b"")
-            if isinstance(event, events.SessionStart) or number >= _EDGE:
-                start = event if isinstance(event, events.SessionStart) else None
+            if isinstance(event, events.SessionStart):
+                return event
+            if number >= _EDGE:
                 break
-        return Outline(start, _end(last_records(stream.fileno(), first, digest, key or b"", _EDGE)))
+    return None
+
+
+def _last(directory: Path, identity: Identity) -> events.SessionEnd | None:
+    with opened_segment(directory, segment_numbers(directory)[-1]) as (stream, preface):
+        key = key_of(directory, preface.header, identity)
+        return _end(last_records(stream.fileno(), stream.tell(), preface, key or b"", _EDGE))
 
 
 class _Rebuilding:
@@ -189,86 +226,39 @@ class _Rebuilding:
 
 def _look(directory: Path) -> Session:
     try:
-        with _opened(directory) as (stream, header, _):
-            size = os.fstat(stream.fileno()).st_size
-            return Session(directory.name, directory, header.created, _outer_state(stream, size), size)
+        numbers = segment_numbers(directory)
+        with opened_segment(directory, 1) as (_, preface):
+            created = preface.header.created
+        with opened_segment(directory, numbers[-1]) as (stream, _):
+            size = sum((directory / layout.segment_names(number)[1]).stat().st_size for number in numbers)
+            return Session(directory.name, directory, created, _outer_state(stream), size)
     except AuditError as error:
         return Session(directory.name, directory, 0.0, State.DAMAGED, 0, error.what)
+    except OSError as error:
+        return Session(directory.name, directory, 0.0, State.DAMAGED, 0, f"cannot be read: {error.strerror}")
 
 
-def _outer_state(stream: BinaryIO, size: int) -> State:
-    start = size - _END_SIZE
+def _outer_state(stream: BinaryIO) -> State:
+    start = os.fstat(stream.fileno()).st_size - _END_SIZE
     if start > 0:
         tail = os.pread(stream.fileno(), layout.FRAME_SIZE, start)
         if tail[:5] == layout.CHECKPOINT_SIZE.to_bytes(4, "big") + bytes([layout.END]):
             return State.SEALED
-    return State.RUNNING if _is_held(stream) else State.OPEN
+    return State.RUNNING if is_held(stream) else State.OPEN
 
 
-def _is_held(stream: BinaryIO) -> bool:
-    """Say whether a recorder has the log open for writing; it locks the file for as long as it lives."""
-    try:
-        fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    fcntl.flock(stream, fcntl.LOCK_UN)
-    return False
-
-
-def _ending(walk: Walk, stream: BinaryIO, header: layout.LogHeader) -> State:
+def _ending(walk: SessionWalk) -> State:
     if walk.sealed:
         return State.SEALED
-    if _is_held(stream):
+    if walk.is_held:
         return State.RUNNING
     if walk.torn:
         raise TruncatedError(
-            f"session {header.session}: the log ends inside frame {walk.frames}, with {walk.torn} bytes of it left",
+            f"session {walk.header.session}: the log ends inside frame {walk.frames},"
+            f" with {walk.torn} bytes of it left",
             hint=f"the {walk.frames} frames before it are intact: it was cut, or its recorder was killed in a write",
         )
     return State.OPEN
-
-
-@contextlib.contextmanager
-def _opened(directory: Path) -> Iterator[tuple[BinaryIO, layout.LogHeader, bytes]]:
-    path = directory / layout.LOG_FILE
-    try:
-        stream = path.open("rb", buffering=_BUFFER)
-    except FileNotFoundError as error:
-        raise TruncatedError(f"`{directory}` holds no log", hint="deleted, or its session never started") from error
-    except OSError as error:
-        raise AuditError(f"cannot read `{path}`: {error.strerror}") from error
-    with stream:
-        try:
-            header, digest = read_header(stream)
-            if header.session != directory.name:
-                raise TamperedError(f"the folder `{directory.name}` holds the log of session `{header.session}`")
-            yield stream, header, digest
-        except OSError as error:
-            raise AuditError(f"cannot read `{path}`: {error.strerror}") from error
-
-
-def _log_key(directory: Path, header: layout.LogHeader, identity: Identity | None) -> bytes | None:
-    """Check the key file against the header and open it; without `identity` a deleted one is no fault."""
-    path = directory / layout.KEY_FILE
-    try:
-        sealed = path.read_bytes()
-    except FileNotFoundError as error:
-        if identity is None:
-            return None
-        raise NoKeyError(
-            f"session {header.session}: its key file is gone, so nobody can decrypt it",
-            hint="the log itself can still be verified without a key",
-        ) from error
-    except OSError as error:
-        raise AuditError(f"cannot read `{path}`: {error.strerror}") from error
-    if hashlib.sha256(sealed).hexdigest() != header.key_file:
-        raise TamperedError(f"session {header.session}: the key file is not the one that the log was begun with")
-    if identity is None:
-        return None
-    key = decrypt(sealed, [identity])
-    if layout.commitment(key).hex() != header.key_commitment:
-        raise TamperedError(f"session {header.session}: the key file holds another key than the log was begun with")
-    return key
 
 
 def _event(sequence: int, record: bytes) -> events.AnyEvent:
