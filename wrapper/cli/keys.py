@@ -1,5 +1,7 @@
 """`safe-agent keys`: make and show the keys of this machine."""
 
+from collections.abc import Sequence
+
 import click
 import msgspec
 
@@ -37,8 +39,7 @@ def group() -> None:
 def make() -> None:
     """Make what is missing."""
     keys = Keys(Places.from_environment().config)
-    made = keys.make()
-    say(f"made {', '.join(made)} in `{keys.folder}`" if made else f"all keys are in `{keys.folder}` already")
+    say_made(keys, keys.make())
 
 
 @group.command(
@@ -58,7 +59,7 @@ def show(*, as_json: bool) -> None:
     recipients = keys.load_recipients()
     private = keys.has_identity()
     if private:
-        keys.load_identity()
+        keys.check_identity()
     keys.masking_key()
     if as_json:
         row = {"version": 1, "folder": str(keys.folder), "recipients": recipients, "private_key_here": private}
@@ -66,4 +67,9 @@ def show(*, as_json: bool) -> None:
         return
     for recipient in recipients:
         click.echo(recipient)
-    say(f"the private key is in `{keys.identity_path}`" if private else "the private key is not on this machine")
+    say(f"the private key is in `{keys.reading_path}`" if private else "the private key is not on this machine")
+
+
+def say_made(keys: Keys, made: Sequence[str]) -> None:
+    """Say which files were made."""
+    say(f"made {', '.join(made)} in `{keys.folder}`" if made else f"all keys are in `{keys.folder}` already")
