@@ -6,18 +6,18 @@ The walk stops at the first thing that is not as written and says which frame th
 
 import collections
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import BinaryIO, Final, NamedTuple
 
 import zstandard
 from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from wrapper.audit import format as layout
 from wrapper.audit.format import TamperedError, TruncatedError
 from wrapper.audit.ratchet import Ratchet
+from wrapper.audit.signatures import check_signature
 
 _NO_KEY: Final = bytes(32)
 _NOTHING: Final[Mapping[int, object]] = MappingProxyType({})
@@ -63,8 +63,9 @@ class Walk:
 
     `frames` counts those proven, `records` the DATA frames among them, `signed` those under a verified signature.
     `ended` is the type of the frame that ended the segment, 0 where there is none; `torn` how many bytes of an
-    unfinished frame stand at the end. `roots` gets, of the sizes in `wanted`, the root over so many frames. What a
-    running session adds is seen by iterating again after `extend`. Raises TamperedError.
+    unfinished frame stand at the end. `roots` gets, of the sizes in `wanted`, the root over so many frames. `check`
+    checks the signatures, or gathers them for later. What a running session adds is seen by iterating again after
+    `extend`. Raises TamperedError.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Walk:
         log_key: bytes | None = None,
         *,
         wanted: Mapping[int, object] = _NOTHING,
+        check: Callable[[bytes, bytes, bytes], None] = check_signature,
     ) -> None:
         header = preface.header
         self._stream = stream
@@ -90,6 +92,7 @@ class Walk:
         self._next_epoch()
         self._decompressor = zstandard.ZstdDecompressor()  # one for all: each takes as long to make as a record to read
         self._wanted = wanted
+        self._check_signature = check
         self.roots: dict[int, bytes] = {}
         self.records = self.signed = self.torn = self.ended = 0
         self.extend()
@@ -168,7 +171,7 @@ class Walk:
             raise TamperedError(f"frame {frame.sequence}: the checkpoint is over other frames than those before it")
         try:
             message = layout.signed_message(self._header, frame.head, root, named)
-            Ed25519PublicKey.from_public_bytes(self.verification).verify(signature, message)
+            self._check_signature(self.verification, signature, message)
         except (InvalidSignature, ValueError) as error:
             raise TamperedError(f"frame {frame.sequence}: the checkpoint's signature is not valid") from error
         if (frame.kind == layout.END) != (named == _NO_KEY):
