@@ -57,6 +57,10 @@ commits = "refuse"
 allow = ["open.test"]
 [audit]
 keystrokes = false
+keep_days = 400
+segment_bytes = 2000000
+segment_hours = 2
+anchors = ["file:/mnt/kept/here"]
 [files.send]
 never = ["mine"]
 ask = ["notes.txt"]
@@ -117,6 +121,9 @@ def assert_not_looser(found: Policy, base: Policy) -> None:
     assert (found.loopback, found.degraded) == (base.loopback, base.degraded)
     assert (found.redaction_disable, found.redaction_allow) == (base.redaction_disable, base.redaction_allow)
     assert (found.audit_recipients, found.audit_keystrokes) == (base.audit_recipients, base.audit_keystrokes)
+    assert (found.audit_anchors, found.audit_keep_days) == (base.audit_anchors, base.audit_keep_days)
+    assert found.audit_segment_bytes == base.audit_segment_bytes
+    assert found.audit_segment_hours == base.audit_segment_hours
     assert found.scan_enabled >= base.scan_enabled
     assert found.scan_max_bytes >= base.scan_max_bytes
     assert found.body_limit <= base.body_limit
@@ -164,6 +171,11 @@ def assert_not_looser(found: Policy, base: Policy) -> None:
         ('redaction.allow = ["hunter2"]', "redaction.allow"),
         ('audit.recipients = ["age1' + "q" * 58 + '"]', "audit.recipients"),
         ("audit.keystrokes = true", "audit.keystrokes"),
+        ("audit.keep_days = 1", "audit.keep_days"),
+        ("audit.keep_days = 0", "audit.keep_days"),
+        ("audit.segment_bytes = 1048576", "audit.segment_bytes"),
+        ("audit.segment_hours = 1", "audit.segment_hours"),
+        ('audit.anchors = ["s3:elsewhere/x"]', "audit.anchors"),
         ("terminal.status_line = false", "terminal.status_line"),
         ("limits.body_bytes = 99999999999", "limits.body_bytes"),
         ('run.allow_degraded = ["view"]', "run.allow_degraded"),
@@ -192,7 +204,7 @@ def test_no_key_of_a_clone_loosens_and_each_attempt_is_told(text: str, key: str)
     assert found.digest == base.digest
     notice = next(notice for notice in found.notices if notice.key == key)
     assert notice.what.startswith("project.toml:2: ")
-    assert "safe-agent policy trust" in notice.hint
+    assert ("your own policy" if key == "audit.keep_days" else "safe-agent policy trust") in notice.hint
 
 
 GLOBS = st.lists(
@@ -350,6 +362,10 @@ max_bytes = 1000
 cache = true
 [audit]
 keystrokes = false
+keep_days = 400
+segment_bytes = 2000000
+segment_hours = 2
+anchors = ["file:/mnt/kept/here"]
 [terminal]
 status_line = true
 [limits]

@@ -149,6 +149,8 @@ def test_the_default_settings_are_the_documented_ones(default: Policy) -> None:
     assert default.keep_cache
     assert default.status_line
     assert not default.audit_keystrokes
+    assert (default.audit_anchors, default.audit_keep_days) == ((), 0)
+    assert (default.audit_segment_bytes, default.audit_segment_hours) == (64 << 20, 24)
     assert default.body_limit == 1 << 26
     assert [default.wire_action(kind).action for kind in ("PASSWORD", "EMAIL", "DENIED-CODE")] == ["redact"] * 3
     assert [default.identity_action(field).action for field in ("home", "device-id", "commits")] == ["pass"] * 3
@@ -233,3 +235,12 @@ def test_loading_is_quick() -> None:
     start = time.perf_counter()
     profile("strict")
     assert time.perf_counter() - start < 0.08  # 6 ms on the machine this was written on
+
+
+def test_how_long_sessions_are_readable_is_said_where_it_is_not_for_ever() -> None:
+    assert {name: profile(name).audit_keep_days for name in bundled.PROFILES} == {
+        "default": 0,
+        "strict": 180,
+        "ci": 0,
+        "lab": 730,
+    }

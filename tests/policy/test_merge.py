@@ -125,6 +125,11 @@ def test_the_organisation_may_loosen_what_is_bundled() -> None:
         ("files.scan.max_bytes = 9", "files.scan.max_bytes = 10", "scan_max_bytes", 10, False),
         ("audit.keystrokes = true", "audit.keystrokes = false", "audit_keystrokes", True, True),
         ("audit.keystrokes = false", "audit.keystrokes = true", "audit_keystrokes", False, True),
+        ("audit.keep_days = 30", "audit.keep_days = 0", "audit_keep_days", 30, True),
+        ("audit.keep_days = 0", "audit.keep_days = 30", "audit_keep_days", 0, True),
+        ("audit.segment_bytes = 1048576", "audit.segment_bytes = 2097152", "audit_segment_bytes", 1048576, True),
+        ("audit.segment_hours = 1", "audit.segment_hours = 2", "audit_segment_hours", 1, True),
+        ('audit.anchors = ["file:/a"]', 'audit.anchors = ["file:/a"]', "audit_anchors", ("file:/a",), False),
         ('files.view = "auto"', 'files.view = "binds"', "files_view", "auto", True),
         ('files.view = "fuse"', 'files.view = "auto"', "files_view", "fuse", True),
         ('files.view = "binds"', 'files.view = "fuse"', "files_view", "fuse", False),
@@ -288,3 +293,39 @@ def test_protected_names_the_rules_that_make_read_only() -> None:
     )
     assert [one.pattern for one in found.protected] == ["a", "b", "c"]
     assert [found.is_protected(path).action for path in ("a", "b", "c", "d")] == ["protect"] * 3 + [""]
+
+
+def test_the_organisations_anchors_stay_and_those_of_others_are_added() -> None:
+    found = policy(
+        organisation='audit.anchors = ["file:/kept/theirs"]',
+        user='audit.anchors = ["file:/kept/mine"]',
+        project='audit.anchors = ["file:/kept/ours"]',
+        trusted=True,
+    )
+    assert found.audit_anchors == ("file:/kept/theirs", "file:/kept/mine", "file:/kept/ours")
+    assert policy(organisation='audit.anchors = ["file:/a"]', user="audit.anchors = []").audit_anchors == ("file:/a",)
+    assert [(row.value, row.rule.layer) for row in found.settings() if row.key == "audit.anchors"] == [
+        ("file:/kept/theirs", Layer.ORGANISATION),
+        ("file:/kept/mine", Layer.USER),
+        ("file:/kept/ours", Layer.PROJECT),
+    ]
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_no_project_says_how_long_all_sessions_are_readable(*, trusted: bool) -> None:
+    found = policy(user="audit.keep_days = 400", project="audit.keep_days = 1", trusted=trusted)
+    assert found.audit_keep_days == 400
+    assert [notice.what for notice in found.notices] == [
+        "project.toml:2: `audit.keep_days` is about all sessions, hence not a project's to say: ignored"
+    ]
+    assert "your own policy" in found.notices[0].hint
+
+
+def test_a_trusted_project_may_say_where_segments_end() -> None:
+    found = policy(project="audit.segment_bytes = 1048576\naudit.segment_hours = 0.5", trusted=True)
+    assert (found.audit_segment_bytes, found.audit_segment_hours) == (1048576, 0.5)
+
+
+def test_a_number_of_hours_is_shown_as_it_was_written() -> None:
+    rows = {row.key: row.value for row in policy(user="audit.segment_hours = 2").settings()}
+    assert rows["audit.segment_hours"] == "2"

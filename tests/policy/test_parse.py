@@ -47,6 +47,16 @@ from wrapper.policy.parse import MOST_BYTES, parse
         ('[upstream]\nopenai = "http://127.0.0.1.evil.test"\n', 3, "not an address", ""),
         ('[upstream]\nopenai = "http://localhost@evil.test"\n', 3, "not an address", ""),
         ('[audit]\nrecipients = ["age1xyz"]\n', 3, "not an age public key", "age1"),
+        ('[audit]\nanchors = ["file:/a",\n "nowhere"]\n', 4, '`audit.anchors`: "nowhere" is no anchor', "file:PATH"),
+        ('[audit]\nanchors = "file:/a"\n', 3, "`audit.anchors`: expected a list", "docs/policy.md"),
+        ('[audit]\nrecipients = ["age1_x1qqqqqq!"]\n', 3, "not an age public key", "age1NAME1"),
+        ("[audit]\nkeep_days = -1\n", 3, "`audit.keep_days` is a number from 0 to 36500, not -1", ""),
+        ("[audit]\nkeep_days = 0.5\n", 3, "`audit.keep_days`: expected `int`", "docs/policy.md"),
+        ("[audit]\nkeep_days = true\n", 3, "`audit.keep_days`: expected `int`", "docs/policy.md"),
+        ("[audit]\nsegment_bytes = 1024\n", 3, "`audit.segment_bytes` is a number from 1048576", ""),
+        ("[audit]\nsegment_hours = 0\n", 3, "`audit.segment_hours` is a number from 0.1", ""),
+        ("[audit]\nsegment_hours = nan\n", 3, "`audit.segment_hours` is a number from 0.1", ""),
+        ("[audit]\nkeep_day = 1\n", 3, "unknown key `audit.keep_day`", "audit.keep_days"),
         ('[files]\nview = "bind"\n', 3, '`files.view` is "binds" or "auto" or "fuse", not "bind"', ""),
         ("[files]\nview = true\n", 3, "`files.view`: expected `str`", "docs/policy.md"),
         ('[files]\ndamaged = "drop"\n', 3, '`files.damaged` is "keep" or "refuse", not "drop"', ""),
@@ -127,3 +137,9 @@ def test_any_bytes_are_a_policy_or_an_error_with_the_files_name(content: bytes) 
         parse(b"version = 1\n" + content, "policy.toml")
     except PolicyError as error:
         assert error.what.startswith("policy.toml:")
+
+
+@pytest.mark.parametrize("recipient", ["age1" + "q" * 58, "age1pq1" + "q" * 1953, "age1fido2-hmac1" + "q" * 60])
+def test_reviewers_may_have_keys_of_each_kind(recipient: str) -> None:
+    text = f'version = 1\n[audit]\nrecipients = ["{recipient}"]\n'
+    assert parse(text.encode(), "policy.toml").document.audit.recipients == (recipient,)

@@ -24,6 +24,9 @@ max_bytes = 1000
 cache = true
 [audit]
 keystrokes = false
+keep_days = 0
+segment_bytes = 67108864
+segment_hours = 24
 [terminal]
 status_line = true
 [limits]

@@ -9,6 +9,7 @@ from wrapper.policy.model import Layer, Notice, Rule, Setting
 from wrapper.policy.parse import Source, printable
 
 TRUST: Final = "read the file, then take it as it is with `safe-agent policy trust`"
+OWN: Final = "set it in your own policy: `~/.config/safe-agent/policy.toml`"
 FLOOR: Final = "the organisation's policy is a floor: ask whoever keeps it"
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from wrapper.errors import PolicyError
 from wrapper.policy import wiremerge
-from wrapper.policy.layered import FLOOR, TRUST, Layered, Report
+from wrapper.policy.layered import FLOOR, OWN, TRUST, Layered, Report
 from wrapper.policy.model import ContextTable, Kind, Layer, Policy, RedactionRule, Rule, Ruleset
 from wrapper.policy.parse import ON_COMMITS, ON_DAMAGE, VIEWS, lists
 from wrapper.policy.wirechecks import DEFAULTS
@@ -49,6 +49,9 @@ SCALARS: Final[Mapping[str, _Tighter]] = {
     "upstream.anthropic": _never,
     "upstream.openai": _never,
     "audit.keystrokes": _never,
+    "audit.keep_days": _never,
+    "audit.segment_bytes": _never,
+    "audit.segment_hours": _never,
     "terminal.status_line": lambda new, old: new and not old,
     "limits.body_bytes": lambda new, old: new < old,
     "wire.budget": lambda new, old: new > 0 and (old == 0 or new < old),
@@ -62,11 +65,15 @@ PLAIN_LISTS: Final = (
     "redaction.disable",
     "redaction.allow",
     "audit.recipients",
+    "audit.anchors",
     "run.allow_degraded",
 )
 # Lists that only open something and have no strict counterpart an organisation could forbid with. Who may read the
-# user's own log beside the organisation is the user's to say.
-CEILINGS: Final = (*(key for key in PLAIN_LISTS if key != "audit.recipients"), "files.scan.skip", "files.native")
+# user's own log beside the organisation is the user's to say, and so is who else keeps its checkpoints.
+_OPEN: Final = ("audit.recipients", "audit.anchors")
+CEILINGS: Final = (*(key for key in PLAIN_LISTS if key not in _OPEN), "files.scan.skip", "files.native")
+# What holds for the sessions of all projects: one of them, trusted or not, must not make the others unreadable.
+_NOT_A_PROJECTS: Final = ("audit.keep_days",)
 
 
 def merge(profile: str, layers: Sequence[Layered], *, home: str = "") -> Policy:
@@ -133,6 +140,10 @@ class _Merge:
             context=context,
             audit_recipients=plain["audit.recipients"],
             audit_keystrokes=scalars["audit.keystrokes"],
+            audit_anchors=plain["audit.anchors"],
+            audit_keep_days=scalars["audit.keep_days"],
+            audit_segment_bytes=scalars["audit.segment_bytes"],
+            audit_segment_hours=scalars["audit.segment_hours"],
             status_line=scalars["terminal.status_line"],
             body_limit=scalars["limits.body_bytes"],
             degraded=plain["run.allow_degraded"],
@@ -232,6 +243,9 @@ class _Merge:
             if value is None:
                 continue
             mine = layered.rule(key, _shown(value))
+            if layered.layer is Layer.PROJECT and key in _NOT_A_PROJECTS:
+                self.report.notice(mine, key, OWN, "is about all sessions, hence not a project's to say")
+                continue
             bound = chosen if not layered.trusted else floor
             if (bound is not None or not layered.trusted) and value != bound and not tighter(value, bound):
                 why = "goes beyond the organisation's" if layered.trusted else "would loosen or move what is set"
@@ -324,4 +338,6 @@ class _Merge:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -201,6 +201,9 @@ class Policy(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     `redaction_budget`: distinct values that are replaced in one request without asking; 0: any number.
     `files_view` is `binds`, `auto` or `fuse`; `files_damaged` `keep` or `refuse`; `files_commits` `rewrite` or
     `refuse`.
+
+    `audit_anchors` as `policy.anchors` reads them. Sessions are readable for `audit_keep_days` days (0: for ever); a
+    log goes on in a new segment after `audit_segment_bytes` bytes or `audit_segment_hours` hours.
     """
 
     profile: str
@@ -227,6 +230,10 @@ class Policy(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     context: tuple[ContextTable, ...]
     audit_recipients: tuple[str, ...]
     audit_keystrokes: bool
+    audit_anchors: tuple[str, ...]
+    audit_keep_days: int
+    audit_segment_bytes: int
+    audit_segment_hours: float
     status_line: bool
     body_limit: int
     degraded: tuple[str, ...]

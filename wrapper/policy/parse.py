@@ -26,7 +26,13 @@ _UPSTREAM: Final = (
     r"(?i)https://[a-z0-9._-]+(?::[0-9]{1,5})?(?:/[!-~]*)?"
     r"|http://(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]{1,5})?(?:/[!-~]*)?"
 )
-_RECIPIENT: Final = r"age1[02-9ac-hj-np-z]{58}"  # Bech32 of 32 bytes with the prefix `age`
+# Bech32 with the prefix `age` (of 32 bytes), with `age1pq` (post-quantum), with `age1NAME` (a plugin's)
+_RECIPIENT: Final = r"age1[02-9ac-hj-np-z]{58}|age1[a-z0-9+._-]{1,64}1[02-9ac-hj-np-z]{6,4000}"
+_LEAST_SEGMENT: Final = 1 << 20  # bytes; below, a log is mostly files
+_MOST_SEGMENT: Final = 1 << 40
+_MOST_DAYS: Final = 36_500  # a century
+_LEAST_HOURS: Final = 0.1
+_MOST_HOURS: Final = 24 * 366
 _PLAINER: Final = "write it without look-around and back-references"
 _AT: Final = r"(?s)(?P<what>.*?)(?: - at `(?:key in )?(?P<at>\$[^`]*)`)?"
 _STEP: Final = r"\.([^.\[]+)|\[([0-9]+|\.\.\.)\]"
@@ -83,6 +89,7 @@ def parse(content: bytes, file: str) -> Source:
         _redaction,
         _context,
         _wire,
+        _audit,
         _rest,
     ):
         check(source)
@@ -336,12 +343,32 @@ def _regex_problem(regex: str) -> tuple[str, str]:
     return (f"not a regex that can be searched for: {wrong}", _PLAINER) if wrong else ("", "")
 
 
+def _audit(source: Source) -> None:
+    audit = source.document.audit
+    for number, recipient in enumerate(audit.recipients or ()):
+        if not re.fullmatch(_RECIPIENT, recipient):
+            hint = "it begins with `age1` and has 62 characters; with `age1pq1` or `age1NAME1` (a plugin's) it has more"
+            raise source.error(("audit", "recipients", number), "this is not an age public key", hint)
+    for number, text in enumerate(audit.anchors or ()):
+        if (wrong := _anchor_problem(text))[0]:
+            raise source.error(("audit", "anchors", number), f'`audit.anchors`: "{text}" {wrong[0]}', wrong[1])
+    for key, value, least, most in (
+        ("keep_days", audit.keep_days, 0, _MOST_DAYS),
+        ("segment_bytes", audit.segment_bytes, _LEAST_SEGMENT, _MOST_SEGMENT),
+        ("segment_hours", audit.segment_hours, _LEAST_HOURS, _MOST_HOURS),
+    ):
+        if value is not None and not least <= value <= most:  # also where it is no number (`nan`)
+            raise source.error(("audit", key), f"`audit.{key}` is a number from {least} to {most}, not {value}")
+
+
+def _anchor_problem(text: str) -> tuple[str, str]:
+    from wrapper.policy.anchors import problem  # noqa: PLC0415 (for policies with anchors only)
+
+    return problem(text)
+
+
 def _rest(source: Source) -> None:
     document = source.document
-    for number, recipient in enumerate(document.audit.recipients or ()):
-        if not re.fullmatch(_RECIPIENT, recipient):
-            place = ("audit", "recipients", number)
-            raise source.error(place, "this is not an age public key", "it begins with `age1` and has 62 characters")
     for number, name in enumerate(document.run.allow_degraded or ()):
         if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
             raise source.error(("run", "allow_degraded", number), f'"{name}" is not the name of a protection')

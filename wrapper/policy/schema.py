@@ -144,10 +144,14 @@ class Redaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[audit]`: who may read the log, and whether it holds what the user types."""
+    """`[audit]`: who may read the log, what it holds, how long it is readable, and who keeps its checkpoints."""
 
     recipients: Texts = None
     keystrokes: bool | None = None
+    anchors: Texts = None
+    keep_days: int | None = None
+    segment_bytes: int | None = None
+    segment_hours: float | None = None
 
 
 class Terminal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -44,6 +44,11 @@ version = 1
 # block = ["*PRIVATE-KEY"]
 # budget = 50
 
+# The audit log: for how many days it can be read, and where its checkpoints are kept besides (docs/anchors.md).
+# [audit]
+# keep_days = 365
+# anchors = ["file:/mnt/audit/laptop-7.notes"]
+
 # What clients add by themselves, by the names in docs/identity.md.
 # [identity]
 # mask = ["home", "git-user"]
