@@ -212,7 +212,8 @@ install_clients() {
 
 run_tests() {
     packages bwrap bubblewrap git git age age curl curl script bsdutils xxd xxd hexdump bsdextrautils \
-        shellcheck shellcheck npm npm rg ripgrep rsync rsync vim vim perl perl make build-essential cc build-essential
+        shellcheck shellcheck npm npm rg ripgrep rsync rsync vim vim perl perl make build-essential cc build-essential \
+        chromium chromium strace strace
     install_clients
     make_environment "$here/.venv" tests/requirements.txt
     install_package "$here/.venv" pyproject.toml wrapper/version.py -- --editable

@@ -3,12 +3,15 @@
     python bench/audit.py [FOLDER]      # FOLDER: where to write, default a temporary one; the disk matters
 
 Both are on disk (fdatasync) when their time ends. The plain file is written by the sender itself, without framing,
-encryption or signatures. Then come the delay of a durable event, and verifying what was written. Last: what a
-conversation of 200 turns costs on disk that grows to 3.5 MB, of which the client sends all in every turn.
+encryption or signatures; every record has another content, hexadecimal digits. Then come the delay of a durable event,
+and verifying what was written; what a conversation of 200 turns costs on disk that grows to 3.5 MB, of which the client
+sends all in every turn; and how much output a terminal takes that is recorded, by the relay with the log and by
+asciinema (`rec`), where it is installed.
 """
 
 import json
 import os
+import shutil
 import socket
 import statistics
 import sys
@@ -26,6 +29,7 @@ from wrapper.audit.keys import Keys
 _ROUNDS = 3
 _TURNS = 200
 _ANSWER = 4_000  # bytes
+_PRINTED = 50_000_000  # bytes
 
 
 @contextmanager
@@ -51,11 +55,11 @@ def _logged(client: RecorderClient, sent: Iterable[events.Event]) -> float:
     return time.perf_counter() - begun
 
 
-def _appended(path: Path, data: bytes, count: int) -> float:
+def _appended(path: Path, data: Sequence[bytes], count: int) -> float:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     begun = time.perf_counter()
-    for _ in range(count):
-        os.write(descriptor, data)
+    for number in range(count):
+        os.write(descriptor, data[number % len(data)])
     os.fdatasync(descriptor)
     taken = time.perf_counter() - begun
     os.close(descriptor)
@@ -64,11 +68,11 @@ def _appended(path: Path, data: bytes, count: int) -> float:
 
 
 def _compare(folder: Path, keys: Keys, name: str, count: int, make: Callable[[bytes], events.Event], size: int) -> None:
-    data = os.urandom(size // 2).hex().encode()
+    data = [os.urandom(size // 2).hex().encode() for _ in range(256)]
     logged, plain = [], []
     for turn in range(_ROUNDS):
         with _recording(folder / "sessions" / f"{name}-{turn}", keys.load_recipients()) as client:
-            logged.append(_logged(client, (make(data) for _ in range(count))))
+            logged.append(_logged(client, (make(data[number % 256]) for number in range(count))))
         plain.append(_appended(folder / "plain", data, count))
     log, file = min(logged), min(plain)
     rate, volume = count / log, count * size / log / 1e6
@@ -86,7 +90,7 @@ def _durable(folder: Path, keys: Keys) -> None:
                 events.Request(at=0.0, number=number, method="POST", url="/v1/messages", headers={}, body=body)
             )
             times.append(time.perf_counter() - begun)
-    plain = [_appended(folder / "plain", body, 1) for _ in range(100)]
+    plain = [_appended(folder / "plain", [body], 1) for _ in range(100)]
     log, file = statistics.median(times) * 1e3, statistics.median(plain) * 1e3
     print(f"durable request of 0.56 MB: median {log:.2f} ms, worst {max(times) * 1e3:.1f} ms", end="")
     print(f"; write and fsync of a plain file {file:.2f} ms   {log / file:.1f} times")
@@ -144,8 +148,55 @@ def _grown(folder: Path, keys: Keys, *, markers: int) -> None:
     )
 
 
+def _relay(folder: Path, argv: list[str]) -> int:
+    """Run `argv` on this terminal under our relay, its output recorded; nothing is masked (see `bench/terminal.py`)."""
+    from bench.terminal import Null  # noqa: PLC0415 (the other half of this bench needs no terminal)
+    from wrapper.terminal.pty import Stdio, spawn  # noqa: PLC0415
+    from wrapper.terminal.relay import Relay  # noqa: PLC0415
+
+    keys = Keys(folder / "keys")
+    keys.make()
+    with _recording(folder / "state/sessions" / f"s-{os.getpid()}", keys.load_recipients()) as client:
+        env = {"PATH": os.environ["PATH"], "TERM": "xterm"}
+        child = spawn(argv, env, cwd="/", before_exec=lambda: None, interactive=Stdio.of_process())
+
+        def shown(stream: str, data: bytes) -> None:
+            client.append(events.Output(at=time.time(), stream=stream, data=data))
+
+        return Relay(child, redactor_for=Null, on_output=shown).run()
+
+
+def _terminals(folder: Path) -> None:
+    from bench.terminal import BLOCK, throughput  # noqa: PLC0415 (as above)
+
+    text = folder / "text"
+    text.write_bytes(BLOCK * (_PRINTED // len(BLOCK)))
+    script = f"stty raw -echo; echo READY; head -c 1 >/dev/null; cat {text}; sleep 1"
+    ways = {
+        "bare": ["sh", "-c", script],
+        "relay and log": [sys.executable, __file__, "--relay", str(folder), "sh", "-c", script],
+    }
+    if shutil.which("asciinema"):
+        ways["asciinema rec"] = [
+            "env",
+            f"HOME={folder}",
+            "asciinema",
+            "rec",
+            "-q",
+            "--overwrite",
+            "-c",
+            script,
+            str(folder / "text.cast"),
+        ]
+    rates = {name: [throughput(argv, text.stat().st_size) for _ in range(_ROUNDS)] for name, argv in ways.items()}
+    for name, rate in rates.items():
+        print(f"terminal, {name:<18} {statistics.median(rate):>8.0f} MB/s")
+
+
 def main() -> None:
     """Print the table."""
+    if sys.argv[1:2] == ["--relay"]:
+        sys.exit(_relay(Path(sys.argv[2]), sys.argv[3:]))
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as made:
         folder = Path(made)
         keys = Keys(folder)
@@ -172,6 +223,7 @@ def main() -> None:
         _verified(folder, keys)
         _grown(folder, keys, markers=1)
         _grown(folder, keys, markers=2)
+        _terminals(folder)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ from pathlib import Path
 import msgspec
 
 from wrapper.audit.client import RecorderClient
-from wrapper.errors import ProtectionError
+from wrapper.errors import AuditError, ProtectionError
 from wrapper.guard.watcher import WATCH_ALL, WATCH_REST, Failed, Message, Standing, Watched, receive
 from wrapper.guard.watcher import serve as serve_watch
 from wrapper.look import Looked
+from wrapper.messages import say
 from wrapper.processes import fork
 from wrapper.view.binds import BindsView
 from wrapper.view.messages import LONGEST
@@ -36,9 +37,17 @@ class Recorder:
         for connection in theirs:
             connection.close()
 
-    def begin(self, folder: Path, recipients: tuple[str, ...]) -> RecorderClient:
-        """Say where to write, for whom; gives the relay's end."""
-        self._word.send(msgspec.msgpack.encode((str(folder), recipients)))
+    def begin(self, folder: Path, looked: Looked) -> RecorderClient:
+        """Say where to write, for whom, and what to do with logs in the end; gives the relay's end."""
+        policy = looked.policy
+        duty = _Duty(
+            folder=str(folder),
+            recipients=looked.recipients,
+            segment=(policy.audit_segment_bytes, policy.audit_segment_hours * 3600),
+            anchors=policy.audit_anchors,
+            keep_days=policy.audit_keep_days,
+        )
+        self._word.send(msgspec.msgpack.encode(duty))
         self._word.close()
         return RecorderClient(self._relay)
 
@@ -47,6 +56,16 @@ class Recorder:
         for connection in (self._word, self._relay, self.guard, self.view):
             connection.close()
         self.process.wait()
+
+
+class _Duty(msgspec.Struct, frozen=True):
+    """What a recorder is told: `segment` is when one ends, in bytes and seconds."""
+
+    folder: str
+    recipients: tuple[str, ...]
+    segment: tuple[int, float]
+    anchors: tuple[str, ...]
+    keep_days: int
 
 
 class Watcher:
@@ -96,11 +115,44 @@ class Crew:
 
 
 def _record(word: socket.socket, *connections: socket.socket) -> int:
-    from wrapper.audit.recorder import serve  # noqa: PLC0415 (cryptography: 17 ms, on the other core)
+    from wrapper.audit.recorder import NOT_TOLD, serve  # noqa: PLC0415 (cryptography: 17 ms, on the other core)
+    from wrapper.audit.writer import Limits  # noqa: PLC0415
 
     said = word.recv(LONGEST)
     if not said:
         return 0  # nothing begins: the session was refused
     word.close()
-    folder, recipients = msgspec.msgpack.decode(said, type=tuple[str, tuple[str, ...]])
-    return serve(connections, Path(folder), recipients)
+    duty = msgspec.msgpack.decode(said, type=_Duty)
+    code = serve(connections, Path(duty.folder), duty.recipients, limits=Limits(*duty.segment))
+    if code == NOT_TOLD:
+        say("warning: the log is sealed, but the ledger could not be told that the session ended")
+    state = Path(duty.folder).parent.parent
+    if duty.keep_days:
+        _let_go(state, duty.keep_days)
+    if duty.anchors:
+        _anchor(duty.anchors, state)
+    return code
+
+
+def _let_go(state: Path, days: int) -> None:
+    """Delete the keys of sessions that are older than the policy keeps them; a session's end does not fail for it."""
+    from wrapper.audit.retention import retain  # noqa: PLC0415 (where the policy asks for it)
+
+    try:
+        for shredding in retain(state, days):
+            if shredding.error is not None:
+                say(f"warning: the keys of session {shredding.session.id} are still there: {shredding.error.what}")
+    except AuditError as error:
+        say(f"warning: no old session was let go: {error.what}")
+
+
+def _anchor(anchors: tuple[str, ...], state: Path) -> None:
+    """Put the ledger's checkpoint where it is out of this machine's reach; a session's end does not fail for it."""
+    from wrapper.anchors.anchoring import anchor_all  # noqa: PLC0415 (where the policy asks for it)
+
+    try:
+        for outcome in anchor_all(anchors, state):
+            if outcome.error is not None:
+                say(f"warning: the ledger is not anchored to `{outcome.where}`: {outcome.error.what}")
+    except AuditError as error:
+        say(f"warning: the ledger is not anchored: {error.what}")

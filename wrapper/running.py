@@ -63,7 +63,7 @@ def run_recorded(session: str, folder: Path, looked: Looked, crew: Crew) -> int:
     kind = stand(looked, crew.view)
     crew.watcher.begin(workspace=kind != "fuse")
     prepared = prepare(looked, crew.walker.same)
-    log = crew.recorder.begin(folder, looked.recipients)
+    log = crew.recorder.begin(folder, looked)
     code, reason = 125, ""
     try:
         log.append_durable(_start_event(session, prepared, kind))

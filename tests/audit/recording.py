@@ -11,7 +11,9 @@ from wrapper.audit import events, recorder
 from wrapper.audit import format as layout
 from wrapper.audit.deltas import Delta
 from wrapper.audit.keys import Keys
-from wrapper.audit.writer import SessionWriter
+from wrapper.audit.writer import Limits, SessionWriter
+
+_LIMITS = Limits()
 
 
 def start_event(session: str = "s-1", **changes: object) -> events.SessionStart:
@@ -104,7 +106,12 @@ class Recorder:
 
 @contextmanager
 def recording(
-    of: Home, session: str = "s-1", *, clients: int = 1, before: Callable[[], object] = lambda: None
+    of: Home,
+    session: str = "s-1",
+    *,
+    clients: int = 1,
+    before: Callable[[], object] = lambda: None,
+    limits: Limits = _LIMITS,
 ) -> Iterator[Recorder]:
     """Fork a recorder as a session does; `before` runs in it first. At the end all connections are closed."""
     pairs = [socket.socketpair() for _ in range(clients)]
@@ -116,7 +123,7 @@ def recording(
             for ours, _ in pairs:
                 ours.close()
             before()
-            code = recorder.serve([theirs for _, theirs in pairs], of.directory(session), recipients)
+            code = recorder.serve([theirs for _, theirs in pairs], of.directory(session), recipients, limits=limits)
         finally:
             os._exit(code)
     for _, theirs in pairs:

@@ -13,6 +13,7 @@ from wrapper.audit import format as layout
 from wrapper.audit.client import RecorderClient
 from wrapper.audit.deltas import Deltas
 from wrapper.audit.format import NoKeyError, TamperedError, TruncatedError
+from wrapper.audit.writer import Limits, SessionWriter
 from wrapper.errors import AuditError
 
 
@@ -162,6 +163,17 @@ def test_an_outline_has_start_and_end_whatever_lies_between(
     written: list[events.Event] = [start_event(), *(warned(str(n)) for n in range(between)), ended(3)]
     directory = user.write(written=written, seal=sealed)
     assert reader.outline(directory, user.keys.load_identity()) == reader.Outline(start_event(), ended(3))
+
+
+def test_an_outline_has_the_end_also_where_the_last_segment_is_empty(user: Home) -> None:
+    writer = SessionWriter(user.directory(), user.keys.load_recipients(), limits=Limits(size=1))
+    for event in (start_event(), ended(4)):
+        writer.append(events.encode(event))
+        writer.sync()
+    writer.close()
+    assert len(list(user.directory().glob("*.alog"))) == 3
+    outline = reader.outline(user.directory(), user.keys.load_identity())
+    assert (outline.start, outline.end) == (start_event(), ended(4))
 
 
 def test_an_outline_of_a_log_without_start_or_end_is_empty(user: Home) -> None:

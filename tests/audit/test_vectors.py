@@ -1,4 +1,4 @@
-"""The vectors in `tests/vectors/audit-v1/`: logs written once, which every later version must read the same way.
+"""The vectors in `tests/vectors/audit-v1/` and `audit-v2/`: logs written once, which every later version must read alike.
 
 `read_as_documented` and `bodies_as_documented` are a second implementation, after `docs/audit-format.md` alone, on the
 stock `age` and standard primitives: where it and the vectors agree, the document says enough.
@@ -11,21 +11,24 @@ import os
 import struct
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from wrapper.audit import reader, seal
-from wrapper.audit.format import TamperedError, TruncatedError
+from wrapper.audit.format import NoKeyError, TamperedError, TruncatedError
 from wrapper.errors import AuditError
 from wrapper.review.render import json_line
 
-_VECTORS = Path(__file__).parents[1] / "vectors" / "audit-v1"
-_EXPECTED = json.loads((_VECTORS / "vectors.json").read_text())
+_FOLDERS = [Path(__file__).parents[1] / "vectors" / name for name in ("audit-v1", "audit-v2")]
+_LISTED = [json.loads((folder / "vectors.json").read_text()) for folder in _FOLDERS]
+_EXPECTED = {name: case for listed in _LISTED for name, case in listed["vectors"].items()}
 _ERRORS: dict[str, type[AuditError]] = {
     "tampered": TamperedError,
     "truncated": TruncatedError,
@@ -34,15 +37,23 @@ _ERRORS: dict[str, type[AuditError]] = {
 
 
 def _identity() -> seal.Identity:
-    return seal.Identity(hashlib.sha256(_EXPECTED["identity"].encode()).digest())
+    return seal.Identity(hashlib.sha256(_LISTED[0]["identity"].encode()).digest())
+
+
+def _vector(name: str) -> Path:
+    return _FOLDERS[name.startswith("v2")] / name
 
 
 def _cases(*verdicts: str) -> list[str]:
-    return [name for name, case in _EXPECTED["vectors"].items() if case["verdict"] in verdicts]
+    return [name for name, case in _EXPECTED.items() if case["verdict"] in verdicts]
 
 
 def _sha(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
+
+
+def _hmac(key: bytes, text: bytes) -> bytes:
+    return hmac.digest(key, text, "sha256")
 
 
 def _root(leaves: list[bytes]) -> bytes:
@@ -52,36 +63,60 @@ def _root(leaves: list[bytes]) -> bytes:
     return _sha(b"\x01" + _root(leaves[:split]) + _root(leaves[split:]))
 
 
-def read_as_documented(key_file: bytes, log_key: bytes, data: bytes) -> tuple[bool, list[bytes]]:
-    """Return whether the log is sealed, and its records; fails an assertion where anything is not as documented."""
+@dataclass
+class Documented:
+    """What a reader carries from segment to segment, and what it has found."""
+
+    records: list[bytes] = field(default_factory=list)
+    frames: int = 0
+    ended: int = 0
+    root: str = ""
+    verification: bytes = b""
+
+
+def read_as_documented(found: Documented, key_file: bytes, log_key: bytes, data: bytes) -> None:
+    """Read the next segment; fails an assertion where anything is not as documented."""
     magic, version, length = struct.unpack(">8sHI", data[:14])
     header = json.loads(data[14 : 14 + length])
-    assert (magic, version) == (b"SAFEALOG", 1)
+    assert magic == b"SAFEALOG"
     assert header["key_file"] == _sha(key_file).hex()
     assert header["key_commitment"] == _sha(b"safe-agent alog v1 key commitment" + log_key).hex()
+    verification = bytes.fromhex(header["verification_key"])
+    if version == 2:
+        assert (header["previous"], header["first"]) == (found.root, found.frames)
+        assert found.verification in (b"", verification)
     header_hash = previous = _sha(data[: 14 + length])
-    chain, verification = log_key, bytes.fromhex(header["verification_key"])
-    place, epoch, leaves, records, sealed = 14 + length, 0, [], [], False  # type: ignore[var-annotated]
+    chain, secret = log_key, _hmac(log_key, b"safe-agent alog v2 epoch secret")
+    place, epoch, leaves, ended = 14 + length, 0, [], 0  # type: ignore[var-annotated]
     while place < len(data):
         head = data[place : place + 16]
         size, kind, flags, modulo, sequence = struct.unpack(">IBBHQ", head)
         body = data[place + 16 : place + 16 + size]
-        assert not sealed
-        assert (flags, modulo, sequence) == (0, epoch % 65536, len(leaves))
+        assert not ended
+        assert (modulo, sequence) == (epoch % 65536, found.frames)
         if kind == 1:
-            key = hmac.digest(chain, b"safe-agent alog v1 epoch key", "sha256")
-            records.append(AESGCM(key).decrypt(bytes(4) + struct.pack(">Q", sequence), body, head + previous))
+            key = _hmac(chain, b"safe-agent alog v1 epoch key")
+            if version == 2:
+                key, secret = (
+                    _hmac(secret, b"safe-agent alog v2 record key"),
+                    _hmac(secret, b"safe-agent alog v2 next record"),
+                )
+            record = AESGCM(key).decrypt(bytes(4) + struct.pack(">Q", sequence), body, head + previous)
+            assert flags in ((0,) if version == 1 else (0, 1))
+            found.records.append(zstandard.decompress(record) if flags else record)
         else:
             root, named, signature = body[:32], body[32:64], body[64:]
-            assert root == _root(leaves)
+            assert (root, flags) == (_root(leaves), 0)
             signed = b"safe-agent alog v1 checkpoint\0" + header_hash + head + root + named
             Ed25519PublicKey.from_public_bytes(verification).verify(signature, signed)
-            sealed, verification, epoch = kind == 3, named, epoch + 1
-            chain = hmac.digest(chain, b"safe-agent alog v1 next epoch", "sha256")
+            verification, epoch, ended = named, epoch + 1, 0 if kind == 2 else kind
+            chain = _hmac(chain, b"safe-agent alog v1 next epoch")
+            secret = _hmac(chain, b"safe-agent alog v2 epoch secret")
         previous = _sha(b"\x00" + head + body)
         leaves.append(previous)
+        found.frames += 1
         place += 16 + size
-    return sealed, records
+    found.root, found.verification, found.ended = _root(leaves).hex(), verification, ended
 
 
 def bodies_as_documented(records: list[dict[str, Any]]) -> Iterator[bytes]:
@@ -97,23 +132,29 @@ def bodies_as_documented(records: list[dict[str, Any]]) -> Iterator[bytes]:
 
 
 def _opened(folder: Path, name: str) -> tuple[bool, list[bytes]]:
-    """Read a vector by the second implementation."""
-    key_file = _VECTORS / name / "000001.key.age"
+    """Read a vector by the second implementation: whether it is sealed, and its records."""
     (folder / "identity").write_text(_identity().text() + "\n")
-    opened = subprocess.run(
-        ["age", "-d", "-i", folder / "identity", key_file], capture_output=True, check=True, env={"PATH": os.defpath}
-    )
-    return read_as_documented(key_file.read_bytes(), opened.stdout, (_VECTORS / name / "000001.alog").read_bytes())
+    found = Documented()
+    for log in sorted(_vector(name).glob("*.alog")):
+        key_file = log.with_suffix(".key.age")
+        opened = subprocess.run(
+            ["age", "-d", "-i", folder / "identity", key_file],
+            capture_output=True,
+            check=True,
+            env={"PATH": os.defpath},
+        )
+        read_as_documented(found, key_file.read_bytes(), opened.stdout, log.read_bytes())
+    return found.ended == 3, found.records
 
 
 def _shown(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (_VECTORS / f"{name}.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in _vector(name).with_suffix(".jsonl").read_text().splitlines()]
 
 
 @pytest.mark.parametrize("name", _cases("sealed", "open"))
 def test_a_second_implementation_reads_the_good_vectors(tmp_path: Path, name: str) -> None:
     sealed, records = _opened(tmp_path, name)
-    assert sealed == (_EXPECTED["vectors"][name]["verdict"] == "sealed")
+    assert sealed == (_EXPECTED[name]["verdict"] == "sealed")
     expected = _shown(name)
     assert [msgspec.msgpack.decode(record)["type"] for record in records] == [row["type"] for row in expected]
     assert [msgspec.msgpack.decode(record)["at"] for record in records] == [row["at"] for row in expected]
@@ -128,34 +169,40 @@ def test_a_second_implementation_puts_bodies_together(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", _cases("incomplete"))
 def test_a_body_of_which_the_base_is_missing_does_not_hide_what_follows(name: str) -> None:
-    case = _EXPECTED["vectors"][name]
-    assert reader.verify(_VECTORS / name, _identity()).state is reader.State.SEALED
+    case = _EXPECTED[name]
+    assert reader.verify(_vector(name), _identity()).state is reader.State.SEALED
     lines = []
     with pytest.raises(AuditError) as raised:
-        for record in reader.read_records(_VECTORS / name, _identity()):
+        for record in reader.read_records(_vector(name), _identity()):
             lines.append(json_line(*record))
     assert raised.value.what == case["reason"]
-    assert lines == (_VECTORS / f"{name}.jsonl").read_text().splitlines()
+    assert lines == _vector(name).with_suffix(".jsonl").read_text().splitlines()
 
 
 @pytest.mark.parametrize("name", _cases("sealed", "open"))
 def test_the_good_vectors_read_as_they_were_written(name: str) -> None:
-    proven = reader.verify(_VECTORS / name, _identity())
-    case = _EXPECTED["vectors"][name]
+    proven = reader.verify(_vector(name), _identity())
+    case = _EXPECTED[name]
     assert (proven.state.value, proven.frames, proven.records) == (case["verdict"], case["frames"], case["records"])
-    lines = [json_line(*record) for record in reader.read_records(_VECTORS / name, _identity())]
-    assert lines == (_VECTORS / f"{name}.jsonl").read_text().splitlines()
+    lines = [json_line(*record) for record in reader.read_records(_vector(name), _identity())]
+    assert lines == _vector(name).with_suffix(".jsonl").read_text().splitlines()
 
 
 @pytest.mark.parametrize("name", _cases("tampered", "truncated", "unreadable"))
 def test_the_bad_vectors_fail_for_the_stated_reason(name: str) -> None:
-    case = _EXPECTED["vectors"][name]
+    case = _EXPECTED[name]
     with pytest.raises(AuditError) as raised:
-        reader.verify(_VECTORS / name)
+        reader.verify(_vector(name))
     assert type(raised.value) is _ERRORS[case["verdict"]]
     assert raised.value.what == case["reason"]
 
 
+@pytest.mark.parametrize("name", _cases("shredded"))
+def test_a_log_without_its_keys_verifies_and_cannot_be_read(name: str) -> None:
+    assert reader.verify(_vector(name)).state is reader.State.SEALED
+    with pytest.raises(NoKeyError, match="nobody can decrypt"):
+        list(reader.read_records(_vector(name), _identity()))
+
+
 def test_every_vector_on_disk_is_tested() -> None:
-    on_disk = {path.name for path in _VECTORS.iterdir() if path.is_dir()}
-    assert on_disk == set(_EXPECTED["vectors"])
+    assert {path.name for folder in _FOLDERS for path in folder.iterdir() if path.is_dir()} == set(_EXPECTED)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.audit.recording import Home, frames_of, home, start_event, warned
 from wrapper.audit import events, reader
 from wrapper.audit import format as layout
+from wrapper.audit.format import Position
 from wrapper.audit.ratchet import Ratchet, erase
-from wrapper.audit.writer import Limits, Position, SessionWriter
+from wrapper.audit.writer import Limits, SessionWriter
 from wrapper.errors import AuditError
 
 

@@ -73,7 +73,7 @@ class NoKeyError(AuditError):
 
 # what is read from a header is printed in messages, so it must not carry control characters
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")]
-_Recipient = Annotated[str, msgspec.Meta(pattern=r"^age1[a-z0-9]{1,4096}\Z")]
+_Recipient = Annotated[str, msgspec.Meta(pattern=r"^age1[a-z0-9+._-]{1,4096}\Z")]
 _Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
@@ -107,6 +107,14 @@ class LogHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             raise ValueError("recipients without a key file, or the other way round")
         if (self.segment == 1) != (self.previous == "") or (self.segment == 1 and self.first):
             raise ValueError("a segment must name the one before it, but the first")
+
+
+class Position(NamedTuple):
+    """How far a segment is: its number, its frames (the last checkpoint included) and the hex root over them."""
+
+    segment: int
+    size: int
+    root: str
 
 
 def segment_names(segment: int) -> tuple[str, str]:

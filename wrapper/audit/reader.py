@@ -19,7 +19,7 @@ from wrapper.audit import format as layout
 from wrapper.audit.deltas import Bodies
 from wrapper.audit.format import TruncatedError
 from wrapper.audit.scan import Sealed, Walk, last_records
-from wrapper.audit.seal import Identity
+from wrapper.audit.seal import Opener
 from wrapper.audit.segments import SessionWalk, Wanted, is_held, key_of, opened_segment, segment_numbers
 from wrapper.errors import AuditError
 
@@ -124,7 +124,7 @@ def _folder(name: str) -> Path:
     return folder
 
 
-def verify(directory: Path, identity: Identity | None = None, *, wanted: Wanted = _NOTHING) -> Verified:
+def verify(directory: Path, identity: Opener | None = None, *, wanted: Wanted = _NOTHING) -> Verified:
     """Prove a session's log, also its content where `identity` opens it; `wanted` names roots to give back.
 
     Raises TamperedError and TruncatedError with the first bad frame, NoKeyError where `identity` does not open it,
@@ -151,7 +151,7 @@ def verify(directory: Path, identity: Identity | None = None, *, wanted: Wanted 
     )
 
 
-def read_records(directory: Path, identity: Identity) -> Iterator[Record]:
+def read_records(directory: Path, identity: Opener) -> Iterator[Record]:
     """Yield the proven events one by one; raises as `verify` does, at the place where the log stops being good.
 
     Bodies of requests are in full. One that cannot be put together comes as it was written (its `base` is not 0), and
@@ -160,7 +160,7 @@ def read_records(directory: Path, identity: Identity) -> Iterator[Record]:
     return tail(directory, identity, lambda: False)
 
 
-def tail(directory: Path, identity: Identity, pause: Callable[[], bool]) -> Iterator[Record]:
+def tail(directory: Path, identity: Opener, pause: Callable[[], bool]) -> Iterator[Record]:
     """Do as `read_records`, and go on with what a running session adds.
 
     `pause` is called where there is nothing new; it may wait, and ends the reading by giving false. The end of the
@@ -174,18 +174,18 @@ def tail(directory: Path, identity: Identity, pause: Callable[[], bool]) -> Iter
     rebuilding.finish()
 
 
-def open_session(directory: Path, identity: Identity) -> Iterator[events.AnyEvent]:
+def open_session(directory: Path, identity: Opener) -> Iterator[events.AnyEvent]:
     """Yield the events of `read_records` alone."""
     for record in read_records(directory, identity):
         yield record.event
 
 
-def outline(directory: Path, identity: Identity) -> Outline:
+def outline(directory: Path, identity: Opener) -> Outline:
     """Return how a session begins and ends without reading what lies between; what is skipped is not proven."""
     return Outline(_first(directory, identity), _last(directory, identity))
 
 
-def _first(directory: Path, identity: Identity) -> events.SessionStart | None:
+def _first(directory: Path, identity: Opener) -> events.SessionStart | None:
     with opened_segment(directory, 1) as (stream, preface):
         for number, (sequence, record) in enumerate(Walk(stream, preface, key_of(directory, preface.header, identity))):
             event = _event(sequence, record or b"")
@@ -196,10 +196,16 @@ def _first(directory: Path, identity: Identity) -> events.SessionStart | None:
     return None
 
 
-def _last(directory: Path, identity: Identity) -> events.SessionEnd | None:
-    with opened_segment(directory, segment_numbers(directory)[-1]) as (stream, preface):
-        key = key_of(directory, preface.header, identity)
-        return _end(last_records(stream.fileno(), stream.tell(), preface, key or b"", _EDGE))
+def _last(directory: Path, identity: Opener) -> events.SessionEnd | None:
+    left = _EDGE
+    for number in reversed(segment_numbers(directory)):
+        with opened_segment(directory, number) as (stream, preface):
+            key = key_of(directory, preface.header, identity)
+            records = last_records(stream.fileno(), stream.tell(), preface, key or b"", left)
+        found, left = _end(records), left - len(records)
+        if found is not None or left <= 0:
+            return found
+    return None
 
 
 class _Rebuilding:

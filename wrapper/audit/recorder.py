@@ -5,23 +5,33 @@
 - A full socket buffer holds the sender: memory is bounded by one message per connection.
 - A failed write is told to every connection, then the process ends: the session must not go on unrecorded.
 - The end of all connections seals the log. So whoever holds a connection must not leak it into other processes.
+- The ledger hears of the session when its first records stand, and before any others; if it cannot, the log fails.
+  What it cannot be told later (a beat, a new segment) becomes a warning in the log: the session's end is told again.
 """
 
 import contextlib
+import math
 import selectors
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from wrapper.audit import wire
+from wrapper.audit.bookkeeping import Bookkeeping
 from wrapper.audit.events import Output, Warned, encode
-from wrapper.audit.writer import SessionWriter
+from wrapper.audit.format import Position
+from wrapper.audit.writer import Limits, SessionWriter
 from wrapper.errors import AuditError
 
+NOT_TOLD: Final = 2
+
 _AT_RISK: Final = 0.15  # seconds from arrival to fsync: 200 ms less the time that the fsync takes
+_BEAT: Final = 60.0  # seconds between two words to the ledger
+_SOON: Final = 2.0  # seconds to the first: what earlier sessions left is looked after when this one stands
+_LONGEST_WAIT: Final = 3600.0
 _RECEIVE: Final = 1 << 20
 _MERGED: Final = 1 << 16  # terminal output joined into one record: a pty gives 4 KiB at a time
 _MERGED_SECONDS: Final = 0.02  # and no further apart than a replay would show
@@ -39,23 +49,29 @@ _IGNORED: Final = (
 )
 
 
-def serve(connections: Sequence[socket.socket], directory: Path, recipients: Sequence[str]) -> int:
-    """Record until all connections have ended; returns the exit code: 0 sealed, 1 the log failed.
+def serve(
+    connections: Sequence[socket.socket],
+    directory: Path,
+    recipients: Sequence[str],
+    *,
+    limits: Limits = Limits(),  # noqa: B008 (frozen)
+) -> int:
+    """Record until all connections have ended.
 
-    Takes the process over: changes its signal handling, closes `connections`.
+    Returns the exit code: 0 sealed, 1 the log failed, NOT_TOLD: sealed, but the ledger could not be told.
+
+    `directory` is the session's folder, two below the state folder, where the ledger is, too. Takes the process over:
+    changes its signal handling, closes `connections`.
     """
     for ignored in _IGNORED:
         signal.signal(ignored, signal.SIG_IGN)
     clients = [_Client(connection) for connection in connections]
     try:
-        writer = SessionWriter(directory, recipients)
-        _Recorder(writer, clients).run()
-        writer.close()
+        return 0 if _Recorder(directory, recipients, limits, clients).run() else NOT_TOLD
     except AuditError as error:
         for client in clients:
             client.fail(error)
         return 1
-    return 0
 
 
 class _Client:
@@ -91,21 +107,26 @@ class _Client:
 
     def fail(self, error: AuditError) -> None:
         """Say why the log failed, and close."""
-        reason = error.what.encode()[: wire.MAX_REASON]
+        reason = ": ".join(filter(None, (error.what, error.hint))).encode()[: wire.MAX_REASON]
         with contextlib.suppress(OSError):
             self.connection.send(wire.ANSWER.pack(wire.FAILED, len(reason)) + reason)
         self.connection.close()
 
 
 class _Recorder:
-    def __init__(self, writer: SessionWriter, clients: Sequence[_Client]) -> None:
-        self._writer = writer
+    def __init__(self, directory: Path, recipients: Sequence[str], limits: Limits, clients: Sequence[_Client]) -> None:
+        self._books = Bookkeeping(directory.parent.parent, directory.name)
+        self._writer = SessionWriter(directory, recipients, limits=limits, on_rotated=self._rotated)
         self._clients = list(clients)
         self._room = memoryview(bytearray(_RECEIVE))
-        self._merged = _Merged(writer)
+        self._merged = _Merged(self._writer)
         self._deadline: float | None = None
+        self._is_told = False
+        self._next_beat = 0.0
+        self._doubt = ""
 
-    def run(self) -> None:
+    def run(self) -> bool:
+        """Record, then seal, and tell the ledger; gives whether it could be told."""
         with selectors.DefaultSelector() as selector:
             for client in self._clients:
                 selector.register(client.connection, selectors.EVENT_READ, client)
@@ -113,9 +134,47 @@ class _Recorder:
                 for key, _ in selector.select(self._patience()):
                     self._take(key.data, selector)
                 self._settle()
+                self._keep_books()
+        self._keep_books(ends=True)
+        self._writer.close()
+        self._tell(lambda: self._books.closed(self._writer.position))
+        return not self._doubt
 
-    def _patience(self) -> float | None:
-        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+    def _patience(self) -> float:
+        due = self._next_beat if self._is_told else math.inf
+        soonest = due if self._deadline is None else min(due, self._deadline)
+        return max(0.0, min(soonest - time.monotonic(), _LONGEST_WAIT))
+
+    def _keep_books(self, *, ends: bool = False) -> None:
+        """Tell the ledger what is due: that the session runs, then how far its log is."""
+        now = time.monotonic()
+        if not self._is_told:
+            self._books.opened(self._writer.header_hash)
+            self._is_told, self._next_beat = True, now + _SOON
+        elif now < self._next_beat and not ends:
+            return
+        else:
+            self._next_beat = now + _BEAT
+            self._tell(self._books.recover_others)
+            if not ends:
+                self._writer.sync()
+                self._tell(lambda: self._books.beat(self._writer.position))
+        self._put_down_doubt()
+
+    def _rotated(self, ended: Position) -> None:
+        self._tell(lambda: self._books.rotated(ended, self._writer.header_hash))
+
+    def _tell(self, say: Callable[[], None]) -> None:
+        try:
+            say()
+        except AuditError as error:
+            self._doubt = self._doubt or error.what
+
+    def _put_down_doubt(self) -> None:
+        if self._doubt:
+            text = f"the ledger of this machine could not be told: {self._doubt}"
+            self._writer.append(encode(Warned(at=time.time(), text=text)))
+            self._doubt = ""
 
     def _take(self, client: _Client, selector: selectors.BaseSelector) -> None:
         alive = client.receive(self._room)

@@ -30,6 +30,7 @@ _LEVEL: Final = 1  # of Zstandard: 400 MB/s of text to a third or so; higher lev
 _WORTH: Final = 128  # bytes; below, a frame of Zstandard's own saves nothing
 _SAVED: Final = 16  # one part in so many must be saved, or what cannot be compressed would be unpacked for nothing
 _PIPE: Final = 1 << 16
+_STANDARD: Final = 3  # the first descriptor behind input, output and errors
 
 
 class Place(NamedTuple):
@@ -206,6 +207,9 @@ def _sealed(recipients: Sequence[str], log_key: bytes) -> bytes:
 def _seal_and_exit(pipe: int, recipients: Sequence[str], log_key: bytes) -> None:
     code = 1
     try:
+        # the recorder's connections and locks end with the recorder, not with this
+        os.closerange(_STANDARD, pipe)
+        os.closerange(pipe + 1, max(pipe + 2, os.sysconf("SC_OPEN_MAX")))
         try:
             answer = b"+" + seal.encrypt(recipients, log_key)
         except AuditError as error:

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import BinaryIO, Final
 
 from wrapper.audit import format as layout
-from wrapper.audit.format import NoKeyError, TamperedError, TruncatedError
+from wrapper.audit.format import NoKeyError, Position, TamperedError, TruncatedError
 from wrapper.audit.scan import Preface, Sealed, Walk, read_header
-from wrapper.audit.seal import Identity, decrypt
+from wrapper.audit.seal import Opener, decrypt
 from wrapper.errors import AuditError
 
 _BUFFER: Final = 1 << 20
@@ -33,7 +33,7 @@ class SessionWalk:
     def __init__(
         self,
         directory: Path,
-        identity: Identity | None = None,
+        identity: Opener | None = None,
         *,
         pause: Callable[[], bool] = lambda: False,
         wanted: Wanted = _NOTHING,
@@ -51,6 +51,13 @@ class SessionWalk:
         self.sealed = self.is_held = False
         self.missing = ""
 
+    @property
+    def position(self) -> Position:
+        """How far the last segment came of which all frames were walked; nothing of the first: size 0."""
+        if not self.segments:
+            return Position(1, 0, layout.Tree().root().hex())
+        return Position(len(self.segments), self.segments[-1][1], self._root)
+
     def __iter__(self) -> Iterator[Sealed]:
         number = 1
         while (yield from self._segment(number)):
@@ -59,7 +66,7 @@ class SessionWalk:
                 self.missing = f"it goes on in segment {number}, which is not there"
                 return
         self._numbers = segment_numbers(self._directory)
-        if self._numbers[-1] != number:
+        if self._numbers[-1] != number and not self.is_held:  # a recorder that lives may have begun the next by now
             fault = TamperedError if self.sealed else TruncatedError
             raise fault(f"segment {number} ended, and yet there is segment {self._numbers[-1]}")
 
@@ -155,7 +162,7 @@ def is_held(stream: BinaryIO) -> bool:
     return False
 
 
-def key_of(directory: Path, header: layout.LogHeader, identity: Identity | None) -> bytes | None:
+def key_of(directory: Path, header: layout.LogHeader, identity: Opener | None) -> bytes | None:
     """Check a segment's key file against its header and open it; without `identity` a deleted one is no fault.
 
     Raises NoKeyError, TamperedError, AuditError.

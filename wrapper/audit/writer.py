@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wrapper.audit import format as layout
+from wrapper.audit.format import Position
 from wrapper.audit.segment import Place, Segment
 from wrapper.durable import sync_folder
 from wrapper.errors import AuditError
@@ -24,14 +25,6 @@ class Limits(NamedTuple):
 
     size: int = 64 << 20
     seconds: float = 24 * 3600.0
-
-
-class Position(NamedTuple):
-    """How far a segment is: its number, its frames (the last checkpoint included) and the hex root over them."""
-
-    segment: int
-    size: int
-    root: str
 
 
 class SessionWriter:
@@ -61,7 +54,6 @@ class SessionWriter:
             directory.mkdir(mode=0o700, exist_ok=True)
             self._segment = Segment(directory, recipients, created=clock())
             sync_folder(directory.parent)
-        self.header_hash = self._segment.header_hash.hex()
         self._begun = _since_boot()
 
     def append(self, record: bytes) -> None:
@@ -81,6 +73,11 @@ class SessionWriter:
             if self._segment.is_open:
                 self._end_epoch()
             self._segment.sync()
+
+    @property
+    def header_hash(self) -> str:
+        """The hex hash of the running segment's header."""
+        return self._segment.header_hash.hex()
 
     @property
     def position(self) -> Position:

@@ -1,0 +1,97 @@
+"""What the recorder of a session says to the machine's ledger; and what it says of sessions whose recorder died.
+
+Each running session has a file in `<state>/running/`, which its recorder holds locked. A file that nobody holds is that
+of a recorder that was killed: whoever takes the lock states in the ledger how far that log came, and what stands torn
+behind it. Nothing is ever signed for a dead recorder.
+"""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from wrapper.audit.entries import Beat, Closed, Opened, Recovered, Rotated
+from wrapper.audit.format import Position, Tree
+from wrapper.audit.ledger import Ledger
+from wrapper.audit.segments import SessionWalk
+from wrapper.errors import AuditError
+
+LEDGER: Final = "ledger"
+RUNNING: Final = "running"
+
+
+class Bookkeeping:
+    """The ledger's view of one session; `state` is the folder that ends in `safe-agent`. Raises AuditError."""
+
+    def __init__(self, state: Path, session: str, *, clock: Callable[[], float] = time.time) -> None:
+        self._state = state
+        self._session = session
+        self._clock = clock
+        self._ledger = Ledger(state / LEDGER, clock=clock)
+        self._mark: int | None = None
+        self._told: Position | None = None
+
+    def opened(self, header: str) -> None:
+        """Say that the session runs; `header` is the hex hash of its log's header."""
+        running = self._state / RUNNING
+        try:
+            running.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._mark = os.open(running / self._session, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fcntl.flock(self._mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise AuditError(f"cannot mark the session as running: {error.strerror}") from error
+        self._ledger.append(Opened(self._clock(), self._session, 1, header))
+
+    def beat(self, position: Position) -> None:
+        """Say how far the log is; says nothing where it is no further than last time."""
+        if position != self._told:
+            self._ledger.append(Beat(self._clock(), self._session, *position))
+            self._told = position
+
+    def rotated(self, ended: Position, header: str) -> None:
+        """Say that a segment ended and the next one stands, whose header has the hex hash `header`."""
+        now, following = self._clock(), ended.segment + 1
+        rotated = Rotated(now, self._session, *ended, to=following)
+        self._ledger.append(rotated, Opened(now, self._session, following, header))
+
+    def closed(self, position: Position) -> None:
+        """Say that the log is sealed."""
+        self._ledger.append(Closed(self._clock(), self._session, *position))
+        if self._mark is not None:
+            (self._state / RUNNING / self._session).unlink(missing_ok=True)
+            os.close(self._mark)
+            self._mark = None
+
+    def recover_others(self) -> None:
+        """State of each session whose recorder died how its log was left."""
+        for mark in self._abandoned():
+            directory = self._state / "sessions" / mark.name
+            if directory.is_dir():
+                self._ledger.append(_left(directory, self._clock()))
+            mark.unlink(missing_ok=True)
+
+    def _abandoned(self) -> Iterator[Path]:
+        """Yield the marks that nobody holds, each locked while it is looked after."""
+        with contextlib.suppress(FileNotFoundError):
+            for mark in sorted((self._state / RUNNING).iterdir()):
+                if mark.name == self._session:
+                    continue
+                with contextlib.suppress(OSError), mark.open("rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    yield mark
+
+
+def _left(directory: Path, now: float) -> Recovered:
+    why = ""
+    walk: SessionWalk | None = None
+    try:
+        walk = SessionWalk(directory)
+        for _ in walk:
+            pass
+    except AuditError as error:
+        why = error.what
+    position = Position(1, 0, Tree().root().hex()) if walk is None else walk.position
+    return Recovered(now, directory.name, *position, torn=walk.torn if walk else 0, why=why)
