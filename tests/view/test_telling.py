@@ -40,7 +40,12 @@ class Scene:
         self.guard.settimeout(10)
         self.log, self.kept = Log(), Kept()
         self.telling = Telling(
-            self.log, theirs, self.kept, Path("/work"), lambda name: name.replace(b"hunter2", b"MASKED")
+            self.log,
+            theirs,
+            self.kept,
+            Path("/work"),
+            lambda name: name.replace(b"hunter2", b"MASKED"),
+            lambda diff: diff.replace(b"hunter2", b"MASKED"),
         )
 
     def heard(self) -> list[messages.FromView]:

@@ -153,6 +153,7 @@ class FileChange(Event, frozen=True, tag="file", kw_only=True):
     `by` is `agent` or `host` where the view knows it, `process` the one inside that wrote first (`node[1234]`: name and
     pid outside). `ranges` are (offset, length) of what was written; `before` and `after` the content's SHA-256 in hex.
     Offsets and hashes are of the content as the inside sees it: hashes of real values would let them be guessed.
+    `diff` is what `touched.touched` says of it, redacted once more; empty for long and binary files.
     """
 
     path: str
@@ -163,6 +164,7 @@ class FileChange(Event, frozen=True, tag="file", kw_only=True):
     ranges: tuple[tuple[int, int], ...] = ()
     before: str = ""
     after: str = ""
+    diff: str = ""
 
 
 class FilesRead(Event, frozen=True, tag="read", kw_only=True):
@@ -205,7 +207,8 @@ AnyEvent = (
 )
 
 LATER: Final = frozenset({
-    "view", "by", "process", "ranges", "before", "after", "action", "base", "prefix", "suffix", "upstream", "model",
+    "view", "by", "process", "ranges", "before", "after", "diff", "action", "base", "prefix", "suffix", "upstream",
+    "model",
 })  # fmt: skip
 """Fields that the first logs of this format do not have: where they are empty, or 0, nothing is known of them."""
 

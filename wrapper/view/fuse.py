@@ -87,6 +87,7 @@ class _View:
             store,
             duties.inventory.workspace,
             _masking(engine),
+            lambda diff: engine.redact(diff).data,
         )
         self._told = {one.value for one in duties.vault.issued()}
         tree = Tree(duties.inventory, duties.vault, is_strict=duties.is_strict, learned=self._learned)

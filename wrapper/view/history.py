@@ -51,12 +51,15 @@ class Work:
     """What the inside did to one file since it came to rest last.
 
     `before` is the hash of what was shown before; `shown` and `real` are that content and the real one of a file that
-    showed placeholders.
+    showed placeholders; `old` is what was shown before of any file that is short.
     """
 
-    __slots__ = ("before", "began", "has_restored", "process", "ranges", "real", "shown")
+    __slots__ = ("before", "began", "has_restored", "old", "process", "ranges", "real", "shown")
 
-    def __init__(self, before: str, process: str, shown: bytes | None, real: bytes | None) -> None:
+    def __init__(
+        self, before: str, process: str, shown: bytes | None, real: bytes | None, old: bytes | None = None
+    ) -> None:
+        self.old = old
         self.before = before
         self.process = process
         self.shown = shown

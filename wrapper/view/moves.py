@@ -15,7 +15,7 @@ from wrapper.view.names import Names
 from wrapper.view.nodes import Node, Role, below
 from wrapper.view.parts import Handler, Parts
 from wrapper.view.wire import HEADER, Op
-from wrapper.view.witness import Change
+from wrapper.view.witness import Change, both
 
 _NOREPLACE, _EXCHANGE = 1, 2  # renameat2(2)
 _BODY: Final = HEADER.size
@@ -72,7 +72,7 @@ class Moves:
             return wire.done(unique)
         moving = self._as_it_was(node, path)
         replaced = None if there is None else self._as_it_was(there[0], new_path)
-        before, after = self._hashes(moving, replaced, flags)
+        before, after = self._contents(moving, replaced, flags)
         if stat.S_ISREG(about.st_mode) and parts.indexes.is_index(new_path):
             parts.resting.put_index(node, new_path)
         if replaced is not None and not flags & _EXCHANGE and not replaced.node.others:
@@ -143,12 +143,12 @@ class Moves:
         verdicts = parts.verdicts
         return _Moved(node, path, verdicts.policy_path(node), verdicts.of(node), self._names.state(node), is_told)
 
-    def _hashes(self, moving: _Moved, replaced: _Moved | None, flags: int) -> tuple[str, str]:
-        """Give the hashes of what is replaced and of what moves; refuse what damages a placeholder."""
+    def _contents(self, moving: _Moved, replaced: _Moved | None, flags: int) -> tuple[bytes | None, bytes | None]:
+        """Give what is replaced and what moves, as they are shown; refuse what damages a placeholder."""
         if not stat.S_ISREG(moving.node.kind) or not moving.is_told:
-            return "", ""
+            return None, None
         if replaced is None or not stat.S_ISREG(replaced.node.kind):
-            return "", digest(self._parts.contents.shown_now(moving.node, MOST_HASHED))
+            return None, self._parts.contents.shown_now(moving.node, MOST_HASHED)
         return self._parts.resting.replaced(moving.node, replaced.node, is_gone=not flags & _EXCHANGE)
 
     def _moved(self, moved: _Moved, *, is_new: bool) -> None:
@@ -179,11 +179,20 @@ class Moves:
         if parts.contents.is_shown(node):
             parts.indexes.stale()
 
-    def _tell(self, moved: _Moved, path: bytes, before: str, after: str, pid: int) -> None:
+    def _tell(self, moved: _Moved, path: bytes, before: bytes | None, after: bytes | None, pid: int) -> None:
         parts, witness = self._parts, self._parts.history.witness
         if moved.is_told or parts.indexes.role(moved.node) is Role.NONE:
             process = parts.history.process(pid)
-            change = Change("agent", "moved", moved.path, path, before=before, after=after, process=process)
+            change = Change(
+                "agent",
+                "moved",
+                moved.path,
+                path,
+                before=digest(before),
+                after=digest(after),
+                process=process,
+                contents=both(before, after),
+            )
             parts.history.changed(change)
         parts.history.put(witness.appeared, path)
         for one in (moved.path, path):

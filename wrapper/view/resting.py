@@ -5,17 +5,19 @@ import errno
 import os
 from typing import Final
 
+from wrapper.audit.touched import MOST_COMPARED
 from wrapper.view.contents import Contents, Judge, Mode
 from wrapper.view.history import MOST_HASHED, History, Work, digest, merged
 from wrapper.view.indexes import Indexes
 from wrapper.view.nodes import Node, Role
 from wrapper.view.placeholders import new_damage
 from wrapper.view.verdicts import Verdicts
-from wrapper.view.witness import Change
+from wrapper.view.witness import Change, both
 from wrapper.view.writing import Writing
 
 _MOST_LOOKED_AT: Final = 200  # files that git has just written, at once: more of them wait until they rest
 _MOST_DAMAGE: Final = 8  # told of one file at one time
+_MOST_KEPT: Final = 32 << 20  # bytes of what files were before they were written to
 
 
 class Resting:
@@ -36,6 +38,7 @@ class Resting:
         self._history = history
         self._judge = judge
         self._indexes = indexes
+        self._kept = 0  # bytes
 
     def is_told(self, node: Node) -> bool:
         """Tell whether what happens to a file is told: not of git's own files."""
@@ -48,14 +51,15 @@ class Resting:
         shown = self._contents.shown_now(node, MOST_HASHED)
         is_masked = shown is not None and self._contents.is_shown(node)
         real = self._contents.real_now(node) if is_masked else None
-        node.work = Work(digest(shown), self._history.process(pid), shown if is_masked else None, real)
+        process = self._history.process(pid)
+        node.work = Work(digest(shown), process, shown if is_masked else None, real, self._old(shown))
 
     def made(self, node: Node, path: bytes, pid: int) -> None:
         """Tell of a file that was made; what is written to it now is all there is."""
         if not self.is_told(node):
             return
         process = self._history.process(pid)
-        node.work = Work("", process, None, None)
+        node.work = Work("", process, None, None, b"")
         self._history.changed(Change("agent", "created", path, process=process))
 
     def put_index(self, node: Node, path: bytes) -> None:
@@ -78,7 +82,10 @@ class Resting:
         """Tell what was written, as it is now: the file is moved or removed, or has come to rest."""
         self._history.waiting.pop(node, None)
         work, node.work = node.work, None
-        if work is None or not work.ranges:
+        if work is None:
+            return
+        self._kept -= len(work.old or b"")
+        if not work.ranges:
             return
         path = node.path() or b"?"
         shown = self._contents.shown_now(node, MOST_HASHED)
@@ -91,6 +98,7 @@ class Resting:
                 before=work.before,
                 after=digest(shown),
                 process=work.process,
+                contents=both(work.old, shown),
             )
         )
         if work.has_restored:
@@ -98,8 +106,15 @@ class Resting:
         if work.shown is not None and work.real is not None:
             self._tell_damage(path, work.shown, shown, work.real)
 
-    def replaced(self, node: Node, there: Node, *, is_gone: bool) -> tuple[str, str]:
-        """Give the hashes of a file whose name another takes, and of that one; tell placeholders damaged by that.
+    def _old(self, shown: bytes | None) -> bytes | None:
+        """Return what is kept of a content until the file rests: all of it, unless it is long or much is kept."""
+        if shown is None or len(shown) > MOST_COMPARED or self._kept + len(shown) > _MOST_KEPT:
+            return None
+        self._kept += len(shown)
+        return shown
+
+    def replaced(self, node: Node, there: Node, *, is_gone: bool) -> tuple[bytes | None, bytes | None]:
+        """Give what a file showed whose name another takes, and that one; tell placeholders damaged by that.
 
         Raises OSError (EIO) where one is damaged, what was there `is_gone`, and policy is strict.
         """
@@ -111,7 +126,7 @@ class Resting:
             real = self._contents.real_now(there)
             if self._tell_damage(there.path(), before, after, real, refused=self._judge.is_strict):
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return digest(before), digest(after)
+        return before, after
 
     def _tell_damage(
         self, path: bytes, before: bytes, after: bytes | None, real: bytes, *, refused: bool = False

@@ -15,7 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
+import msgspec
+
 from wrapper.audit.events import Event, FileChange, FilesRead
+from wrapper.audit.touched import touched
 from wrapper.errors import AuditError, StateError
 from wrapper.messages import printable
 from wrapper.view import messages
@@ -41,16 +44,27 @@ class Keeper(Protocol):
 
 
 class Telling:
-    """The witness of one view (`witness.Witness`); `mask` is put over names of files, which may hold a value, too."""
+    """The witness of one view (`witness.Witness`).
+
+    `mask` is put over names of files, which may hold a value, too; `redact` over what was changed in them: what only
+    looks like a secret is shown to the inside, and redacted wherever it leaves.
+    """
 
     def __init__(
-        self, sink: Sink, guard: socket.socket, keeper: Keeper, workspace: Path, mask: Callable[[bytes], bytes]
+        self,
+        sink: Sink,
+        guard: socket.socket,
+        keeper: Keeper,
+        workspace: Path,
+        mask: Callable[[bytes], bytes],
+        redact: Callable[[bytes], bytes],
     ) -> None:
         self._sink = sink
         self._guard = guard
         self._keeper = keeper
         self._workspace = workspace
         self._mask = mask
+        self._redact = redact
         self._queue: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="telling", daemon=True).start()
 
@@ -67,7 +81,13 @@ class Telling:
             before=change.before,
             after=change.after,
         )
-        self._queue.put(partial(self._sink.append, event))
+        self._queue.put(partial(self._append, event, change.contents))
+
+    def _append(self, event: FileChange, contents: tuple[bytes, bytes] | None) -> None:
+        diff = touched(*contents) if contents is not None else b""
+        if diff:
+            event = msgspec.structs.replace(event, diff=self._redact(diff).decode("utf-8", "replace"))
+        self._sink.append(event)
 
     def read(self, files: Sequence[Read]) -> None:
         """Record what was read."""

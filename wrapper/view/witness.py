@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from wrapper.audit.touched import MOST_COMPARED
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -15,8 +17,8 @@ class Change:
     `target` is that of `moved`. `ranges` are offset and length in the shown content, merged and sorted; at most 64,
     else one over all. `before` and `after` are the SHA-256 (hex) of the *shown* content; "" where there was none,
     where it was larger than 8 MiB, and of a host's change. Of `moved`, `before` is what was replaced and `after` what
-    moved. `process` is name and host pid of the process that wrote first, as in `node[1234]`; "" where that is not
-    known.
+    moved. `contents` are the shown contents themselves, where both are known and short. `process` is name and host pid
+    of the process that wrote first, as in `node[1234]`; "" where that is not known.
     """
 
     by: Literal["agent", "host"]
@@ -27,6 +29,7 @@ class Change:
     before: str = ""
     after: str = ""
     process: str = ""
+    contents: tuple[bytes, bytes] | None = None
 
 
 class Witness(Protocol):
@@ -58,3 +61,10 @@ class Witness(Protocol):
 
     def refs_moved(self, path: bytes) -> None:
         """Take notice that a file by which git finds commits was changed inside."""
+
+
+def both(before: bytes | None, after: bytes | None) -> tuple[bytes, bytes] | None:
+    """Return two contents that can be compared; None where one is not known or long."""
+    if before is None or after is None or max(len(before), len(after)) > MOST_COMPARED:
+        return None
+    return before, after
