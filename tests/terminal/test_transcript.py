@@ -74,6 +74,19 @@ def test_a_prompt_without_a_line_end_is_recorded_once_all_is_quiet(engine: Engin
     assert len(log.events) == 2
 
 
+def test_a_client_that_paints_without_line_ends_is_recorded_picture_by_picture(engine: Engine) -> None:
+    log = Log()
+    written = transcript(engine, log)
+    pictures = [b"\x1b[?2026h\x1b[1;1Hworking %d " % number + TOKEN + b" \x1b[?2026l" for number in range(3)]
+    for picture in pictures:
+        written.shown("tty", picture[:40])
+        written.shown("tty", picture[40:])
+        assert log.output("tty").endswith(b"\x1b[?2026l")
+    assert log.output("tty").count(b"working") == 3
+    assert TOKEN[8:] not in log.output("tty")
+    written.close()
+
+
 def test_the_streams_are_kept_apart(engine: Engine) -> None:
     log = Log()
     written = transcript(engine, log)

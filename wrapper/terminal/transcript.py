@@ -4,14 +4,20 @@ The user may see a key that the agent has just made; the log may not. Rules need
 it is over, or when nothing has come for a second (`Flow` says so): no record holds one half of a token and the next the
 other. What is recorded stands in the order in which it came, each stream for itself; keys may stand up to a line behind
 the output that answered them.
+
+A client that paints its screen whole may never end a line nor pause. It marks each picture (synchronized output, mode
+2026); at the end of one no word is in the middle, so what stands then is recorded, too.
 """
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 from wrapper.audit.events import Output, Typed
 from wrapper.ports import AuditSink
 from wrapper.terminal.flow import Redactor
+
+_PAINTED: Final = b"\x1b[?2026l"
 
 
 class Transcript:
@@ -34,7 +40,10 @@ class Transcript:
         redactor = self._streams.get(stream)
         if redactor is None:
             redactor = self._streams[stream] = self._redactor()
-        self._output(stream, redactor.feed(data) if data else redactor.flush())
+        painted, mark, rest = data.rpartition(_PAINTED)
+        if mark:
+            self._output(stream, redactor.feed(painted + mark) + redactor.flush())
+        self._output(stream, redactor.feed(rest) if data else redactor.flush())
         if not data:
             self._flush_keys()
 
