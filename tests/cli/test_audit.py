@@ -5,10 +5,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.audit.recording import Home, asked, ended, frames_of, put, recording, start_event, warned
-from wrapper.audit import events, seal
+from wrapper.audit import entries, events, ledger, seal
 from wrapper.audit import format as layout
 from wrapper.audit.client import RecorderClient
 from wrapper.audit.deltas import Deltas
+from wrapper.audit.ledger import Ledger
 from wrapper.cli import audit, keys
 from wrapper.errors import SafeAgentError
 
@@ -20,6 +21,7 @@ def _run(*arguments: str, group: object = None) -> Result:
     return result
 
 
+NO_LEDGER = "safe-agent: this reading is not recorded: this machine has no ledger\n"
 _STORY: list[events.Event] = [
     start_event(),
     events.Output(at=1_001.0, stream="tty", data=b"\x1b[31mhello\x1b[0m\r\nthere\r\n"),
@@ -44,10 +46,10 @@ def test_ls_shows_what_a_session_was(user: Home) -> None:
     user.write(written=_STORY)
     result = _run("ls")
     head, line = result.stdout.splitlines()
-    assert head.split() == ["ID", "STARTED", "STATE", "EXIT", "DURATION", "SIZE", "AGENT", "WORKSPACE"]
+    assert head.split() == ["ID", "STARTED", "STATE", "EXIT", "DURATION", "SIZE", "USER", "AGENT", "WORKSPACE"]
     assert line.startswith("s-1  1970-01-01 00:16:40 UTC  sealed  3     10.5s")
-    assert line.endswith("claude  /work/project")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert line.endswith("ada   claude  /work/project")
+    assert (result.exit_code, result.stderr) == (0, NO_LEDGER)
 
 
 def test_ls_as_json_has_one_object_per_line(user: Home) -> None:
@@ -56,6 +58,56 @@ def test_ls_as_json_has_one_object_per_line(user: Home) -> None:
     first, second = (json.loads(line) for line in _run("ls", "--json").stdout.splitlines())
     assert (first["id"], first["state"], first["exit_code"], first["duration"]) == ("s-1", "sealed", 3, 10.5)
     assert (second["id"], second["state"], second["exit_code"], second["agent"]) == ("s-2", "open", None, "claude")
+
+
+def _two_users(user: Home) -> None:
+    user.write("s-1", [start_event(), ended()])
+    other = {"user": "bob", "agent": "codex", "workspace": "/work/other", "at": 200_000.0}
+    user.write("s-2", [start_event("s-2", **other), ended(1)], created=200_000.0, seal=False)
+
+
+@pytest.mark.parametrize(
+    ("asked", "listed"),
+    [
+        ((), ["s-1", "s-2"]),
+        (("--agent", "codex"), ["s-2"]),
+        (("--user", "ada"), ["s-1"]),
+        (("--repo", "other"), ["s-2"]),
+        (("--repo", "/work"), ["s-1", "s-2"]),
+        (("--repo", "/work/other/"), ["s-2"]),
+        (("--repo", "/work/oth"), []),
+        (("--state", "open"), ["s-2"]),
+        (("--since", "1970-01-02"), ["s-2"]),
+        (("--since", "2d"), []),
+        (("--since", "1970-01-02", "--user", "ada"), []),
+    ],
+)
+def test_ls_lists_what_was_asked_for(user: Home, asked: tuple[str, ...], listed: list[str]) -> None:
+    _two_users(user)
+    assert [json.loads(line)["id"] for line in _run("ls", "--json", *asked).stdout.splitlines()] == listed
+
+
+def test_ls_of_a_time_that_is_none_is_wrong_usage(user: Home) -> None:
+    del user
+    result = _run("ls", "--since", "yesterday")
+    assert result.exit_code == 2
+    assert "`yesterday` is no time" in result.stderr
+
+
+def test_ls_leaves_out_what_is_not_known_without_the_private_key(user: Home) -> None:
+    _two_users(user)
+    user.keys.identity_path.unlink()
+    assert _run("ls", "--user", "ada").stdout == ""
+    assert _run("ls", "--state", "open").stdout.splitlines()[1].startswith("s-2")
+
+
+def test_ls_is_itself_recorded_where_it_decrypts(user: Home) -> None:
+    user.write(written=_STORY)
+    Ledger(user.state / "ledger").append(entries.Closed(at=1.0, session="s-1", segment=1, size=1, root="00" * 32))
+    assert _run("ls").stderr == ""
+    last = ledger.read(user.state / "ledger").entries[-1][1]
+    assert isinstance(last, entries.Reading)
+    assert last.verb == "ls"
 
 
 def test_ls_of_nothing_prints_nothing(user: Home) -> None:
@@ -77,16 +129,6 @@ def test_ls_lists_a_damaged_session_with_the_reason(user: Home) -> None:
     (user.directory() / layout.LOG_FILE).write_bytes(b"overwritten by something")
     assert "damaged" in _run("ls").stdout
     assert json.loads(_run("ls", "--json").stdout)["problem"] == "this is not a safe-agent log"
-
-
-def test_show_tells_the_story_in_order(user: Home) -> None:
-    user.write(written=_STORY)
-    result = _run("show")
-    assert result.exit_code == 0
-    kinds = [line.split()[1] for line in result.stdout.splitlines() if line.lstrip().startswith("+")]
-    assert kinds == ["start", "output", "redacted", "request", "response", "connection", "file", "end"]
-    for part in ("hello", "there", "and more", "“fix the bug”", "model m-1", "broken off", "denied evil.invalid:443"):
-        assert part in result.stdout
 
 
 def test_show_only_has_what_was_asked_for(user: Home) -> None:
@@ -151,7 +193,7 @@ def test_show_of_a_running_session_shows_what_there_is(user: Home) -> None:
     with recording(user) as running:
         RecorderClient(running.connections[0]).append_durable(start_event())
         result = _run("show")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.exit_code == 0
     assert "claude -p hello" in result.stdout
 
 
@@ -171,18 +213,6 @@ def _conversation() -> list[events.Event]:
         events.Judged(at=1_004.0, number=4, about="approval", rule="only m-1", action="denied", by="policy"),
         ended(),
     ]
-
-
-def test_show_tells_what_was_asked_in_full_and_how_much_of_it_was_new(user: Home) -> None:
-    user.write(written=_conversation())
-    shown = _run("show").stdout
-    assert "#2 POST https://api.invalid/v1/messages  4.0 KiB, 2.0 KiB new" in shown
-    assert "“step 1 and so on" in shown
-    assert "MASKED-EMAIL-00000000 in request #2@9, monitored: it left as it is  (email)" in shown
-    assert "#3 task allowed by the user  (benchmarks)" in shown
-    assert "“why”" in shown
-    assert "#4 approval denied  (only m-1)" in shown
-    assert _run("show", "--only", "judged").stdout.count("  judged") == 2
 
 
 @pytest.mark.parametrize("only", [(), ("--only", "request")])
@@ -250,7 +280,17 @@ _HOSTILE = "a\x1b]0;owned\x07b\x1b[2J\x9b31mc\rd\x7f\u202eevil\u200b\x00"
 )
 def test_nothing_of_the_log_can_act_on_the_readers_terminal(user: Home, event: events.Event) -> None:
     user.write(written=[event])
-    for arguments in (("show",), ("show", "--json"), ("ls",), ("ls", "--json"), ("verify",), ("verify", "--json")):
+    for arguments in (
+        ("show",),
+        ("show", "--full"),
+        ("show", "--json"),
+        ("redactions",),
+        ("redactions", "--json"),
+        ("ls",),
+        ("ls", "--json"),
+        ("verify",),
+        ("verify", "--json"),
+    ):
         printed = _run(*arguments).output
         assert printed
         assert all(letter.isprintable() or letter == "\n" for letter in printed), arguments
@@ -299,7 +339,7 @@ def test_verify_of_an_unknown_session_is_one_clear_error(user: Home) -> None:
     assert result.exception.what == "no session begins with `nope`"
 
 
-@pytest.mark.parametrize("verb", ["ls", "show", "verify"])
+@pytest.mark.parametrize("verb", ["ls", "show", "redactions", "verify"])
 def test_every_verbs_help_has_an_example_and_the_exit_codes(verb: str) -> None:
     text = _run(verb, "--help").output
     assert "Example" in text
@@ -313,7 +353,7 @@ def test_keys_are_made_once_and_the_private_one_is_never_printed(user: Home) -> 
     assert "made masking.key" in _run("make", group=keys.group).stderr
     shown = _run("show", group=keys.group)
     assert shown.stdout.split() == list(user.keys.load_recipients())
-    assert user.keys.load_identity().text() not in shown.output
+    assert user.keys.load_identity().text().strip() not in shown.output
 
 
 def test_keys_as_json_say_whether_the_private_one_is_here(user: Home) -> None:

@@ -42,6 +42,11 @@ def test_a_row_gives_as_many_lines_as_it_has(at: float, text: str, details: list
     assert all(line.isprintable() for line in lines)
 
 
+@given(st.floats())
+def test_any_time_can_be_shown(at: float) -> None:
+    assert render.clock(at).startswith("+")
+
+
 def test_times_are_counted_from_the_start() -> None:
     times = [render.lines(Row(at, "end", "x"))[0].split()[0] for at in (0.0, 61.5, 3725.25, -1.0)]
     assert times == ["+0:00.000", "+1:01.500", "+1:02:05.250", "+0:00.000"]

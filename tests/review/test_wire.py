@@ -62,17 +62,17 @@ def test_any_body_gives_a_row(body: bytes) -> None:
 
 
 def test_a_request_says_how_much_of_it_is_new() -> None:
-    assert request(_request(body=b"x" * 2048)) == "#7 POST u  2.0 KiB"
-    assert request(_request(body=b"x" * 2048, prefix=1000, suffix=24)) == "#7 POST u  2.0 KiB, 1.0 KiB new"
+    assert request(_request(body=b"x" * 2048)) == "#7 2.0 KiB  POST u"
+    assert request(_request(body=b"x" * 2048, prefix=1000, suffix=24)) == "#7 2.0 KiB, 1.0 KiB new  POST u"
 
 
 def test_a_request_that_was_routed_names_the_upstream() -> None:
-    assert request(_request(upstream="internal")) == "#7 POST u  0 B  routed to internal"
+    assert request(_request(upstream="internal")) == "#7 0 B  POST u  routed to internal"
 
 
 def test_a_request_of_which_the_base_is_missing_says_so() -> None:
     said = request(_request(body=b"x" * 100, base=3, prefix=1000, suffix=948))
-    assert said == "#7 POST u  100 B of 2.0 KiB; the rest, from #3, cannot be put together"
+    assert said == "#7 100 B of 2.0 KiB; the rest, from #3, cannot be put together  POST u"
 
 
 def test_an_answer_says_how_it_came() -> None:

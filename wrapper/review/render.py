@@ -6,6 +6,7 @@ reader or hide lines; so no control character, no invisible or direction-changin
 
 import base64
 import json
+import math
 from typing import Final
 
 import msgspec
@@ -38,12 +39,13 @@ def _escaped(letter: str) -> str:
 
 def lines(row: Row) -> list[str]:
     """Return the lines of one row; its time is in seconds since the session's start."""
-    head = f"{_clock(row.at):>12}  {row.kind:<{_KIND_WIDTH}}{printable(row.text)}".rstrip()
+    head = f"{clock(row.at):>12}  {row.kind:<{_KIND_WIDTH}}{printable(row.text)}".rstrip()
     return [head, *(f"{'':<{_INDENT}}{printable(detail)}" for detail in row.details)]
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(max(seconds, 0.0), 60)
+def clock(seconds: float) -> str:
+    """Say how long after the start, to the millisecond."""
+    minutes, rest = divmod(max(seconds, 0.0) if math.isfinite(seconds) else 0.0, 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"+{hours}:{minutes:02d}:{rest:06.3f}" if hours else f"+{minutes}:{rest:06.3f}"
 

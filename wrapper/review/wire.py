@@ -42,9 +42,9 @@ def judgement(event: Judged) -> str:
 
 
 def request(event: Request) -> str:
-    """Say what was asked of whom, how long it was, and how much of it no earlier request held."""
+    """Say how long a request was, how much of it no earlier one held, and where it went."""
     routed = f"  routed to {event.upstream}" if event.upstream else ""
-    return f"#{event.number} {event.method} {event.url}  {_extent(event)}{routed}"
+    return f"#{event.number} {_extent(event)}  {event.method} {event.url}{routed}"
 
 
 def response(event: Response) -> str:
