@@ -4,20 +4,31 @@ The memory is that of a real recorder process, all of it that can be written; wh
 """
 
 import hmac
+import os
 import re
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.audit.recording import Home, frames_of, home, recording, start_event, warned
+from tests.audit.recording import Home, frames_of, home, start_event, warned
 from wrapper.audit import format as layout
 from wrapper.audit import seal
 from wrapper.audit.age import header as age
 from wrapper.audit.client import RecorderClient
 
 _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (rw..) .*?(\S*)\n")
+_ROOT = Path(__file__).parents[2]
+_RECORDER = """
+import pathlib, socket, sys
+from wrapper.audit import recorder
+_, connection, directory, *recipients = sys.argv
+sys.exit(recorder.serve([socket.socket(fileno=int(connection))], pathlib.Path(directory), recipients))
+"""
 _ALIGNED = 16  # malloc(3) on 64 bits
 
 
@@ -53,15 +64,26 @@ def _used_up(log_key: bytes, frames: list[bytes]) -> dict[bytes, str]:
 def taken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, list[bytes]]:
     """Give a user and the memory of a recorder that has written 300 records for him."""
     user = home(tmp_path_factory.mktemp("memory"))
-    with recording(user) as running:
-        client = RecorderClient(running.connections[0])
+    ours, theirs = socket.socketpair()
+    # an interpreter of its own: what is searched is its memory, and not that of all these tests
+    command = [
+        sys.executable,
+        "-c",
+        _RECORDER,
+        str(theirs.fileno()),
+        str(user.directory()),
+        *user.keys.load_recipients(),
+    ]
+    with subprocess.Popen(command, pass_fds=[theirs.fileno()], env={"PATH": os.defpath}, cwd=_ROOT) as recorder:
+        theirs.close()
+        client = RecorderClient(ours)
         client.append_durable(start_event())
         for number in range(300):
             client.append(warned(f"record {number}"))
         client.append_durable(warned("the last"))
-        memory = list(_memory(running.pid))
+        memory = list(_memory(recorder.pid))
         client.close()
-        assert running.wait() == 0
+        assert recorder.wait() == 0
     return user, memory
 
 

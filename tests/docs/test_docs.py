@@ -27,9 +27,11 @@ SPAN = re.compile(r"`([^`\n]+(?:\n[^`\n]+)?)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HOST = re.compile(r"\b(?:[a-z0-9-]+\.)+(?:org|com|net|io|dev|ai|cloud|app)\b")
 # hosts that stand for the user's own, the forge in the examples, and the page of a format
-NAMED_HOSTS = re.compile(r"(?:[a-z0-9-]+\.)*example\.(?:org|com)|(?:codeload\.)?github\.com|age-encryption\.org")
+NAMED_HOSTS = re.compile(
+    r"(?:[a-z0-9-]+\.)*example\.(?:org|com)|(?:codeload\.)?github\.com|age-encryption\.org|(?:c2sp|golang)\.org"
+)
 PLACES = ("wrapper/", "redactors/", "configs/", "docs/", "tests/", "bench/")
-LABEL = "safe-agent alog v1"  # bytes of the log's format, no command
+LABELS = ("safe-agent alog v", "safe-agent disclosure")  # bytes of the formats, no commands
 TEST_PLACES = tuple(f"{folder.name}/" for folder in (ROOT / "tests").iterdir() if folder.is_dir())
 
 
@@ -47,7 +49,7 @@ def commands(text: str) -> Iterator[str]:
     shown = [line.removeprefix("$ ") for block in blocks(text) for line in block.splitlines()]
     for line in (*shown, *spans(text)):
         bare = re.sub(r"^(?:[A-Z_]+=\S+ )+", "", re.split(r"\s#|\s\|\s", line)[0].strip())
-        if re.match(r"safe-(?:agent|claude|codex) |\./install\.sh", bare) and not bare.startswith(LABEL):
+        if re.match(r"safe-(?:agent|claude|codex) |\./install\.sh", bare) and not bare.startswith(LABELS):
             yield bare
 
 
