@@ -137,9 +137,9 @@ def recording(
         running.wait()
 
 
-def frames_of(directory: Path) -> tuple[bytes, list[bytes]]:
-    """Split a log into its header and its whole frames."""
-    data = (directory / layout.LOG_FILE).read_bytes()
+def frames_of(directory: Path, log: str = layout.LOG_FILE) -> tuple[bytes, list[bytes]]:
+    """Split a segment's log, by default that of the first, into its header and its whole frames."""
+    data = (directory / log).read_bytes()
     start = layout.PREFIX_SIZE + layout.decode_prefix(data[: layout.PREFIX_SIZE]).length
     header, frames = data[:start], []
     while start < len(data):

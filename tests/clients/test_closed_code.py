@@ -71,9 +71,9 @@ def told(provider: FaultyProvider) -> list[str]:
 
 
 def sent(machine: Machine) -> str:
-    """Give what the log holds of requests and answers; what stood on the terminal is recorded as it stood there."""
+    """Give what the log holds of requests and answers; what stood on the terminal and in files is recorded as it stood."""
     lines = machine.log().splitlines()
-    return "\n".join(line for line in lines if json.loads(line)["type"] != "output")
+    return "\n".join(line for line in lines if json.loads(line)["type"] not in ("output", "file"))
 
 
 @pytest.mark.parametrize("client", CLIENTS)
