@@ -14,7 +14,7 @@ from typing import Final
 
 TESTS: Final = Path(__file__).parent
 COMPUTING: Final = (
-    "anchors", "audit", "cli", "docs", "filter", "gateway", "plan", "policy", "redactors", "review", "scan",
+    "anchors", "audit", "cli", "docs", "filter", "plan", "policy", "redactors", "review", "scan",
 )  # fmt: skip
 
 
