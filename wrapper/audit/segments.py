@@ -42,7 +42,6 @@ class SessionWalk:
         self._identity = identity
         self._pause = pause
         self._wanted = wanted
-        self._numbers = segment_numbers(directory)
         self._verification = self._root = ""
         self.header = self._header(1)
         self.segments: list[tuple[str, int]] = []
@@ -65,10 +64,10 @@ class SessionWalk:
             if not self._comes(number):
                 self.missing = f"it goes on in segment {number}, which is not there"
                 return
-        self._numbers = segment_numbers(self._directory)
-        if self._numbers[-1] != number and not self.is_held:  # a recorder that lives may have begun the next by now
+        last = segment_numbers(self._directory)[-1]
+        if last != number and not self.is_held:  # a recorder that lives may have begun the next by now
             fault = TamperedError if self.sealed else TruncatedError
-            raise fault(f"segment {number} ended, and yet there is segment {self._numbers[-1]}")
+            raise fault(f"segment {number} ended, and yet there is segment {last}")
 
     def _segment(self, number: int) -> Generator[Sealed, None, bool]:
         """Walk one segment; gives whether it says that another one follows."""
