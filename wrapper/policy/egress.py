@@ -200,7 +200,7 @@ class Egress(msgspec.Struct, frozen=True, kw_only=True):
             idle_seconds=_least(one.idle_seconds for one in rules) or IDLE_SECONDS,
             secrets=secrets,
             remotes=remotes,
-            rules=tuple(one.rule for one in (*secrets, *rules, *remotes)),
+            rules=(*(one.rule for one in secrets), *(one.rule for one in rules), *(one.rule for one in remotes)),
         )
 
 
