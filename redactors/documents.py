@@ -9,13 +9,14 @@ same again, byte for byte. The value as a program sees it is what joins the know
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice, pairwise
 from typing import NamedTuple
 
 from redactors import dotenv, fields, filters, jsonbytes
 from redactors.baseline import Baseline, has_pragma
 from redactors.engine import Engine
 from redactors.finding import Confidence, Finding, Redaction
-from redactors.vault import PLACEHOLDER, Origin
+from redactors.vault import Origin
 
 _SECRET_KEY = re.compile(
     r"(?i)pass(?:w|phrase|$|_)|(?:^|[_.-])(?:pass|pw|pwd|pin|otp|psk)$|secret|token|[_.-]key$|^key$|credential"
@@ -38,7 +39,6 @@ _URL = re.compile(rb"^[a-z][a-z0-9+.-]*://(?P<user>[^/@\s]*@)?(?P<rest>[^\s]*)$"
 _LONGEST_HOST = 100
 _LONGEST_WORD = 24
 _SHORTEST_SECRET = 8
-_OURS = re.compile(PLACEHOLDER)
 _USER = re.compile(rb"//[^/@\s]*@")
 _MARKS = re.compile(rb"[^A-Za-z0-9]+")
 _SHORTEST_REST = 6  # letters and digits; fewer are no secret that could be searched for
@@ -68,7 +68,7 @@ def mask_document(
         found = [one for one in found if not _is_allowed(path, data, one, baseline)]
     values = [_of_finding(one) for one in found]
     if whole:
-        values = _merge(list(_of_fields(path, data, found)), values)
+        values = _merge(list(_of_fields(path, data, found, engine)), values)
     return _replace(data, values, engine)
 
 
@@ -103,12 +103,12 @@ def _fields(path: str, data: bytes) -> Iterator[fields.Field]:
         yield from fields.ini_fields(data)
 
 
-def _of_fields(path: str, data: bytes, found: Sequence[Finding]) -> Iterator[_Value]:
+def _of_fields(path: str, data: bytes, found: Sequence[Finding], engine: Engine) -> Iterator[_Value]:
     every = is_dotenv(path)
     for key, start, end in _fields(path, data):
         text = data[start:end]
         named = key.startswith("secret.") or bool(_SECRET_KEY.search(key) and not _PUBLIC_KEY.search(key))
-        if not text or not _may_be_secret(text, named=named, every=every):
+        if not text or _was_masked(text, engine) or not _may_be_secret(text, named=named, every=every):
             continue
         within = [one for one in found if start <= one.start and one.end <= end]
         is_url = bool(_URL.match(text))
@@ -133,21 +133,23 @@ def _is_inner(data: bytes, found: Finding, *, is_url: bool) -> bool:
 
 
 def _may_be_secret(text: bytes, *, named: bool, every: bool) -> bool:
-    if _REFERENCE.match(text) or _was_masked(text):
+    if _REFERENCE.match(text):
         return False
     if named:
         return not re.match(rb"(?i)^(?:true|false|yes|no|null|none|nil)?$", text) and not _is_plain_url(text)
     return every and not _PLAIN.match(text) and not _is_plain_url(text)
 
 
-def _was_masked(text: bytes) -> bool:
+def _was_masked(text: bytes, engine: Engine) -> bool:
     """Tell a value that is placeholders and what shows the shape of the value that they stand in.
 
     What else stands beside one is judged as ever: text that only looks like a placeholder must not shield a secret.
     """
-    rest = _OURS.sub(b"", text)
-    if rest == text:
+    ours = engine.ours(text)
+    if not ours:
         return False
+    borders = pairwise((0, *chain.from_iterable(ours), len(text)))
+    rest = b"".join(text[start:end] for start, end in islice(borders, 0, None, 2))
     url = _URL.match(rest)
     if url is None:
         return len(_MARKS.sub(b"", rest)) < _SHORTEST_REST

@@ -4,7 +4,7 @@ Rules of this file:
 1. Known values win over rules; of two rules the surer one wins, then the longer span, then the earlier, then the one
    that knows the issuer. What a loser covered alone is masked too: no half of a secret stays readable.
 2. A span never holds a quote, a backslash or a line end that is not the secret's own: what is around it stays whole.
-3. Our own placeholders are never findings: redacting twice changes nothing.
+3. Our own placeholders, with their prefixes, are never findings: redacting twice changes nothing.
 4. Data without findings is given back as the same object.
 """
 
@@ -19,12 +19,15 @@ from redactors.detector import LEAST_OUTSIDE_OURS, Detector
 from redactors.finding import Confidence, Finding, Redaction
 from redactors.issued import IssuedShapes
 from redactors.known import KnownValues
+from redactors.prefixes import IssuerPrefixes, issuer_prefix
 from redactors.rules.model import Rule
-from redactors.vault import PLACEHOLDER, Origin, Vault
+from redactors.vault import LONGEST_PREFIX, MARK, PLACEHOLDER, Origin, Vault
 
 _OURS = re.compile(PLACEHOLDER)
-_MARK = b"MASKED-"
-_LONGEST_OURS = 96  # a kind has at most 64 characters
+_LONGEST_OURS = 96 + LONGEST_PREFIX  # a kind has at most 64 characters
+
+Spans = Sequence[tuple[int, int]]
+"""Starts and ends, in order."""
 
 
 class Scanner(Protocol):
@@ -65,6 +68,8 @@ class Engine:
         issued = IssuedShapes(rules)
         self._detectors = tuple(Detector(rule, issued) for rule in rules)
         self._places = {rule.id: place for place, rule in enumerate(rules)}
+        self._rules = tuple(rules)
+        self._prefixes = IssuerPrefixes(rules)
         self._scanner = scanner
         self._sources = tuple(sources)
         self._added: tuple[Source, ...] = ()
@@ -96,7 +101,31 @@ class Engine:
         ruled = [*self._by_rules(data), *_by_sources(self._sources, data)]
         if self._allow:
             ruled = [found for found in ruled if found.value not in self._allow]
-        return settle(data, known, [*ruled, *_by_sources(self._added, data)], self.yields)
+        return self.settle(data, known, [*ruled, *_by_sources(self._added, data)])
+
+    def settle(self, data: bytes, known: Sequence[Finding], ruled: Sequence[Finding]) -> list[Finding]:
+        """Choose among overlapping findings: known values, then the surer, the longer, the earlier; never ours.
+
+        Those of `ruled` whose kind `yields` come last.
+        """
+        return _settled(data, known, ruled, self.yields, self.ours)
+
+    def ours(self, data: bytes, low: int = 0, high: int | None = None) -> Spans:
+        """Give the placeholders between `low` and `high`, each with its prefix.
+
+        That is the one it was issued with, else one of an issuer: whoever scans a checkout has issued none.
+        """
+        high = len(data) if high is None else high
+        if data.find(MARK, low, high) < 0:
+            return ()
+        return [(self._begin(data, ours.start()), ours.end()) for ours in _OURS.finditer(data, low, high)]
+
+    def _begin(self, data: bytes, mark: int) -> int:
+        return mark - (self.vault.prefix_before(data, mark) or self._prefixes.before(data, mark))
+
+    def issuer_prefix(self, value: bytes) -> str:
+        """Give what its issuer puts before every token like `value`; see `redactors.prefixes`."""
+        return issuer_prefix(self._rules, value)
 
     def redact(
         self, data: bytes, *, origin: Origin = Origin.INSIDE, minimum: Confidence = Confidence.LIKELY
@@ -155,13 +184,13 @@ def _never(_kind: str) -> bool:
     return False
 
 
-def settle(
-    data: bytes, known: Sequence[Finding], ruled: Sequence[Finding], yields: Callable[[str], bool] = _never
+def _settled(
+    data: bytes,
+    known: Sequence[Finding],
+    ruled: Sequence[Finding],
+    yields: Callable[[str], bool],
+    placeholders: Callable[[bytes, int, int], Spans],
 ) -> list[Finding]:
-    """Choose among overlapping findings: known values, then the surer, the longer, the earlier; never our own marks.
-
-    Those of `ruled` whose kind `yields` come last.
-    """
     if not ruled:
         return list(known)
     taken = sorted(known)
@@ -169,7 +198,7 @@ def settle(
         ruled, key=lambda one: (yields(one.kind), -one.confidence.value, one.start - one.end, one.start)
     )
     for candidate in best_first:
-        for part in tuple(_left_over(data, taken, candidate)):
+        for part in tuple(_left_over(data, taken, candidate, placeholders)):
             insort(taken, part, key=_start)
     return taken
 
@@ -178,13 +207,16 @@ def _by_sources(sources: Iterable[Source], data: bytes) -> Iterator[Finding]:
     return (found for source in sources for found in source.find(data))
 
 
-def _left_over(data: bytes, taken: Sequence[Finding], found: Finding) -> Iterator[Finding]:
+def _left_over(
+    data: bytes, taken: Sequence[Finding], found: Finding, placeholders: Callable[[bytes, int, int], Spans]
+) -> Iterator[Finding]:
     """Give what of a finding nothing covers yet: all of it, or the readable rest of a secret.
 
     A few bytes beside one of our placeholders, or beside what is surer than a guess, are the text around it.
     """
     covered = [(one.start, one.end) for one in _overlapping(taken, found)]
-    ours = _ours(data, found)
+    near = placeholders(data, max(0, found.start - _LONGEST_OURS), found.end + _LONGEST_OURS)
+    ours = [(start, end) for start, end in near if start < found.end and found.start < end]
     if not covered and not ours:
         yield found
         return
@@ -201,15 +233,6 @@ def _overlapping(taken: Sequence[Finding], found: Finding) -> Sequence[Finding]:
     while first and taken[first - 1].end > found.start:  # what is taken does not overlap: the one before ends last
         first -= 1
     return taken[first:last]
-
-
-def _ours(data: bytes, found: Finding) -> list[tuple[int, int]]:
-    """Give the placeholders that a finding touches."""
-    low, high = max(0, found.start - _LONGEST_OURS), found.end + _LONGEST_OURS
-    if data.find(_MARK, low, high) < 0:
-        return []
-    spans = [ours.span() for ours in _OURS.finditer(data, low, high)]
-    return [(start, end) for start, end in spans if start < found.end and found.start < end]
 
 
 def _start(found: Finding) -> int:

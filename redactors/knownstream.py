@@ -60,6 +60,11 @@ class KnownStream:
         """Whether bytes are held back."""
         return len(self._buffer) > self._shown
 
+    @property
+    def pending(self) -> int:
+        """How many bytes are held back."""
+        return len(self._buffer) - self._shown
+
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes, give what may be shown now."""
         buffer = self._buffer + data if self._buffer else data

@@ -8,6 +8,8 @@ Rules of this file:
    restored again, whoever else claims it later.
 4. What was restored is never searched again: a value that looks like a placeholder cannot pull in another one.
 5. A withheld value is not put into files: its placeholder stays in them, until a file is seen to hold the value.
+6. A value may have a prefix (`ghp_`), which clients look for: from then on its placeholder is the prefix and then
+   `MASKED-<KIND>-<TAG>`. The form without stands for the value too: it may have been given out before.
 """
 
 import enum
@@ -23,14 +25,21 @@ from redactors.nearly import NearMiss, Parts, near_misses
 PLACEHOLDER = rb"MASKED-[A-Z0-9]+(?:-[A-Z0-9]+)*-[0-9A-HJKMNP-TV-Z]{8}"
 """The shape of a placeholder as a regular expression over bytes (not anchored)."""
 
-_MARK = b"MASKED-"
+MARK = b"MASKED-"
+"""What every placeholder begins with, behind its prefix if it has one."""
+LONGEST_PREFIX = 32
+"""Bytes. The longest that an issuer's tokens begin with has some 20."""
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U, so a tag survives being read aloud
 _TAG_BITS = 40
 _TAG_CHARACTERS = 8
 _LONGEST_KIND = 64
 _RUN = re.compile(rb"MASKED-[A-Z0-9-]{1,80}")  # longer than any placeholder
 _TAG_BEHIND = re.compile(rb"-(?=[0-9A-HJKMNP-TV-Z]{8})")
+_OPEN_END = re.compile(rb"MASKED-[A-Z0-9-]{0,121}\Z")
+_LONGEST_OPEN = 128  # bytes: a placeholder without its prefix has 80 at most
 _UNFIT = re.compile(r"[^A-Z0-9]+")
+# What stays valid wherever a placeholder does; two of the characters are in no placeholder, but in what issuers write.
+_PREFIX = re.compile(r"(?!.*MASKED-)[A-Za-z0-9_.-]{0,%d}" % LONGEST_PREFIX)  # noqa: UP031 (braces)
 _KEY_BYTES = 32
 
 
@@ -43,12 +52,18 @@ class Origin(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """One placeholder that was given out, and what stands behind it."""
+    """One placeholder that was given out, and what stands behind it; `placeholder` begins with its `prefix`."""
 
     placeholder: str
     kind: str
     value: bytes = field(repr=False)
     origin: Origin
+    prefix: str = ""
+
+    @property
+    def bare(self) -> str:
+        """The placeholder without its prefix."""
+        return self.placeholder[len(self.prefix) :]
 
 
 def identity(value: bytes) -> bytes:
@@ -70,6 +85,7 @@ class Vault:
         self._by_placeholder: dict[bytes, Issued] = {}
         self._parts = Parts()
         self._withheld: frozenset[bytes] = frozenset()
+        self._prefixes: tuple[bytes, ...] = ()
         self._writing = threading.Lock()
 
     def __repr__(self) -> str:
@@ -78,29 +94,40 @@ class Vault:
     def __len__(self) -> int:
         return len(self._by_value)
 
-    def issue(self, kind: str, value: bytes, origin: Origin) -> str:
-        """Give the placeholder of `value`, the same one for ever.
+    def issue(self, kind: str, value: bytes, origin: Origin, prefix: str = "") -> str:
+        """Give the placeholder of `value`, the same one for ever, but that it gets a `prefix` when one is first given.
 
-        `kind` is made fit (upper case, words joined by `-`) and stays that of the first call. An OUTSIDE value stays
-        OUTSIDE. `ValueError` for an empty value.
+        `kind` is made fit (upper case, words joined by `-`) and stays that of the first call, as does `prefix`. An
+        OUTSIDE value stays OUTSIDE. `ValueError` for an empty value, and for a prefix of other characters than
+        letters, digits, `_`, `.` and `-`.
         """
         known = self._by_value.get(value)
-        if known is not None and (known.origin is Origin.OUTSIDE or origin is Origin.INSIDE):
+        if known is not None and not _is_news(known, origin, prefix):
             return known.placeholder
         if not value:
             raise ValueError("an empty value has no placeholder")
+        if not _PREFIX.fullmatch(prefix):
+            raise ValueError("a prefix has letters, digits, `_`, `.` and `-` only, and no placeholder in it")
         with self._writing:
-            known = self._by_value.get(value)
-            if known is None:
-                issued = Issued(self._free_placeholder(_fit(kind), value), _fit(kind), value, origin)
-            elif known.origin is Origin.INSIDE and origin is Origin.OUTSIDE:
-                issued = Issued(known.placeholder, known.kind, value, origin)
-            else:
-                issued = known
+            issued = self._now(self._by_value.get(value), kind, value, origin, prefix)
             self._by_value[value] = issued
-            self._by_placeholder[issued.placeholder.encode()] = issued
-            self._parts.add(issued.placeholder)
+            self._by_placeholder[issued.bare.encode()] = issued
+            self._parts.add(issued.bare)
+            if prefix:
+                self._prefixes = tuple(dict.fromkeys((*self._prefixes, issued.prefix.encode())))
             return issued.placeholder
+
+    def _now(self, known: Issued | None, kind: str, value: bytes, origin: Origin, prefix: str) -> Issued:
+        """Say what is issued for a value from now on."""
+        if known is None:
+            return Issued(prefix + self._free_placeholder(_fit(kind), value), _fit(kind), value, origin, prefix)
+        return Issued(
+            (known.prefix or prefix) + known.bare,
+            known.kind,
+            value,
+            Origin.OUTSIDE if Origin.OUTSIDE in (known.origin, origin) else Origin.INSIDE,
+            known.prefix or prefix,
+        )
 
     def restore(self, data: bytes, *, to: Origin, quote: Callable[[bytes], bytes] = identity) -> bytes:
         """Put values back for their placeholders.
@@ -136,9 +163,9 @@ class Vault:
         self._withheld -= self._held(real, shown)
 
     def _held(self, real: bytes, shown: bytes) -> frozenset[bytes]:
-        if not self._withheld or _MARK not in shown:
+        if not self._withheld or MARK not in shown:
             return frozenset()
-        found = {one.value: one.placeholder.encode() for one in self._withheld_in(shown)}
+        found = {one.value: one.bare.encode() for one in self._withheld_in(shown)}
         return frozenset(value for value, mark in found.items() if shown.count(mark) > real.count(mark))
 
     def _withheld_in(self, shown: bytes) -> Iterator[Issued]:
@@ -150,33 +177,47 @@ class Vault:
     def _restored(
         self, data: bytes, may: Callable[[Issued], bool], quote: Callable[[bytes], bytes] = identity
     ) -> bytes:
-        if _MARK not in data:
+        if MARK not in data:
             return data
 
         out: list[bytes] = []
-        done, at = 0, data.find(_MARK)
+        done, at = 0, data.find(MARK)
         while at >= 0:
             found = self._longest_issued(data, at)
             if found is None or not may(found):
-                at = data.find(_MARK, at + 1)
+                at = data.find(MARK, at + 1)
                 continue
-            out += data[done:at], quote(found.value)
-            done = at + len(found.placeholder)
-            at = data.find(_MARK, done)
+            out += data[done : at - _before(found, data, at, done)], quote(found.value)
+            done = at + len(found.bare)
+            at = data.find(MARK, done)
         return b"".join((*out, data[done:])) if out else data
 
     def near_misses(self, data: bytes) -> list[NearMiss]:
         """Find text that was meant as an issued placeholder and is none, so that it is not restored: see `nearly`."""
         return near_misses(data, self._parts)
 
+    def prefix_before(self, data: bytes, mark: int) -> int:
+        """Give how many bytes before `mark`, where a placeholder begins, are its prefix."""
+        found = self._longest_issued(data, mark)
+        return 0 if found is None else _before(found, data, mark)
+
+    def may_go_on(self, data: bytes) -> int:
+        """Give where the end of `data` begins that may become a placeholder when more comes; its length for none."""
+        run = _OPEN_END.search(data, max(0, len(data) - _LONGEST_OPEN))
+        if run:
+            before = (len(one) for one in self._prefixes if data.endswith(one, 0, run.start()))
+            return run.start() - max(before, default=0)
+        return len(data) - max((overlap(data, one + MARK) for one in (b"", *self._prefixes)), default=0)
+
     def issued(self) -> Iterator[Issued]:
         """Everything issued so far, in order of first issue; later issues do not disturb the iteration."""
         return iter(tuple(self._by_value.values()))
 
     def value_of(self, placeholder: str) -> bytes | None:
-        """Give the value behind `placeholder`, or None if it was never issued."""
-        found = self._by_placeholder.get(placeholder.encode("utf-8", "replace"))
-        return None if found is None else found.value
+        """Give the value behind `placeholder`, with its prefix or without, or None if it was never issued."""
+        text = placeholder.encode("utf-8", "replace")
+        found = self._by_placeholder.get(text[max(0, text.find(MARK)) :])
+        return found.value if found is not None and placeholder in (found.placeholder, found.bare) else None
 
     def placeholder_of(self, value: bytes) -> str | None:
         """Give the placeholder of `value`, or None if it was never issued."""
@@ -202,6 +243,21 @@ class Vault:
             if placeholder.encode() not in self._by_placeholder:
                 return placeholder
         raise ValueError("no free placeholder: the masking key is not random")
+
+
+def _is_news(known: Issued, origin: Origin, prefix: str) -> bool:
+    is_new_origin = known.origin is Origin.INSIDE and origin is Origin.OUTSIDE
+    return is_new_origin or (prefix != "" and known.prefix == "")
+
+
+def _before(issued: Issued, data: bytes, mark: int, low: int = 0) -> int:
+    """Give how many bytes before `mark`, from `low` on, are the prefix of what was issued."""
+    return len(issued.prefix) if data.endswith(issued.prefix.encode(), low, mark) else 0
+
+
+def overlap(data: bytes, text: bytes) -> int:
+    """Give how much of `text` the end of `data` may begin; less than all of it."""
+    return next((size for size in range(min(len(text) - 1, len(data)), 0, -1) if data.endswith(text[:size])), 0)
 
 
 def _fit(kind: str) -> str:

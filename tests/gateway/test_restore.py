@@ -491,6 +491,17 @@ def test_what_is_not_held_back_can_no_longer_become_a_placeholder(text: str) -> 
         assert by_hand(text[:border]) + by_hand(text[border:] + end) == by_hand(text + end)
 
 
+@given(st.lists(st.integers(0, 60), max_size=8), st.sampled_from(["ghp_", "é ", "=", "gh", ""]))
+def test_a_placeholder_behind_a_prefix_is_restored_without_doubling_it_however_it_was_cut(
+    places: list[int], before: str
+) -> None:
+    vault = Vault(bytes(32))
+    placeholder = vault.issue("TOKEN", b"ghp_real", Origin.INSIDE, "ghp_")
+    part = inward(vault).filling(Quoting.TEXT)
+    text = f"{before}{placeholder} {placeholder.removeprefix('ghp_')} end_"
+    assert "".join(map(part.feed, pieces(text, places))) + part.end() == f"{before}ghp_real ghp_real end_"
+
+
 def test_an_endless_run_is_not_held_back_for_ever() -> None:
     text = "MASKED-" + "A" * 10_000
     assert held_back(text) == len(text)

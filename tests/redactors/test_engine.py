@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from redactors import Confidence, Engine, Finding, KnownValues, Origin, Vault, load
 from redactors.context import Context, ContextRule
-from redactors.engine import settle
 from redactors.rules.catalogue import expand
 from redactors.stream import StreamRedactor
 from tests.machine import private_key
@@ -245,27 +244,27 @@ def test_of_two_rules_that_find_the_same_the_issuers_names_it(shared: Engine) ->
     assert kinds == {"TWITTER-SECRET"}
 
 
-def test_settling_prefers_the_surer_then_the_longer() -> None:
+def test_settling_prefers_the_surer_then_the_longer(shared: Engine) -> None:
     likely = Finding(0, 30, "A", Confidence.LIKELY, "a", b"")
     certain = Finding(5, 20, "B", Confidence.CERTAIN, "b", b"")
     longer = Finding(5, 25, "C", Confidence.CERTAIN, "c", b"")
-    assert settle(b"", [], [likely, certain, longer]) == [longer]
+    assert shared.settle(b"", [], [likely, certain, longer]) == [longer]
 
 
-def test_of_overlapping_findings_the_known_and_then_the_best_stay_and_none_overlap() -> None:
+def test_of_overlapping_findings_the_known_and_then_the_best_stay_and_none_overlap(shared: Engine) -> None:
     data = b"." * 100
     known = [Finding(10, 20, "K", Confidence.CERTAIN, "known:raw", b"k")]
     ruled = [Finding(at, at + 7, "R", Confidence.LIKELY, "r", b"r") for at in range(0, 90, 3)]
-    settled = settle(data, known, ruled)
+    settled = shared.settle(data, known, ruled)
     assert known[0] in settled
     assert all(first.end <= second.start for first, second in pairwise(settled))
     assert len(settled) > 8
 
 
-def test_many_findings_settle_in_time() -> None:
+def test_many_findings_settle_in_time(shared: Engine) -> None:
     ruled = [Finding(at, at + 20, "R", Confidence.LIKELY, "r", b"r") for at in range(0, 500_000, 10)]
     start = time.process_time()
-    assert len(settle(b"", [], ruled)) == 50_000
+    assert len(shared.settle(b"", [], ruled)) == 50_000
     assert time.process_time() - start < 2
 
 

@@ -5,9 +5,10 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redactors.vault import Origin, Vault
 from tests.view.served import PLACEHOLDER
 from wrapper.view.contents import Damage
-from wrapper.view.placeholders import damage_by_write, head_of, new_damage, tail_of
+from wrapper.view.placeholders import damage_by_write, head_of, new_damage, stem_of, tail_of
 
 _TEXT = st.lists(st.sampled_from([b"A", b"-", b"\n", b"x", PLACEHOLDER, PLACEHOLDER[:-2], b"MASKED-"]), max_size=8).map(
     b"".join
@@ -28,6 +29,29 @@ def test_runs_at_both_sides_of_a_place_hold_every_placeholder_across_it(before: 
     assert all(one.group() in window for one in across)
     assert before.endswith(tail_of(before))
     assert behind.startswith(head_of(behind))
+
+
+VAULT = Vault(bytes(32))
+PREFIXED = VAULT.issue("github-token", b"<value>", Origin.OUTSIDE, "ghp_").encode()
+
+
+@given(
+    st.lists(st.sampled_from([PREFIXED, PREFIXED[4:], b"ghp_", b"gh", b"x", b"\n", b"MASKED-"]), max_size=6), st.data()
+)
+def test_what_is_appended_by_itself_is_what_it_would_be_behind_all_that_stands_before(
+    pieces: list[bytes], data: st.DataObject
+) -> None:
+    text = b"".join(pieces)
+    at = data.draw(st.integers(0, len(text)))
+    before, behind = text[:at], text[at:]
+    stem = stem_of(before)
+    if not stem or VAULT.restore_in_file(stem + behind) == stem + VAULT.restore_in_file(behind):
+        assert VAULT.restore_in_file(text) == VAULT.restore_in_file(before) + VAULT.restore_in_file(behind)
+
+
+def test_what_goes_on_from_a_prefix_is_not_by_itself() -> None:
+    for at in range(1, len(PREFIXED)):
+        assert stem_of(b"token=" + PREFIXED[:at]) == PREFIXED[:at]
 
 
 @given(_TEXT, _TEXT)

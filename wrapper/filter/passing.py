@@ -19,12 +19,12 @@ class PassingVault(Vault):
         self._passing = Vault(key)
         self._count = 0
 
-    def issue(self, kind: str, value: bytes, origin: Origin) -> str:
+    def issue(self, kind: str, value: bytes, origin: Origin, prefix: str = "") -> str:
         """Give the placeholder of `value`, as `Vault.issue` does."""
         if origin is Origin.OUTSIDE or super().placeholder_of(value) is not None:
-            return super().issue(kind, value, origin)
+            return super().issue(kind, value, origin, prefix)
         if self._passing.placeholder_of(value) is None:
             self._count += 1
             if self._count > _MOST:
                 self._passing, self._count = Vault(self._same_key), 1
-        return self._passing.issue(kind, value, origin)
+        return self._passing.issue(kind, value, origin, prefix)

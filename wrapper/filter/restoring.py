@@ -2,7 +2,7 @@
 
 What it promises:
 1. Any chunking of the same bytes gives the same output, as long as nobody calls `flush`.
-2. Held back is only what may still become a placeholder, at most `_LONGEST` bytes.
+2. Held back is only what may still become a placeholder, at most some 160 bytes: see `Vault.may_go_on`.
 3. A placeholder whose value is not known here stays as it is, and so does what is almost a placeholder; both are
    remembered, for a word to the user.
 """
@@ -12,11 +12,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from redactors.vault import PLACEHOLDER, Origin, Vault, identity
+from redactors.vault import MARK, PLACEHOLDER, Origin, Vault, identity
 
-_MARK: Final = b"MASKED-"
-_LONGEST: Final = 128  # a placeholder has 80 bytes at most, its kind 64
-_OPEN_END: Final = re.compile(rb"MASKED-[A-Z0-9-]{0,121}\Z")
 _PLACEHOLDER: Final = re.compile(PLACEHOLDER)
 _MOST_REMEMBERED: Final = 1000
 _STRANGER: Final = "its value is not known here"
@@ -44,7 +41,7 @@ class Restorer:
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes, give what is settled."""
         text = self._rest + data
-        end = _settled(text)
+        end = self._vault.may_go_on(text)
         self._rest = text[end:]
         return self._restored(text[:end])
 
@@ -60,7 +57,7 @@ class Restorer:
     def _restored(self, text: bytes) -> bytes:
         for near in self._vault.near_misses(text):
             self._remember(near.text, f"{near.how}, meant was `{near.placeholder}`")
-        if _MARK not in text:
+        if MARK not in text:
             return text
         for found in _PLACEHOLDER.findall(text):
             if self._vault.restore(found, to=Origin.OUTSIDE) == found:
@@ -70,14 +67,3 @@ class Restorer:
     def _remember(self, text: str, why: str) -> None:
         if len(self._left) < _MOST_REMEMBERED:
             self._left.setdefault(text, why)
-
-
-def _settled(text: bytes) -> int:
-    """Where the end of `text` begins that may become a placeholder."""
-    run = _OPEN_END.search(text, max(0, len(text) - _LONGEST))
-    if run:
-        return run.start()
-    for size in range(min(len(_MARK) - 1, len(text)), 0, -1):
-        if text.endswith(_MARK[:size]):
-            return len(text) - size
-    return len(text)

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-from redactors.vault import Origin
+from redactors.vault import LONGEST_PREFIX, Origin
 from wrapper.gateway.dialect import Dialect, Reading
 from wrapper.gateway.javascript import JavaScript
 from wrapper.gateway.nearly import NearText
@@ -26,6 +26,7 @@ Begin = Callable[[Quoting], Part]
 _MARK: Final = "MASKED-"
 _BEGINNINGS: Final = tuple(_MARK[:size] for size in range(len(_MARK) - 1, 0, -1))
 _IN_PLACEHOLDERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+_IN_PREFIXES: Final = _IN_PLACEHOLDERS | frozenset("abcdefghijklmnopqrstuvwxyz_.")
 _OPEN_END: Final = re.compile(r"MASKED-[A-Z0-9-]*\Z")
 # Longest run that is held back. The longest kinds of the catalogue make placeholders of some 60 characters; a longer
 # run is no placeholder of ours, and a model that repeats itself must not make the gateway hold its whole answer.
@@ -42,6 +43,9 @@ class Values(Protocol):
 
     def restore(self, data: bytes, *, to: Origin, quote: Callable[[bytes], bytes] = ...) -> bytes:
         """Put values back for placeholders."""
+
+    def may_go_on(self, data: bytes) -> int:
+        """Give where the end begins that may become a placeholder, with its prefix."""
 
 
 def held_back(text: str) -> int:
@@ -67,9 +71,17 @@ class Filling:
     def feed(self, text: str) -> str:
         """Take the next part, give what may leave now."""
         joined = self._held + text
-        border = held_back(joined)
+        border = self._settled(joined)
         self._held = joined[border:]
         return self._filled(joined[:border])
+
+    def _settled(self, text: str) -> int:
+        """Give where the end of `text` begins that may become a placeholder."""
+        border = held_back(text)
+        if border < len(text) or text[-1:] in _IN_PREFIXES:
+            end = text[max(0, border - LONGEST_PREFIX) :].encode("utf-8", "surrogatepass")
+            border = min(border, len(text) - len(end) + self._values.may_go_on(end))
+        return border
 
     def end(self) -> str:
         """Give what was held back."""

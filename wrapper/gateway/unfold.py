@@ -11,7 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
-from redactors.engine import Engine, settle
+from redactors.engine import Engine
 from redactors.finding import Finding
 from redactors.known import KnownValues
 from redactors.pieces import Memory
@@ -46,7 +46,7 @@ class Unfolding:
         known = [found for found in hidden if _is_known(found)]
         known += [part for found in seen if _is_known(found) for part in _beside(known, found)]
         ruled = [found for found in (*hidden, *seen) if not _is_known(found)]
-        return settle(data, known, ruled, self._engine.yields)
+        return self._engine.settle(data, known, ruled)
 
     def _hidden(self, data: bytes, start: int, end: int, seen: Sequence[Finding]) -> Iterator[Finding]:
         """Give what shows in `data[start:end]` only when its escapes are undone, and not because of the cut."""

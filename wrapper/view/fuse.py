@@ -111,20 +111,20 @@ class _View:
         with contextlib.suppress(ConnectionResetError):
             while packet := self._duties.guard.recv(messages.LONGEST):
                 match messages.to_view(packet):
-                    case messages.KnownValue(kind, value):
-                        self._know(kind, value)
+                    case messages.KnownValue() as value:
+                        self._know(value)
                     case messages.Rest():
                         for daemon in self._daemons:
                             daemon.rest()
                         self._telling.rested()
         os._exit(0)
 
-    def _know(self, kind: str, value: bytes) -> None:
-        self._told.add(value)
+    def _know(self, one: messages.KnownValue) -> None:
+        self._told.add(one.value)
         known = self._duties.inventory.judge.engine.known
         if known is not None:
-            known.add(kind, value, Origin.OUTSIDE)
-        self._duties.vault.issue(kind, value, Origin.OUTSIDE)
+            known.add(one.kind, one.value, Origin.OUTSIDE)
+        self._duties.vault.issue(one.kind, one.value, Origin.OUTSIDE, one.prefix)
         self._look_again()
 
     def _learned(self) -> None:

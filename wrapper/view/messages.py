@@ -10,10 +10,14 @@ LONGEST = 200_000  # bytes of one packet: below the kernel's default send buffer
 
 
 class KnownValue(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """A value that must be masked from now on; said in both directions, and by the guard to the relay."""
+    """A value that must be masked from now on; said in both directions, and by the guard to the relay.
+
+    `prefix` is what stands before its placeholder.
+    """
 
     kind: str
     value: bytes
+    prefix: str = ""
 
 
 class RefsMoved(msgspec.Struct, frozen=True, array_like=True, tag=True):

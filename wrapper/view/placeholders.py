@@ -1,13 +1,15 @@
 """Where a write meets placeholders: pure functions over bytes.
 
 A placeholder consists of A-Z, 0-9 and `-` only and is shorter than 96 bytes, so what a write completes or breaks stands
-within one run of such characters around it.
+within one run of such characters around it. A prefix before it has small letters, `_` and `.` too.
 """
 
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
+
+from redactors.vault import LONGEST_PREFIX
 
 if TYPE_CHECKING:
     from wrapper.view.contents import Damage
@@ -20,6 +22,7 @@ TEXT_HEAD: Final = 8192
 _IN_PLACEHOLDER: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 _HEAD: Final = re.compile(rb"[A-Z0-9-]*")
 _TAIL: Final = re.compile(rb"[A-Z0-9-]*\Z")
+_BEFORE: Final = re.compile(rb"[A-Za-z0-9_.-]*\Z")
 _REACH: Final = 256  # bytes around a write in which it can have damaged a placeholder
 
 
@@ -31,6 +34,12 @@ def may_belong(character: int) -> bool:
 def tail_of(data: bytes | bytearray) -> bytes:
     """Give the run at the end of `data` that may be the beginning of a placeholder."""
     found = _TAIL.search(bytes(data[-LONGEST:]))
+    return found.group() if found else b""
+
+
+def stem_of(data: bytes | bytearray) -> bytes:
+    """Give the run at the end of `data` that may be the beginning of a placeholder, or of the prefix of one."""
+    found = _BEFORE.search(bytes(data[-LONGEST - LONGEST_PREFIX :]))
     return found.group() if found else b""
 
 

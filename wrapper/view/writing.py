@@ -18,7 +18,7 @@ from wrapper.view.contents import CLOSED, MOST_RESTORED, Content, Contents, Judg
 from wrapper.view.history import History
 from wrapper.view.lower import Lower
 from wrapper.view.nodes import Node
-from wrapper.view.placeholders import LONGEST, MARK, TEXT_HEAD, damage_by_write, head_of, may_belong, tail_of
+from wrapper.view.placeholders import LONGEST, MARK, TEXT_HEAD, damage_by_write, head_of, may_belong, stem_of, tail_of
 from wrapper.view.verdicts import Verdicts
 
 _MOST_COPIED = 64 << 20  # bytes at once: others wait meanwhile
@@ -221,8 +221,8 @@ class Writing:
 
     def _stands_alone(self, shown: bytearray, data: bytes) -> bool:
         """Tell whether what is put behind makes no placeholder together with what stands before it."""
-        tail = tail_of(shown)
-        return not tail or self._judge.restored(tail + data) == tail + self._judge.restored(data)
+        stem = stem_of(shown)
+        return not stem or self._judge.restored(stem + data) == stem + self._judge.restored(data)
 
     def _rewrite(self, node: Node, content: Content) -> None:
         """Make the real file what is shown, restored; in place, and whole or not at all where the disk is full."""
