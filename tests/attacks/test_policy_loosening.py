@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.policy.writing import DEFAULT, policy
 from wrapper.errors import PolicyError
+from wrapper.policy.egress import INSPECT, ON_FOUND, UNKNOWN
 from wrapper.policy.load import load_policy
 from wrapper.policy.model import Policy
 from wrapper.policy.parse import ON_COMMITS, ON_DAMAGE, VIEWS
@@ -28,7 +29,9 @@ STRICTNESS = {
     "identity": ["pass", "mask", "drop"],
     "approved": ["allow", "route", "deny"],
 }
+NO_BOUND = float("inf")
 PLACE = Place("claude", "/work/app", ("github.com/lab/app",))
+OWN = {"audit.keep_days", "network.internal", "secrets", "remotes", "loopback"}
 VARIABLES = ["PATH", "AWS_SECRET_ACCESS_KEY", "SSH_AUTH_SOCK", "UNHEARD_OF", "MINE", "https_proxy", "LC_ALL"]
 PATHS = [
     ".env",
@@ -42,7 +45,8 @@ PATHS = [
     ".envrc",
     "own.key",
 ]
-HOSTS = ["open.test", "evil.test", "a.evil.test", "github.com"]
+HOSTS = ["open.test", "evil.test", "a.evil.test", "github.com", "bound.test", "git.test"]
+REQUESTS = [("GET", "/a/b"), ("POST", "/a/b"), ("GET", "/"), ("GET", "/a%2f..%2fb"), ("POST", "/lab/app/x")]
 USER = """
 [environment]
 pass = ["MINE"]
@@ -65,6 +69,26 @@ anchors = ["file:/mnt/kept/here"]
 [files.send]
 never = ["mine"]
 ask = ["notes.txt"]
+[[secrets]]
+name = "token"
+from = "env:MINE"
+hosts = ["bound.test"]
+[[hosts]]
+hosts = ["bound.test", "open.test"]
+allow = ["GET /a/**", "POST /a/b"]
+send_bytes = 1000
+[[hosts]]
+hosts = ["open.test"]
+found = "redact"
+inspect = "flag"
+connections = 9
+[[remotes]]
+url = "https://git.test/lab/app.git"
+push = ["agent/*"]
+[[loopback]]
+port = 5433
+protocol = "redis"
+from = "env:MINE"
 [wire]
 monitor = ["EMAIL"]
 block = ["BLOCKED"]
@@ -111,7 +135,26 @@ def decisions(found: Policy) -> dict[tuple[str, str], int]:
     return ranks
 
 
+def assert_way_out_not_looser(found: Policy, base: Policy) -> None:
+    after, before = found.egress, base.egress
+    assert (after.secrets, after.remotes, after.loopback) == (before.secrets, before.remotes, before.loopback)
+    assert UNKNOWN.index(after.unknown) >= UNKNOWN.index(before.unknown)
+    assert after.wait_seconds <= before.wait_seconds
+    for host in HOSTS:
+        there, was = after.terms(host, 443), before.terms(host, 443)
+        assert there.secrets == was.secrets
+        assert there.intercepts >= was.intercepts
+        assert INSPECT.index(there.inspect) >= INSPECT.index(was.inspect)
+        assert ON_FOUND.index(there.found) >= ON_FOUND.index(was.found)
+        assert there.connections <= was.connections
+        assert there.idle_seconds <= was.idle_seconds
+        for most in ("send_bytes", "receive_bytes"):
+            assert (getattr(there, most) or NO_BOUND) <= (getattr(was, most) or NO_BOUND)
+        assert [one for one in REQUESTS if there.allows(*one) > was.allows(*one)] == []
+
+
 def assert_not_looser(found: Policy, base: Policy) -> None:
+    assert_way_out_not_looser(found, base)
     ranks, before = decisions(found), decisions(base)
     assert {key: rank for key, rank in ranks.items() if rank < before[key]} == {}
     assert found.variables_set == base.variables_set
@@ -173,6 +216,16 @@ def assert_not_looser(found: Policy, base: Policy) -> None:
         ('network.deny = ["!evil.test"]', "network.deny"),
         ('network.internal = ["mirror.test", "evil.test"]', "network.internal"),
         ("network.loopback = [5432]", "network.loopback"),
+        ('network.unknown = "ask"', "network.unknown"),
+        ("network.wait_seconds = 3600", "network.wait_seconds"),
+        ('[[secrets]]\nname = "x"\nfrom = "env:MINE"\nhosts = ["evil.test"]', "secrets"),
+        ('[[secrets]]\nname = "token"\nfrom = "env:MINE"\nhosts = ["bound.test", "evil.test"]', "secrets"),
+        ('[[remotes]]\nurl = "https://git.test/lab/app.git"\npush = ["*"]', "remotes"),
+        ('[[remotes]]\nurl = "git@evil.test:a/b"', "remotes"),
+        ('[[loopback]]\nport = 5433\nprotocol = "tcp"', "loopback"),
+        ("[[loopback]]\nport = 22", "loopback"),
+        ('[[hosts]]\nhosts = ["*"]\nfound = "record"', "hosts.found"),
+        ('[[hosts]]\nhosts = ["bound.test"]\nfound = "redact"', "hosts.found"),
         ('redaction.disable = ["aws-key"]', "redaction.disable"),
         ('redaction.allow = ["hunter2"]', "redaction.allow"),
         ('audit.recipients = ["age1' + "q" * 58 + '"]', "audit.recipients"),
@@ -210,9 +263,7 @@ def test_no_key_of_a_clone_loosens_and_each_attempt_is_told(text: str, key: str)
     assert found.digest == base.digest
     notice = next(notice for notice in found.notices if notice.key == key)
     assert notice.what.startswith("project.toml:2: ")
-    assert (
-        "your own policy" if key in {"audit.keep_days", "network.internal"} else "safe-agent policy trust"
-    ) in notice.hint
+    assert ("your own policy" if key in OWN else "safe-agent policy trust") in notice.hint
 
 
 GLOBS = st.lists(
@@ -251,6 +302,63 @@ def test_no_combination_of_lists_loosens_anything(
     assert_not_looser(policy(bundle=SMALL, organisation=organisation, user=USER, project=text), base)
 
 
+HOST_TABLE = st.fixed_dictionaries(
+    {"hosts": st.lists(st.sampled_from(["*", "bound.test", "open.test", "*.test", "git.test:443"]), min_size=1)},
+    optional={
+        "inspect": st.sampled_from(list(INSPECT)),
+        "found": st.sampled_from(list(ON_FOUND)),
+        "allow": st.lists(st.sampled_from(["* /**", "GET /a/*", "POST /lab/**"]), max_size=2),
+        "send_bytes": st.integers(0, 2000),
+        "receive_bytes": st.integers(0, 2000),
+        "connections": st.integers(1, 200),
+        "idle_seconds": st.integers(1, 2000),
+    },
+)
+
+
+@given(
+    tables=st.lists(HOST_TABLE, max_size=3),
+    organisation=st.sampled_from([None, '[[hosts]]\nhosts = ["*"]\nfound = "stop"']),
+)
+def test_no_table_of_hosts_loosens_what_may_leave(tables: list[dict[str, object]], organisation: str | None) -> None:
+    """Promise 1: whatever a clone says of hosts, no secret, no byte and no request more goes to any of them."""
+    rows = ("".join(f"{key} = {value!r}\n" for key, value in table.items()) for table in tables)
+    text = "".join(f"[[hosts]]\n{row}" for row in rows)
+    base = policy(bundle=SMALL, organisation=organisation, user=USER)
+    assert_not_looser(policy(bundle=SMALL, organisation=organisation, user=USER, project=text), base)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[secrets]]\nname = "x"\nfrom = "env:MINE"\nhosts = ["evil.test"]',
+        '[[secrets]]\nname = "x"\nfrom = "cmd:touch /tmp/x"\nhosts = ["evil.test"]',
+        '[[remotes]]\nurl = "https://evil.test/a/b.git"\npush = ["*"]',
+        "[[loopback]]\nport = 22",
+    ],
+)
+@pytest.mark.parametrize("trusted", [False, True])
+def test_no_project_names_secrets_remotes_or_services(text: str, *, trusted: bool) -> None:
+    """Promises 1 and 2: it would send the user's secrets where it likes, run a command outside, and reach services."""
+    assert policy(user=text).egress != policy().egress  # from the user it is taken
+    base = policy(bundle=DEFAULT, user=USER)
+    found = policy(bundle=DEFAULT, user=USER, project=text, trusted=trusted)
+    assert_not_looser(found, base)
+    assert found.digest == base.digest
+    assert [notice.key for notice in found.notices] == [text[2:].partition("]")[0]]
+    assert "not a project's to say" in found.notices[0].why
+
+
+def test_a_project_closes_hosts_that_secrets_and_the_users_network_open() -> None:
+    """Promise 1: what a project denies stays denied, though nothing but a secret or `internal` opens it."""
+    user = USER.replace('allow = ["open.test"]', 'internal = ["in.test"]')
+    opened = policy(bundle=DEFAULT, user=user)
+    closed = policy(bundle=DEFAULT, user=user, project='network.deny = ["in.test", "bound.test", "git.test"]')
+    for host in ("in.test", "bound.test", "git.test"):
+        assert opened.host(host, 443).action == "allow"
+        assert str(closed.host(host, 443).rule) == f'deny "{host}" (project, project.toml:2)'
+
+
 @given(
     lists=st.dictionaries(st.sampled_from(["pass", "mask", "deny", "store", "hide", "protect", "frozen"]), GLOBS),
     sending=st.dictionaries(st.sampled_from(["always", "ask", "never"]), GLOBS),
@@ -272,6 +380,32 @@ def test_no_user_and_no_trusted_project_goes_below_the_organisations_floor(
     assert found.host("evil.test", 443).action == "deny"
     assert found.send("notes.txt").action == "never"
     assert found.send("mine").action in ("ask", "never")
+
+
+def test_no_user_goes_below_the_organisations_floor_on_the_way_out() -> None:
+    """Promise 1: what the organisation denies, bounds or names stays so, whatever the user binds to it."""
+    floor = USER.replace("[approved]", "[approved.x]").partition("[[tasks]]")[0].partition("[files.send]")[2]
+    floor = f'[network]\nunknown = "deny"\ndeny = ["evil.test"]\nloopback = []\n[files.send]\n{floor}'
+    found = policy(
+        bundle=DEFAULT,
+        organisation=floor,
+        user='[network]\nunknown = "ask"\nloopback = [22]\n'
+        '[[secrets]]\nname = "token"\nfrom = "env:MINE"\nhosts = ["evil.test"]\n'
+        '[[secrets]]\nname = "own"\nfrom = "env:OWN"\nhosts = ["evil.test"]\n'
+        '[[hosts]]\nhosts = ["*"]\nfound = "record"\nallow = ["* /**"]\nsend_bytes = 0\nconnections = 1000\n'
+        '[[remotes]]\nurl = "git@git.test:lab/app"\npush = ["*"]\n[[remotes]]\nurl = "git@evil.test:a/b"\n'
+        "[[loopback]]\nport = 5433\n[[loopback]]\nport = 23\n",
+    )
+    base = policy(bundle=DEFAULT, organisation=floor)
+    assert [found.host(host, 443).action for host in ("evil.test", "bound.test")] == ["deny", "allow"]
+    assert (found.egress.remotes, found.egress.loopback) == (base.egress.remotes, base.egress.loopback)
+    assert [one.name for one in found.egress.secrets] == ["token", "own"]
+    assert found.egress.secrets[0] == base.egress.secrets[0]
+    assert (found.egress.unknown, found.loopback) == ("deny", ())
+    there = found.egress.terms("open.test", 443)
+    assert (there.found, there.send_bytes, there.connections) == ("redact", 1000, 9)
+    assert not there.allows("POST", "/elsewhere")
+    assert len(found.notices) == 7
 
 
 @pytest.mark.parametrize("trusted", [False, True])
@@ -347,6 +481,18 @@ def test_trust_does_not_move_with_a_copy(tmp_path: Path) -> None:
     assert found.host("a.test", 443).action == "deny"
 
 
+def test_a_project_cannot_write_what_the_user_allowed_from_the_command_line(tmp_path: Path) -> None:
+    """Promise 1: `allowed.toml` is the user's, in the user's folder; one in the workspace is nobody's."""
+    config = tmp_path / "config"
+    config.mkdir()
+    (tmp_path / "allowed.toml").write_text('version = 1\nnetwork.allow = ["evil.test"]\n')
+    (config / "allowed.toml").write_text('version = 1\nnetwork.allow = ["good.test", "denied.test"]\n')
+    (tmp_path / "org.toml").write_text('version = 1\nnetwork.deny = ["denied.test"]\n')
+    found = load_policy(profile="default", workspace=tmp_path, config_home=config, organisation=tmp_path / "org.toml")
+    hosts = ("good.test", "evil.test", "denied.test")
+    assert [found.host(host, 443).action for host in hosts] == ["allow", "deny", "deny"]
+
+
 def test_the_projects_own_file_cannot_be_written_inside() -> None:
     assert policy(bundle=DEFAULT).is_protected(".safe-agent.toml").action == "protect"
 
@@ -368,6 +514,9 @@ restore = "all"
 [files.scan]
 enabled = true
 max_bytes = 1000
+[network]
+unknown = "ask"
+wait_seconds = 60
 [home]
 cache = true
 [audit]

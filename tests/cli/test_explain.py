@@ -114,6 +114,33 @@ def test_a_refusal_is_the_sessions_own(machine: Machine) -> None:
     assert done.stdout == ""
 
 
+def test_of_a_host_it_says_how_it_is_reached_and_what_works_there_and_no_value(machine: Machine) -> None:
+    own = machine.home / ".config/safe-agent/policy.toml"
+    own.write_text(
+        'version = 1\n[[secrets]]\nname = "token"\nfrom = "env:GITHUB_TOKEN"\nhosts = ["api.example.com"]\n'
+        '[[hosts]]\nhosts = ["api.example.com"]\nallow = ["GET /repos/**"]\n'
+        "[[loopback]]\nport = 5432\n"
+    )
+    (own.parent / "allowed.toml").write_text('version = 1\n[network]\nallow = [\n  "open.example.com",\n]\n')
+    machine.give()
+    asked = ("api.example.com", "open.example.com", "no.example.com", "127.0.0.1:5432")
+    done = machine.host("safe-agent", "explain", *asked, check=True)
+    api, secret, requests, found, bounds, opened, unknown, service = done.stdout.splitlines()
+    assert api.startswith("host      api.example.com: allow  (intercepted")
+    assert secret.startswith("  secret    token: env:GITHUB_TOKEN in header:authorization, basic; inside: GITHUB_TOKEN")
+    assert requests == f'  requests  GET /repos/**  [hosts "api.example.com" (user, {own}:6)]'
+    assert (found.split()[0], bounds.split()[0]) == ("found", "bounds")
+    assert opened.endswith(f'(tunnelled)  [allow "open.example.com" (user, {own.parent}/allowed.toml:4)]')
+    assert "`safe-agent allow no.example.com`" in unknown
+    assert service.startswith("host      127.0.0.1:5432: allow")
+    said = machine.host("safe-agent", "explain", "--json", *asked, check=True)
+    [there, *_] = [one["there"] for one in json.loads(said.stdout)["answers"]]
+    assert (there["way"], there["secrets"][0]["source"]) == ("intercepted", "env:GITHUB_TOKEN")
+    page = machine.host("safe-agent", "explain", check=True)
+    assert "  token: env:GITHUB_TOKEN for api.example.com in header:authorization, basic" in page.stdout
+    assert machine.leaks(done.stdout, done.stderr, said.stdout, page.stdout) == []
+
+
 def test_of_a_text_it_shows_what_would_leave_and_which_rule_replaces_what(machine: Machine) -> None:
     own = machine.home / ".config/safe-agent/policy.toml"
     own.write_text('version = 1\n[[context]]\nkind = "CODE-NAME"\nterms = ["falcon"]\n')

@@ -154,6 +154,27 @@ def test_trust_says_what_it_grants_and_holds_until_the_file_changes(run: Run, pr
     assert "a.test" not in run("show").stdout
 
 
+def test_trust_never_grants_what_is_not_a_projects_to_say(run: Run, project: Path) -> None:
+    write(project / ".safe-agent.toml", '[network]\nallow = ["a.test"]\n[[loopback]]\nport = 5432')
+    said = run("trust").stdout.splitlines()
+    assert said[:2] == ["granted: line 3: `network.allow`", "never granted: line 4: `loopback`"]
+    shown = run("show", "--origin")
+    assert "5432" not in shown.stdout
+    assert "`loopback` is about the user's own" in shown.stderr
+
+
+def test_a_secret_is_shown_by_where_it_comes_from(run: Run, tmp_path: Path) -> None:
+    own = tmp_path / "home/.config/safe-agent/policy.toml"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    write(own, '[[secrets]]\nname = "a"\nfrom = "env:MY_TOKEN"\nhosts = ["api.test"]')
+    write(own.with_name("allowed.toml"), '[network]\nallow = ["b.test"]')
+    value = "never-printed-" + "1234"
+    shown = run("show", "--origin", MY_TOKEN=value).stdout
+    assert 'a: from = "env:MY_TOKEN", hosts = ["api.test"]' in shown
+    assert f"{own.with_name('allowed.toml')}:3" in shown
+    assert value not in shown + run("show", "--json", MY_TOKEN=value).stdout
+
+
 def test_revoked_trust_is_gone(run: Run, project: Path) -> None:
     write(project / ".safe-agent.toml", '[network]\nallow = ["a.test"]')
     run("trust")

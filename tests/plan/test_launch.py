@@ -3,7 +3,7 @@ from types import MappingProxyType
 from typing import Any
 
 from wrapper.plan.environment import EnvironmentPlan, Variable
-from wrapper.plan.launch import EGRESS_PORT, GATEWAY_PORT, Covered, LaunchPlan, Upstream
+from wrapper.plan.launch import EGRESS_PORT, GATEWAY_PORT, Covered, LaunchPlan, Upstream, Usable
 from wrapper.plan.mounts import Mount
 
 
@@ -32,6 +32,9 @@ def plan(**more: Any) -> LaunchPlan:
         "unmatched": MappingProxyType({"PIN": "too short"}),
         "degraded": ("watch",),
         "notices": ("look",),
+        "secrets": (
+            Usable("hub", "env:KEY", ("api.example",), ("basic",), ("KEY",), "MASKED-KEY-00000000", "", "rule"),
+        ),
     }
     return LaunchPlan(**values | more)
 
@@ -77,6 +80,18 @@ def test_the_schema_of_the_plan_is_stable() -> None:
         "unmatched": {"PIN": "too short"},
         "degraded": ["watch"],
         "notices": ["look"],
+        "secrets": [
+            {
+                "name": "hub",
+                "source": "env:KEY",
+                "hosts": ["api.example"],
+                "where": ["basic"],
+                "variables": ["KEY"],
+                "placeholder": "MASKED-KEY-00000000",
+                "missing": "",
+                "rule": "rule",
+            }
+        ],
     }
 
 

@@ -10,6 +10,7 @@ from wrapper.errors import PolicyError
 from wrapper.policy import bundled
 from wrapper.policy.load import load_policy
 from wrapper.policy.model import Policy
+from wrapper.policy.parse import parse
 from wrapper.policy.wire import Place
 
 NOWHERE = Path("/nonexistent")
@@ -160,6 +161,20 @@ def test_the_default_settings_are_the_documented_ones(default: Policy) -> None:
     assert (default.loopback, default.home_read_only, default.home_read_write) == ((), (), ())
 
 
+def test_only_at_the_desk_an_unknown_host_waits_for_an_answer() -> None:
+    found = {name: profile(name).egress for name in bundled.PROFILES}
+    assert {name: egress.unknown for name, egress in found.items()} == {
+        "default": "wait",
+        "strict": "deny",
+        "ci": "deny",
+        "lab": "deny",
+    }
+    for egress in found.values():
+        assert (egress.secrets, egress.hosts, egress.remotes, egress.loopback) == ((), (), (), ())
+        assert not egress.intercepts
+        assert egress.wait_seconds == 60
+
+
 def test_strict_denies_what_default_masks() -> None:
     strict = profile("strict")
     for path in (".env", "a/.env.local", ".npmrc", ".aws/credentials", "x.tfvars", "config/master.key"):
@@ -232,6 +247,16 @@ def test_every_key_of_a_profile_has_a_comment_above_it(name: str) -> None:
             listed = line.startswith("[[")  # said once for the whole table, above it
         if re.match(r"[a-z_]+ = ", line) and not listed:
             assert lines[number - 1].startswith(("#", "  #", "[")), f"{name}.toml:{number + 1}: {line}"
+
+
+@pytest.mark.parametrize("name", ["default", "ci"])
+def test_examples_of_the_way_out_in_comments_are_right_once_the_marks_are_removed(name: str) -> None:
+    text = (bundled.folder() / f"{name}.toml").read_text()
+    examples = re.findall(r"(?m)^# \[\[(?:secrets|hosts|remotes|loopback)\]\]\n(?:# [a-z_]+ = .*\n)+", text)
+    assert len(examples) == {"default": 4, "ci": 2}[name]
+    document = parse(("version = 1\n" + re.sub("(?m)^# ", "", "".join(examples))).encode(), name).document
+    assert document.secrets
+    assert document.hosts
 
 
 def test_loading_is_quick() -> None:

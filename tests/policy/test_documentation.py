@@ -26,6 +26,8 @@ LOOSER = {
     "home.read_only": '["~/x"]',
     "home.read_write": '["~/x"]',
     "network.loopback": "[5432]",
+    "network.unknown": '"ask"',
+    "network.wait_seconds": "61",
     "audit.recipients": f'["{RECIPIENT}"]',
     "audit.keystrokes": "true",
     "audit.anchors": '["file:/mnt/x"]',
@@ -47,7 +49,7 @@ AT_ITS_LOOSEST = (
     "wire.budget",
     "approved.default",
 )
-REPEATED = ("tasks", "context", "redaction.rules", "approved.rules")
+REPEATED = ("secrets", "hosts", "remotes", "loopback", "tasks", "context", "redaction.rules", "approved.rules")
 PLAIN = [
     key
     for key, entry in ENTRIES.items()
@@ -97,4 +99,4 @@ def test_every_example_is_valid(example: str) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 9
+    assert len(EXAMPLES) == 13

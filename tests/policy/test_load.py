@@ -56,6 +56,35 @@ def test_an_explicit_file_takes_the_place_of_the_users(host: Host, tmp_path: Pat
     assert [found.file(path).action for path in "ue"] == ["", "deny"]
 
 
+def test_hosts_that_were_allowed_by_command_are_the_users_and_named_with_their_line(host: Host) -> None:
+    write(host.organisation, '[network]\ndeny = ["closed.test"]')
+    write(host.config / "policy.toml", '[network]\nallow = ["one.test"]')
+    file = write(host.config / "allowed.toml", '[network]\nallow = [\n  "two.test",  # later\n  "closed.test",\n]')
+    found = host.load()
+    assert [found.host(f"{name}.test", 443).action for name in ("one", "two", "closed")] == ["allow", "allow", "deny"]
+    rule = found.host("two.test", 443).rule
+    assert rule is not None
+    assert (rule.layer, rule.file, rule.line) == (Layer.USER, str(file), 4)
+    assert str(file) in {row.rule.file for row in found.settings() if row.key == "network.allow"}
+
+
+def test_hosts_that_were_allowed_by_command_may_be_the_only_file(host: Host) -> None:
+    write(host.config / "allowed.toml", '[network]\nallow = ["two.test"]')
+    assert host.load().host("two.test", 443).action == "allow"
+
+
+def test_an_explicit_file_takes_the_place_of_the_allowed_hosts_too(host: Host, tmp_path: Path) -> None:
+    write(host.config / "allowed.toml", '[network]\nallow = ["two.test"]')
+    assert host.load(write(tmp_path / "mine.toml", "")).host("two.test", 443).action == "deny"
+
+
+@pytest.mark.parametrize("text", ['network.deny = ["x.test"]', 'run.allow_degraded = ["view"]', 'files.pass = ["**"]'])
+def test_a_file_of_allowed_hosts_that_says_more_is_refused(host: Host, text: str) -> None:
+    write(host.config / "allowed.toml", text)
+    with pytest.raises(PolicyError, match=r"allowed\.toml: says more than `network\.allow`"):
+        host.load()
+
+
 def test_an_explicit_file_does_not_pass_the_organisations_floor(host: Host, tmp_path: Path) -> None:
     write(host.organisation, 'files.deny = ["o"]')
     explicit = write(tmp_path / "mine.toml", 'files.pass = ["o"]\nfiles.deny = ["!o"]')

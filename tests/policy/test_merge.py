@@ -116,6 +116,12 @@ def test_hosts_of_ones_own_network_are_allowed_and_denied_as_others_and_never_na
     assert [bounded.is_internal(name, 443) for name in ("one.corp.test", "a.corp.test")] == [True, False]
 
 
+def test_what_an_untrusted_project_denies_is_denied_by_its_rule_where_only_the_default_denied_it() -> None:
+    found = policy(user='[network]\ninternal = ["*.corp.test"]', project='[network]\ndeny = ["a.corp.test"]')
+    assert [found.host(f"{name}.corp.test", 443).action for name in "ab"] == ["deny", "allow"]
+    assert str(found.host("a.corp.test", 443).rule) == 'deny "a.corp.test" (project, project.toml:3)'
+
+
 def test_the_user_may_be_stricter_than_the_organisation() -> None:
     found = policy(organisation='[files]\nmask = ["a"]\npass = ["b"]', user='[files]\nhide = ["a", "b"]')
     assert [found.file(path).action for path in ("a", "b")] == ["hide", "hide"]

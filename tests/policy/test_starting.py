@@ -27,6 +27,15 @@ def test_each_line_is_right_once_its_mark_is_removed(text: str) -> None:
     assert document.tasks
     assert document.approved.rules
     assert document.context
+    assert document.hosts
+
+
+def test_the_users_file_has_each_table_of_the_way_out_and_the_projects_none_of_its_own() -> None:
+    users, projects = (parse(uncommented(text).encode(), "f").document for text in (USER, PROJECT))
+    assert users.secrets
+    assert users.remotes
+    assert users.loopback
+    assert (projects.secrets, projects.remotes, projects.loopback) == (None, None, None)
 
 
 def test_the_users_examples_merge_and_the_projects_need_no_trust() -> None:

@@ -36,6 +36,9 @@ body_bytes = 1000
 budget = 0
 [approved]
 default = "allow"
+[network]
+unknown = "deny"
+wait_seconds = 60
 """
 
 

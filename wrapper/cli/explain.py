@@ -11,7 +11,8 @@ from wrapper.look import look
 from wrapper.messages import printable
 from wrapper.plan.launch import LaunchPlan
 from wrapper.prepare import Prepared, prepare
-from wrapper.review.explain import Answer, answer, of_model, page
+from wrapper.review.explain import Answer, HostAnswer, answer, of_model, page
+from wrapper.review.reach import details
 from wrapper.wishes import Wishes
 
 
@@ -19,12 +20,16 @@ from wrapper.wishes import Wishes
     epilog="\b\nExit codes: 0; 125 when safe-agent refuses or fails; 127 when the client is not found; 2 wrong usage.",
     help="""Show what a session would see, or what happens to each PATH, VARIABLE or HOST, and which rule says so.
 
+    Of a HOST or HOST:PORT: whether it is reached, intercepted or tunnelled; which secrets work there; what may be
+    asked; how much. Of 127.0.0.1:PORT: whether a service of this machine is.
+
     With --model: whether this client may ask that model in this workspace, and which kinds of work are not for it.
 
     \b
     Example:
       safe-agent explain                      # the whole plan
       safe-agent explain .env DATABASE_URL api.github.com
+      safe-agent explain staging.example.org:8443 127.0.0.1:5432
       safe-agent explain --client claude --json
       safe-agent explain --text "falcon on db-01.corp"
       safe-agent explain --client claude --model claude-opus-4-1
@@ -68,14 +73,16 @@ def explain(  # noqa: PLR0913 (an option each)
     if not things and model is None:
         click.echo(plan.to_json() if as_json else "\n".join(map(printable, page(plan))))
         return
-    answers = [answer(thing, plan, looked.policy, looked.facts) for thing in things]
+    answers = [answer(thing, plan, prepared.policy, looked.facts) for thing in things]
     if model is not None:
-        answers += of_model(model, prepared.place, looked.policy)
+        answers += of_model(model, prepared.place, prepared.policy)
     if as_json:
         click.echo(msgspec.json.encode({"version": 1, "answers": answers}).decode())
         return
     for one in answers:
         click.echo(printable(_line(one)))
+        for line in details(one.there) if isinstance(one, HostAnswer) else ():
+            click.echo(f"  {printable(line)}")
 
 
 def _profile(plan: LaunchPlan) -> str:

@@ -14,6 +14,7 @@ from wrapper.plan.chosen import load_chosen
 from wrapper.plan.facts import find_workspace
 from wrapper.plan.places import Places
 from wrapper.policy import trust
+from wrapper.policy.layered import OWN
 from wrapper.policy.load import PROJECT_FILE, USER_FILE, beyond_tightening, read
 from wrapper.policy.model import Notice, Policy
 from wrapper.policy.parse import parse, printable
@@ -196,7 +197,8 @@ def _trust(config_home: Path, workspace: Path) -> None:
     if content is None:
         raise PolicyError(f"{file}: no such file", hint=f"only a project with a `{PROJECT_FILE}` can be trusted")
     for notice in beyond_tightening(content, str(file)):
-        click.echo(f"granted: line {notice.line}: `{notice.key}`")
+        granted = notice.hint != OWN
+        click.echo(f"{'granted' if granted else 'never granted'}: line {notice.line}: `{notice.key}`")
     trust.trust(config_home, workspace, content)
     click.echo(f"{file}: trusted as it is (SHA-256 {trust.digest(content)})")
 

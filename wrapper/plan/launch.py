@@ -14,6 +14,7 @@ from wrapper.plan.mounts import Mount
 # 127.0.0.1 inside; unassigned by IANA and above the usual ports of development servers
 GATEWAY_PORT = 41197
 EGRESS_PORT = 41198
+SSH_PORT = 41199
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,20 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
+class Usable:
+    """A secret that works at some hosts although the inside has only `placeholder`; `missing` says why it does not."""
+
+    name: str
+    source: str
+    hosts: tuple[str, ...]
+    where: tuple[str, ...]
+    variables: tuple[str, ...]
+    placeholder: str
+    missing: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchPlan:
     """What will stand inside. `listeners` maps a port inside to its use (`anthropic`, `openai`, `egress`, a port)."""
 
@@ -64,6 +79,7 @@ class LaunchPlan:
     unmatched: Mapping[str, str]
     degraded: tuple[str, ...]
     notices: tuple[str, ...]
+    secrets: tuple[Usable, ...] = ()
 
     @property
     def own(self) -> tuple[Upstream, ...]:
@@ -112,6 +128,7 @@ class LaunchPlan:
                 "unmatched": dict(self.unmatched),
                 "degraded": self.degraded,
                 "notices": self.notices,
+                "secrets": self.secrets,
             }
         )
         return msgspec.json.encode(_utf8(rows))

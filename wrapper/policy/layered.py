@@ -1,6 +1,6 @@
 """One policy file and the layer it stands for, and what merging such files adds up to besides the policy; pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -51,3 +51,16 @@ class Report:
     def notice(self, rule: Rule, key: str, hint: str, why: str) -> None:
         """Say that what `rule` asks for under `key` was not taken."""
         self.notices.append(Notice(rule.file, rule.line, printable(key), why, hint))
+
+
+_SILENT: Final = (None, "", ())
+
+
+def shown(table: msgspec.Struct, first: str, keys: Sequence[str], silent: tuple[Any, ...] = _SILENT) -> str:
+    """Say a table in one line, complete: `policy show` prints it and the digest follows it.
+
+    `silent` are the values that say nothing.
+    """
+    found = [(key, getattr(table, key)) for key in keys]
+    said = [f"{key.rstrip('_')} = {msgspec.json.encode(value).decode()}" for key, value in found if value not in silent]
+    return ", ".join(filter(None, (first, *said)))

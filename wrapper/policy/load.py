@@ -14,6 +14,8 @@ from wrapper.policy.parse import MOST_BYTES, parse
 
 ORGANISATION: Final = Path("/etc/safe-agent/policy.toml")
 USER_FILE: Final = "policy.toml"
+ALLOWED_FILE: Final = "allowed.toml"
+"""Hosts that the user allowed from the command line, beside the user's file."""
 PROJECT_FILE: Final = ".safe-agent.toml"
 
 
@@ -28,7 +30,7 @@ def load_policy(
     """Read and merge all layers; files that are not there say nothing, but `explicit` must be.
 
     `config_home` is safe-agent's own folder (`$XDG_CONFIG_HOME/safe-agent`); `explicit` (`--policy`,
-    SAFE_AGENT_POLICY) stands in place of the user's file. Raises PolicyError for a file that cannot be read or is not
+    SAFE_AGENT_POLICY) stands in place of the user's files. Raises PolicyError for a file that cannot be read or is not
     valid, the terms files that it names among them, StateError for a list of trusted projects that cannot be believed.
     """
     layers = _bundled(profile)
@@ -39,6 +41,8 @@ def load_policy(
     content = read(user) if explicit is None else _required(explicit)
     if content is not None:
         layers.append(Layered(Layer.USER, parse(content, str(user))))
+    if explicit is None:
+        layers += _allowed(config_home / ALLOWED_FILE)
     project = workspace / PROJECT_FILE
     content = read(project)
     if content is not None:
@@ -54,6 +58,15 @@ def load_policy(
 def beyond_tightening(content: bytes, file: str) -> tuple[Notice, ...]:
     """Say what a project's file asks for that only trust would give it. Raises PolicyError as `load_policy` does."""
     return merge("default", [*_bundled("default"), Layered(Layer.PROJECT, parse(content, file), trusted=False)]).notices
+
+
+def _allowed(file: Path) -> list[Layered]:
+    content = read(file)
+    if content is None:
+        return []
+    from wrapper.policy import allowed  # noqa: PLC0415 (where there is such a file only)
+
+    return [Layered(Layer.USER, allowed.checked(parse(content, str(file))))]
 
 
 def _bundled(profile: str) -> list[Layered]:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from wrapper.errors import PolicyError
-from wrapper.policy import wiremerge
+from wrapper.policy import egressmerge, wiremerge
+from wrapper.policy.egress import UNKNOWN
 from wrapper.policy.layered import FLOOR, OWN, TRUST, Layered, Report
 from wrapper.policy.model import ContextTable, Kind, Layer, Policy, RedactionRule, Rule, Ruleset
 from wrapper.policy.parse import ON_COMMITS, ON_DAMAGE, RESTORED, VIEWS, lists
@@ -55,6 +56,8 @@ SCALARS: Final[Mapping[str, _Tighter]] = {
     "audit.segment_hours": _never,
     "terminal.status_line": lambda new, old: new and not old,
     "limits.body_bytes": lambda new, old: new < old,
+    "network.unknown": _later(*UNKNOWN),
+    "network.wait_seconds": lambda new, old: new < old,
     "wire.budget": lambda new, old: new > 0 and (old == 0 or new < old),
     "approved.default": _later(*DEFAULTS),
 }
@@ -123,6 +126,14 @@ class _Merge:
         rules = self.redaction_rules()
         context = self.contexts(plain["redaction.disable"])
         most = self.most("run.allow_degraded")
+        egress = egressmerge.egress(
+            self.layers,
+            self.report,
+            ((hosts, "allow"), (internals, "internal")),
+            self.most("network.loopback"),
+            scalars["network.unknown"],
+            scalars["network.wait_seconds"],
+        )
         return Policy(
             profile=self.profile,
             environment=environment,
@@ -143,7 +154,8 @@ class _Merge:
             home_read_only=tuple(folder.removeprefix("~/").strip("/") for folder in plain["home.read_only"]),
             home_read_write=tuple(folder.removeprefix("~/").strip("/") for folder in plain["home.read_write"]),
             keep_cache=scalars["home.cache"],
-            loopback=plain["network.loopback"],
+            loopback=tuple(port for port in plain["network.loopback"] if port not in egress.ports),
+            egress=egress,
             upstream={
                 name: scalars[f"upstream.{name}"].rstrip("/")
                 for name in ("anthropic", "openai")

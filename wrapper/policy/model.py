@@ -19,6 +19,7 @@ from wrapper.policy.globs import Matcher, NameMatcher, PathMatcher, Pattern
 from wrapper.policy.hosts import HostMatcher
 
 if TYPE_CHECKING:  # what they decide names the rules of this module
+    from wrapper.policy.egress import Egress
     from wrapper.policy.wire import Approval, Approvals, Place, TaskRule, UpstreamRule
 
 _CLOSED: Final = ("deny", "store", "hide")  # files whose content the inside may not read, so nobody may be sent it
@@ -34,7 +35,10 @@ class Layer(enum.Enum):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """One entry of one policy file; `pattern` as written (with its `!`), or the value of a single setting."""
+    """One entry of one policy file; `pattern` as written (with its `!`), or the value of a single setting.
+
+    Line 0: it is built in, and `file` says by what.
+    """
 
     pattern: str
     action: str
@@ -44,7 +48,8 @@ class Rule(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """Read as `mask "*.env" (user, /path/policy.toml:12)`."""
-        return f'{self.action} "{self.pattern}" ({self.layer.value}, {self.file}:{self.line})'
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f'{self.action} "{self.pattern}" ({self.layer.value}, {place})'
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -179,7 +184,8 @@ class Ruleset(msgspec.Struct, frozen=True, dict=True):
         decision = self._open(self._matched(best[:width]))
         for group in (best[width : 2 * width], best[2 * width :]):
             for rule in self._matched(group):
-                if self.order.index(rule.action) > self.order.index(decision.action):
+                stricter = self.order.index(rule.action) - self.order.index(decision.action)
+                if stricter > 0 or (stricter == 0 and decision.rule is None):  # said, where else only the default does
                     decision = Decision(rule.action, rule)
         return decision
 
@@ -226,6 +232,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     home_read_write: tuple[str, ...]
     keep_cache: bool
     loopback: tuple[int, ...]
+    egress: "Egress"
     upstream: Mapping[str, str]
     redaction_disable: tuple[str, ...]
     redaction_allow: tuple[str, ...]
@@ -283,11 +290,42 @@ class Policy(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         return self.freezing.decide(path).action == "frozen"
 
     def host(self, host: str, port: int) -> Decision:
-        """Decide over a connection to a host's port: `allow` or `deny` (the default)."""
+        """Decide over a connection to a host's port: `allow` or `deny` (the default).
+
+        Where no rule over hosts says anything, an internal one is allowed, and one that a secret or a remote is for.
+        """
         decision = self.hosts.decide(f"{host}:{port}")
-        if decision.rule is None and self.is_internal(host, port):
+        if decision.rule is not None:
+            return decision
+        if self.is_internal(host, port):
             return Decision("allow", self.internals.decide(f"{host}:{port}").rule)
-        return decision
+        opening = self.egress.opens(host, port)
+        return Decision("allow", opening) if opening is not None else decision
+
+    def with_login_hosts(self, hosts: Mapping[str, tuple[str, ...]], client: str) -> "Policy":
+        """Give the same for a session in which a client may log in: at `hosts`, by these requests and no others.
+
+        They are written as in `[[hosts]]`. Where nobody says more, what is found there is recorded: a login is a secret
+        that goes where it belongs.
+        """
+        if not hosts:
+            return self
+        from wrapper.policy.egress import HostRule  # noqa: PLC0415 (names the rules of this module)
+        from wrapper.policy.egressforms import request  # noqa: PLC0415
+
+        rules = tuple(
+            HostRule(
+                hosts=(host,),
+                rule=Rule(host, "login", Layer.BUNDLED, client, 0),
+                reached=True,
+                inspect="yes",
+                found="record",
+                allow=tuple(map(request, requests)),
+            )
+            for host, requests in hosts.items()
+        )
+        egress = msgspec.structs.replace(self.egress, hosts=(*self.egress.hosts, *rules))
+        return msgspec.structs.replace(self, egress=egress)
 
     def is_internal(self, host: str, port: int) -> bool:
         """Whether a host may have an address in a private network; `host` has the say over whether it is reached."""

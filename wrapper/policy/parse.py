@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from wrapper.errors import PolicyError
-from wrapper.policy import contexts, globs, hosts, wirechecks
+from wrapper.policy import contexts, egresschecks, globs, hosts, wirechecks
 from wrapper.policy.lines import Path, positions
 from wrapper.policy.schema import FREE, Document, UpstreamTable, known_keys
 
@@ -86,6 +86,7 @@ def parse(content: bytes, file: str) -> Source:
         _environment,
         _home,
         _network,
+        _egress,
         _upstream,
         _redaction,
         _context,
@@ -127,7 +128,9 @@ def _shape_error(message: str, source: Source, tables: Mapping[str, Any]) -> Pol
         return source.error((*path, unknown["field"]), f"unknown key `{key}`", _nearest(key))
     what = what.replace(" | null`", "`").replace("`array`", "a list").replace("`object`", "a table")
     name = ".".join(str(part) for part in path if isinstance(part, str)) or "the file"
-    return source.error(path, f"`{name}`: {what[:1].lower()}{what[1:]}", "see `docs/policy.md` for what each key takes")
+    one_of_many = what.endswith("a list, got a table") and any(key.startswith(f"{name}.") for key in known_keys())
+    hint = f"write `[[{name}]]`" if one_of_many else "see `docs/policy.md` for what each key takes"
+    return source.error(path, f"`{name}`: {what[:1].lower()}{what[1:]}", hint)
 
 
 def _place(at: str, tables: Mapping[str, Any]) -> Path:
@@ -285,6 +288,11 @@ def _network(source: Source) -> None:
     for number, port in enumerate(source.document.network.loopback or ()):
         if port not in _PORTS:
             raise source.error(("network", "loopback", number), f"{port} is not a port (1 to 65535)")
+
+
+def _egress(source: Source) -> None:
+    for place, what, hint in egresschecks.problems(source.document):
+        raise source.error(place, what, hint)
 
 
 def _upstream(source: Source) -> None:

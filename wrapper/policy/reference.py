@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import FieldInfo, fields
 
-from wrapper.policy import contexts, merge, parse, wire, wirechecks
+from wrapper.policy import contexts, egress, merge, parse, wire, wirechecks
 from wrapper.policy.schema import FREE, Document
 
 _CONFIDENCES: Final = ("certain", "likely")
@@ -48,6 +48,29 @@ MEANINGS: Final[Mapping[str, str]] = {
     "network.internal": "hosts of your own network: allowed, at private addresses too",
     "network.deny": "never reached",
     "network.loopback": "ports of this machine, reached on 127.0.0.1 inside",
+    "network.unknown": "what becomes of a connection to a host that no rule names",
+    "network.wait_seconds": "how long such a connection is held",
+    "secrets.name": "names a secret: a-z, 0-9, `-`, `_`, `.`",
+    "secrets.from": "where its value is: `env:NAME`, `file:PATH#json.key`, `cmd:COMMAND`, `keyring:SERVICE/USER`",
+    "secrets.hosts": "where it works; these hosts are reached, where no rule denies them",
+    "secrets.where": "in what of a request: `header:NAME`, `basic`, `query:NAME`, `body`; none: Authorization, as it is"
+    " and as basic",
+    "secrets.variables": "set inside to its placeholder; none: the one it comes from",
+    "secrets.prefix": "what clients want to see at its beginning; none: its issuer's",
+    "secrets.username": "the user that goes with it in git's basic authentication",
+    "hosts.hosts": "about which hosts this is",
+    "hosts.inspect": "whether what goes there is read",
+    "hosts.allow": "the only requests: method and path, `*` within a segment, `**` for any number of segments",
+    "hosts.found": "what becomes of a secret in a request",
+    "hosts.send_bytes": "the most that is sent in a session; 0: any number",
+    "hosts.receive_bytes": "the most that is received",
+    "hosts.connections": "the most at the same time; 128 if not set",
+    "hosts.idle_seconds": "a connection without a byte either way is closed; 600 if not set",
+    "remotes.url": "a repository, by ssh or https: `git@host:owner/name.git`",
+    "remotes.push": "patterns over branches that may be pushed, `agent/*`; none: fetch only",
+    "loopback.port": "a service of this machine, reached on 127.0.0.1 inside",
+    "loopback.protocol": "how a password is said there",
+    "loopback.from": "where the password is, or a URL that has it; as for secrets",
     "upstream.anthropic": "where the gateway sends Claude Code's requests; https, or http on this machine",
     "upstream.openai": "the same for Codex",
     "upstreams.NAME.kind": "the API that a server speaks; for NAME `anthropic` and `openai`, the clients' own: none",
@@ -110,6 +133,10 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "files.damaged": parse.ON_DAMAGE,
     "files.restore": parse.RESTORED,
     "files.commits": parse.ON_COMMITS,
+    "network.unknown": egress.UNKNOWN,
+    "hosts.inspect": egress.INSPECT,
+    "hosts.found": egress.ON_FOUND,
+    "loopback.protocol": egress.PROTOCOLS,
     "upstreams.NAME.kind": wire.APIS,
     "tasks.action": wirechecks.TASK_ACTIONS,
     "approved.default": wirechecks.DEFAULTS,
@@ -136,17 +163,23 @@ _NAMES: Final[Mapping[Any, str]] = {
     Mapping: "table of texts",
 }
 _HEAD: Final = ("key", "value", "bundled", "organisation's", "untrusted project", "meaning")
-_REPEATED: Final = ("tasks", "approved.rules", "redaction.rules", "context")
+_REPEATED: Final = ("secrets", "hosts", "remotes", "loopback", "tasks", "approved.rules", "redaction.rules", "context")
 _SWITCHES: Final = ("files.scan.enabled", "home.cache", "terminal.status_line", "audit.keystrokes")
 _MORE_OR_LESS: Final = ((3, 2, "more"), (2, 3, "less"))
 _LONGEST: Final = 2  # entries of a bundled list that are shown
 _OPENING: Final = ("pass", "skip", "native", "always", "allow", "monitor")  # lists whose entries open something
+_OVER_HOSTS: Final = ("secrets.hosts", "hosts.hosts")
 _FLOOR, _CEILING, _STAYS, _ADDS = "floor", "ceiling", "stays", "adds up"
 # What neither `merge.SCALARS` nor the kind of a list says: the organisation's part, and an untrusted project's.
 _ODD: Final[Mapping[str, tuple[str, str]]] = {
     "version": ("", ""),
     "environment.set": (_STAYS, "no"),
     "network.internal": (_CEILING, "never"),
+    "secrets": (_STAYS, "never"),
+    "hosts.found": (_FLOOR, "adds `stop`"),
+    "hosts": (_FLOOR, "adds"),
+    "remotes": (_STAYS, "never"),
+    "loopback": (_STAYS, "never"),
     "audit.recipients": (_ADDS, "no"),
     "audit.anchors": (_ADDS, "no"),
     "audit.keep_days": (_STAYS, "never"),
@@ -236,6 +269,8 @@ def _value(key: str, field: FieldInfo) -> str:
 def _typed(key: str, hint: Any) -> str:
     around, _, last = key.rpartition(".")
     kind = next(one for one in typing.get_args(hint) if one is not None) if isinstance(hint, types.UnionType) else hint
+    if key in _OVER_HOSTS:
+        return "patterns over hosts"
     if last in ("agents", "workspaces", "remotes", "models"):
         return f"patterns over {last}"
     if typing.get_origin(kind) is not tuple:

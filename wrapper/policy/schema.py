@@ -65,12 +65,14 @@ class Home(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[network]`: hosts through the egress proxy, and loopback ports of the user's machine."""
+    """`[network]`: hosts through the egress proxy, what becomes of others, and loopback ports of the user's machine."""
 
     allow: Texts = None
     internal: Texts = None
     deny: Texts = None
     loopback: tuple[int, ...] | None = None
+    unknown: str | None = None
+    wait_seconds: float | None = None
 
 
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,6 +140,46 @@ class UpstreamTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str = ""
 
 
+class SecretTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """One `[[secrets]]`: a value of the user's that works at some hosts, though the inside has its placeholder only."""
+
+    name: str
+    from_: str
+    hosts: tuple[str, ...]
+    where: Texts = None
+    variables: Texts = None
+    prefix: str | None = None
+    username: str | None = None
+
+
+class HostTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[hosts]]`: what hosts may be asked, and how much; whether they are reached is `[network]`'s to say."""
+
+    hosts: tuple[str, ...]
+    inspect: str | None = None
+    allow: Texts = None
+    found: str | None = None
+    send_bytes: int | None = None
+    receive_bytes: int | None = None
+    connections: int | None = None
+    idle_seconds: float | None = None
+
+
+class RemoteTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[remotes]]`: a repository that git may fetch from, and the branches it may push to."""
+
+    url: str
+    push: Texts = None
+
+
+class LoopbackTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """One `[[loopback]]`: a service of the user's machine, and where its password is."""
+
+    port: int
+    protocol: str = "tcp"
+    from_: str | None = None
+
+
 class Redaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[redaction]`: catalogue rules to turn off, values to leave alone, rules of one's own."""
 
@@ -183,6 +225,10 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     files: Files = Files()
     home: Home = Home()
     network: Network = Network()
+    secrets: tuple[SecretTable, ...] | None = None
+    hosts: tuple[HostTable, ...] | None = None
+    remotes: tuple[RemoteTable, ...] | None = None
+    loopback: tuple[LoopbackTable, ...] | None = None
     upstream: Upstream = Upstream()
     upstreams: Mapping[str, UpstreamTable] | None = None
     wire: Wire = Wire()
@@ -209,6 +255,10 @@ def known_keys() -> tuple[str, ...]:
 _REPEATED: Final[Mapping[str, type[msgspec.Struct]]] = {
     "context": ContextTable,
     "redaction.rules": RedactionRule,
+    "secrets": SecretTable,
+    "hosts": HostTable,
+    "remotes": RemoteTable,
+    "loopback": LoopbackTable,
     "tasks": TaskTable,
     "approved.rules": ApprovalTable,
     f"upstreams.{FREE}": UpstreamTable,

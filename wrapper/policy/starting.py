@@ -31,7 +31,32 @@ version = 1
 # Where programs inside may connect, beside the provider.
 # [network]
 # allow = ["git.example.org"]
-# loopback = [5432]
+# loopback = [8000]
+
+# A secret that works at these hosts, though the agent has its placeholder only: from env:, file:, cmd: or keyring:.
+# [[secrets]]
+# name = "staging"
+# from = "cmd:pass show work/staging"
+# hosts = ["api.staging.example.org"]
+# where = ["header:X-Api-Key"]
+# variables = ["STAGING_KEY"]
+
+# What hosts may be asked, and how much is sent there in a session.
+# [[hosts]]
+# hosts = ["api.staging.example.org"]
+# allow = ["GET /**", "POST /v1/orders"]
+# send_bytes = 1000000
+
+# Repositories, and the branches that may be pushed there.
+# [[remotes]]
+# url = "git@git.example.org:team/app.git"
+# push = ["agent/*"]
+
+# Services of this machine, with their password put in outside.
+# [[loopback]]
+# port = 5432
+# protocol = "postgresql"
+# from = "env:DATABASE_URL"
 
 # What is no secret and must not leave: terms, expressions, built-ins.
 # [[context]]
@@ -98,6 +123,11 @@ version = 1
 # [[context]]
 # kind = "CODE-NAME"
 # terms = ["falcon"]
+
+# What hosts may be asked from here, at most.
+# [[hosts]]
+# hosts = ["api.example.org"]
+# allow = ["GET /**"]
 
 # Findings for which a request is not sent.
 # [wire]

@@ -7,9 +7,7 @@ routes. An untrusted project may add tasks and denials, and nothing else.
 import re
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
-from wrapper.policy.layered import FLOOR, TRUST, Layered, Report
+from wrapper.policy.layered import FLOOR, TRUST, Layered, Report, shown
 from wrapper.policy.model import Layer, Rule
 from wrapper.policy.schema import ApprovalTable, TaskTable, UpstreamTable
 from wrapper.policy.wire import AGENTS, APIS, Approval, ApprovalRule, Approvals, TaskRule, UpstreamRule
@@ -35,7 +33,7 @@ def tasks(layers: Sequence[Layered], report: Report, home: str) -> tuple[TaskRul
                 united[table.name] = (table, rule)
     kept = [(table, rule) for table, rule in united.values() if table.action != OFF]
     for table, rule in kept:
-        report.show_as("tasks", _shown(table, f"{table.name}: {table.action}", ("patterns", *_REACH, "message")), rule)
+        report.show_as("tasks", shown(table, f"{table.name}: {table.action}", ("patterns", *_REACH, "message")), rule)
     return tuple(_task(table, rule, home) for table, rule in kept)
 
 
@@ -61,7 +59,7 @@ def approvals(
     added: list[ApprovalRule] = []
     for layered in layers:
         for number, table in enumerate(layered.source.document.approved.rules or ()):
-            reach = _shown(table, "", _REACH) or "everything"
+            reach = shown(table, "", _REACH) or "everything"
             rule = layered.rule("approved.rules", reach, number, action=table.action)
             if not layered.trusted and table.action != "deny":
                 why = "would loosen the policy, and the project's file is not trusted"
@@ -72,8 +70,8 @@ def approvals(
                 action=table.action, upstream=table.upstream, reason=table.reason, rule=rule, **_reach(table, home)
             )
             (rules if layered.trusted else added).append(made)
-            shown = _shown(table, table.action, ("upstream", *_REACH, "reason"))
-            report.show_as("approved.rules", shown, rule)
+            line = shown(table, table.action, ("upstream", *_REACH, "reason"))
+            report.show_as("approved.rules", line, rule)
     floor = next((one for one in map(_own_default, layers) if one is not None), None)
     return Approvals(
         tuple(rules),
@@ -130,8 +128,8 @@ def upstreams(layers: Sequence[Layered], report: Report) -> Mapping[str, Upstrea
             else:
                 united[name] = _upstream(name, table, rule)
     for name, one in united.items():
-        shown = _shown(one, one.kind, ("url", "requires", "key"))
-        report.show_as(f"upstreams.{name}", shown, one.rule)
+        line = shown(one, one.kind, ("url", "requires", "key"))
+        report.show_as(f"upstreams.{name}", line, one.rule)
     return united
 
 
@@ -151,10 +149,3 @@ def _absolute(text: str, home: str) -> str:
     bare = text.removeprefix("!")
     escaped = re.sub(r"([*?\[\]\\])", r"\\\1", home.rstrip("/"))
     return f"{mark}{escaped}{bare[1:]}" if home and bare.startswith("~/") else text
-
-
-def _shown(table: msgspec.Struct, first: str, keys: Sequence[str]) -> str:
-    """Say a table in one line, complete: `policy show` prints it and the digest follows it."""
-    found = [(key, getattr(table, key)) for key in keys]
-    said = [f"{key} = {msgspec.json.encode(value).decode()}" for key, value in found if value]
-    return ", ".join(filter(None, (first, *said)))

@@ -2,14 +2,15 @@
 
 import posixpath
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from wrapper.plan.facts import HostFacts
-from wrapper.plan.launch import LaunchPlan
+from wrapper.plan.launch import LaunchPlan, Usable
 from wrapper.plan.mounts import Mount
 from wrapper.policy.model import Policy
 from wrapper.policy.wire import Place
+from wrapper.review.reach import There, reach
 
 _HOST = re.compile(r"(?=.*[.:])[a-z0-9*-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?\Z", re.IGNORECASE)
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*\Z")
@@ -17,13 +18,23 @@ _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What happens to one thing: `what` is `path`, `variable`, `host`, `model` or `task`, `rule` says why."""
+    """What happens to one thing: `what` is `path`, `variable`, `host`, `model` or `task`, `rule` says why.
+
+    `inside` is what the inside gets of it, or how a host is reached.
+    """
 
     thing: str
     what: str
     action: str
     rule: str
     inside: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostAnswer(Answer):
+    """The same of a host, with all that holds there."""
+
+    there: There = field(kw_only=True)
 
 
 def page(plan: LaunchPlan) -> Iterator[str]:
@@ -40,6 +51,7 @@ def page(plan: LaunchPlan) -> Iterator[str]:
     for row in plan.environment.rows:
         shown = "" if row.value_inside is None else f" = {row.value_inside}"
         yield f"  {row.action:<5} {row.name}{shown if row.action in ('mask', 'set') else ''}  [{row.rule}]"
+    yield from _usable(plan.secrets)
     yield ""
     yield "files of the workspace that are not shown as they are"
     for one in plan.covered:
@@ -62,6 +74,17 @@ def page(plan: LaunchPlan) -> Iterator[str]:
             yield f"  {name}: {reason}"
 
 
+def _usable(secrets: Sequence[Usable]) -> Iterator[str]:
+    if secrets:
+        yield ""
+        yield "secrets that work at their hosts, and are placeholders inside"
+    for one in secrets:
+        names = f"; inside: {', '.join(one.variables)}" if one.variables else ""
+        missing = f"; does not work: {one.missing}" if one.missing else ""
+        used = f"{one.name}: {one.source} for {', '.join(one.hosts)} in {', '.join(one.where)}"
+        yield f"  {used}{names}{missing}  [{one.rule}]"
+
+
 def _mounted(mount: Mount) -> str:
     source = f" ← {mount.source}" if mount.source not in ("", mount.target) else ""
     return f"{mount.kind:<10} {mount.target}{source}" + (f"  [{mount.reason}]" if mount.reason else "")
@@ -79,8 +102,8 @@ def answer(thing: str, plan: LaunchPlan, policy: Policy, facts: HostFacts) -> An
     known = posixpath.exists(path) or any(path == one.path for one in plan.covered)
     if _HOST.match(thing) and not known:
         name, _, port = thing.partition(":")
-        decision = policy.host(name, int(port or 443))
-        return Answer(thing, "host", decision.action, str(decision.rule or "default: no rule allows it"))
+        said = reach(name, int(port or 443), policy, plan.secrets)
+        return HostAnswer(thing, "host", said.action, said.rule, said.said, there=said.there)
     return _path(thing, path, plan, policy)
 
 
