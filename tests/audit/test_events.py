@@ -33,6 +33,24 @@ _EVENTS = st.one_of(
         **{name: st.text() for name in ("about", "rule", "action", "reason", "by")},
     ),
     st.builds(
+        events.Sent,
+        at=st.floats(0, 4e9),
+        **{name: st.integers(0, 2**60) for name in ("number", "port", "size", "offset")},
+        **{name: st.text() for name in ("host", "method", "target", "sha256")},
+        headers=st.dictionaries(st.text(), st.text()),
+        body=st.binary(),
+        ended=st.booleans(),
+        used=st.lists(st.text()).map(tuple),
+    ),
+    st.builds(
+        events.Answered,
+        at=st.floats(0, 4e9),
+        **{name: st.integers(0, 2**60) for name in ("number", "status", "size")},
+        complete=st.booleans(),
+        masked=st.lists(st.text()).map(tuple),
+        captured=st.lists(st.text()).map(tuple),
+    ),
+    st.builds(
         events.FileChange,
         at=st.floats(0, 4e9),
         path=st.text(),
@@ -97,7 +115,7 @@ def test_an_event_of_a_later_version_is_refused_with_a_hint() -> None:
 
 
 def test_every_kind_has_a_tag_of_its_own() -> None:
-    assert len(set(events.tags())) == len(events.tags()) == 14
+    assert len(set(events.tags())) == len(events.tags()) == 16
 
 
 def test_the_relays_side_of_the_log_loads_neither_cryptography_nor_asyncio() -> None:

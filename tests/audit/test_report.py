@@ -48,6 +48,32 @@ def request(body: bytes, url: str = "https://api.example.com/v1/messages?beta=tr
     return events.Request(at=2.0, number=1, method="POST", url=url, headers={}, body=body, **more)  # type: ignore[arg-type]
 
 
+def sent(number: int, size: int, host: str = "forge.invalid", offset: int = 0) -> events.Sent:
+    return events.Sent(
+        at=2.0, number=number, host=host, port=443, method="PUT", target="/x", headers={}, body=b"", size=size,
+        sha256="", offset=offset,
+    )  # fmt: skip
+
+
+def test_requests_to_hosts_are_counted_with_what_left_and_what_came_back() -> None:
+    answers = [
+        events.Answered(at=3.0, number=number, status=200, size=size) for number, size in ((1, 50), (2, 7), (9, 1))
+    ]
+    made = report(start(), sent(1, 10), sent(1, 5, offset=10), sent(2, 1), sent(3, 2, "other.invalid"), *answers)
+    assert [(one.host, one.port, one.count, one.sent, one.received) for one in made.hosts] == [
+        ("forge.invalid", 443, 2, 16, 57),
+        ("other.invalid", 443, 1, 2, 0),
+    ]
+    assert json.loads(made.to_json())["hosts"][0]["host"] == "forge.invalid"
+    assert made.requests.count == 0
+
+
+def test_the_inside_cannot_fill_the_list_of_hosts() -> None:
+    made = report(start(), *(sent(number, 1, f"h{number}.invalid") for number in range(MOST + 50)))
+    assert len(made.hosts) <= MOST + 1
+    assert sum(one.count for one in made.hosts) == MOST + 50
+
+
 def test_a_session_that_never_began_has_none() -> None:
     assert Tally("/logs/s-1").report() is None
 

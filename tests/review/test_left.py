@@ -48,6 +48,21 @@ def test_a_file_that_was_read_left_whole_from_that_request_on() -> None:
     assert leaving.part.forms == ()
 
 
+def test_a_file_that_was_posted_to_another_host_left() -> None:
+    left = Left("s-1", [Version("now", "a.py", _FILE.encode())], Known([_FILE.encode()]))
+    body, half = json.dumps({"body": _FILE}).encode(), 400
+    for at, piece in ((0, body[:half]), (half, body[half:])):
+        part = events.Sent(
+            at=5.0, number=3, host="forge.invalid", port=443, method="POST", target="/comments", headers={}, body=piece,
+            size=len(piece), sha256="", offset=at, ended=bool(at),
+        )  # fmt: skip
+        left.feed(30 + at, part)
+    assert left.requests == 1
+    leavings = left.leavings()
+    assert {(one.number, one.url) for one in leavings} == {(3, "https://forge.invalid/comments")}
+    assert covered([one.part for one in leavings]) > len(_FILE) - 100
+
+
 def test_lines_and_bytes_are_those_of_the_part_that_left() -> None:
     lines = _FILE.splitlines(keepends=True)
     (leaving,) = _left(_conversation("look: " + "".join(lines[4:10])))

@@ -33,6 +33,19 @@ def _request(number: int, *said: str) -> events.Request:
     return events.Request(at=1_000.0, number=number, method="POST", url="https://h/v1", headers={}, body=body)
 
 
+def test_what_went_to_another_host_is_found_in_its_address_its_headers_and_its_body() -> None:
+    body = json.dumps({"body": "a needle b"}).encode()
+    comment = events.Sent(
+        at=1_000.0, number=4, host="needle.invalid", port=443, method="POST", target="/x", headers={"a": "needle"},
+        body=body, size=len(body), sha256="",
+    )  # fmt: skip
+    assert [hit.where for hit in _hits([comment, comment], "needle")] == [
+        "sent #4 url",
+        "sent #4 header a",
+        "sent #4 body",
+    ]
+
+
 @pytest.mark.parametrize(
     "drawn",
     [

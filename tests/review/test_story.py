@@ -34,6 +34,28 @@ def found(where: str, place: str = "request", **more: object) -> events.Redacted
     return events.Redacted(**fields)  # type: ignore[arg-type]
 
 
+def sent(number: int = 7, **more: object) -> events.Sent:
+    about: dict[str, object] = {"method": "POST", "headers": {}, "body": b"hi", "size": 2, "sha256": "a" * 64} | more
+    return events.Sent(at=1.0, number=number, host="forge.invalid", port=443, target="/x", **about)  # type: ignore[arg-type]
+
+
+def test_a_body_that_was_sent_while_it_came_is_one_moment() -> None:
+    parts: list[events.AnyEvent] = [
+        sent(size=3, body=b"one", ended=False),
+        sent(size=4, body=b"two\n", offset=3, ended=False),
+        sent(size=5, body=b"three", offset=7),
+        sent(8),
+        events.Answered(at=2.0, number=8, status=404, size=9),
+    ]
+    assert titles(*parts) == [
+        "network: sent #7 12 B  POST https://forge.invalid/x",
+        "network: sent #8 2 B  POST https://forge.invalid/x",
+        "network: answer #8 404  9 B",
+    ]
+    assert told(*parts)[0].lines == ("one", "two", "three")
+    assert titles(*parts[:2]) == ["network: sent #7 7 B, goes on  POST https://forge.invalid/x"]
+
+
 EDIT = ("t-1", "Edit", {"file_path": "/work/project/src/a.py", "old_string": "1", "new_string": "2"})
 RUN = ("t-2", "Bash", {"command": "sed -i s/a/b/ x\nls"})
 

@@ -123,6 +123,35 @@ def test_the_start_says_how_files_are_shown() -> None:
     assert not [line for line in row(start_event()).details if line.startswith("files")]
 
 
+def _sent(**more: object) -> events.Sent:
+    about: dict[str, object] = {
+        "method": "POST",
+        "headers": {},
+        "body": b"hi",
+        "size": 2,
+        "sha256": "a" * 64,
+        "port": 443,
+    } | more
+    return events.Sent(at=1.0, number=7, host="forge.invalid", target="/x?y=1", **about)  # type: ignore[arg-type]
+
+
+def test_a_request_to_another_host_says_where_it_went_what_it_said_and_which_secret_worked() -> None:
+    comment = row(_sent(body=b'{"body":\n"looks good"}', size=22, used=("github", "npm")))
+    assert comment.text == "#7 22 B  POST https://forge.invalid/x?y=1  with github, npm"
+    assert comment.details == ('{"body":', '"looks good"}')
+    assert row(_sent(body=b"\x89PNG\x00")).details == ()
+    assert row(_sent(body=b"a" * 5_000, size=5_000)).details == ("a" * 160,)
+    part = row(_sent(offset=262_144, size=262_144, ended=False, port=8443)).text
+    assert part == "#7 256.0 KiB from byte 262,144, goes on  POST https://forge.invalid:8443/x?y=1"
+
+
+def test_an_answer_says_what_was_masked_and_which_login_stayed_outside() -> None:
+    answer = events.Answered(
+        at=1.0, number=7, status=200, size=12, complete=False, masked=("GITHUB-TOKEN",), captured=("claude",)
+    )
+    assert row(answer).text == "#7 200  12 B  masked GITHUB-TOKEN  login kept outside: claude  broken off"
+
+
 def test_every_kind_of_event_has_a_row() -> None:
     samples: list[events.AnyEvent] = [
         start_event(),
@@ -135,6 +164,8 @@ def test_every_kind_of_event_has_a_row() -> None:
         events.Refused(at=1.0, number=1, method="GET", url="u", reason="r"),
         events.Judged(at=1.0, number=1, about="task", rule="r", action="denied"),
         events.Connection(at=1.0, host="h", port=443, allowed=True, rule="r"),
+        _sent(),
+        events.Answered(at=1.0, number=1, status=200, size=5),
         events.FileChange(at=1.0, path="a", action="moved", target="b"),
         _read(("a", 1.0, 5)),
         warned("w"),

@@ -59,11 +59,12 @@ class Resize(Event, frozen=True, tag="resize", kw_only=True):
 
 
 class Redacted(Event, frozen=True, tag="redacted", kw_only=True):
-    """One kind of value replaced at one place; `place` is `environment`, `file`, `request`, `response` or `terminal`.
+    """One kind of value replaced at one place.
 
-    `where` names the variable, the path, or the request's number and offset. `action` is empty where the value was
-    replaced, `monitored` where it left as it is, `blocked` where the request was not sent, `dropped` where it was taken
-    out without a placeholder. Whatever it is, `placeholder` stands for the value.
+    `place` is `environment`, `file`, `request` (to a provider), `egress` (a request to another host), `response` or
+    `terminal`. `where` names the variable, the path, or the request's number and offset. `action` is empty where the
+    value was replaced, `monitored` where it left as it is, `blocked` where the request was not sent, `dropped` where it
+    was taken out without a placeholder. Whatever it is, `placeholder` stands for the value.
     """
 
     kind: str
@@ -123,10 +124,11 @@ class Refused(Event, frozen=True, tag="refused", kw_only=True):
 class Judged(Event, frozen=True, tag="judged", kw_only=True):
     """What policy, or the user whom it made safe-agent ask, decided about request `number` before it was sent.
 
-    `about` is `task`, `approval`, `budget`, `send`, `kind`, `identity`, or `commit`: then `number` is 0, and `rule`
-    ends in the ref and the commit's id. `rule` is the one that decided, `action` `allowed`, `warned`, `denied`,
-    `routed` or `blocked`. `reason` is what the user wrote; `by` is `policy`, `user`, `remembered` (an earlier answer of
-    the user's) or `nobody` (no one could be asked, or answered).
+    `about` is `task`, `approval`, `budget`, `send`, `kind`, `identity` or `route` (what a host may be asked). With
+    `number` 0 it is `host` (`rule` is the pattern), `push` or `commit` (`rule` ends in the ref and the commits' ids).
+    `rule` is the one that decided, `action` `allowed`, `warned`, `denied`, `routed` or `blocked`. `reason` is what the
+    user wrote; `by` is `policy`, `user`, `remembered` (an earlier answer of the user's) or `nobody` (no one could be
+    asked, or answered).
     """
 
     number: int
@@ -146,6 +148,47 @@ class Connection(Event, frozen=True, tag="connection", kw_only=True):
     rule: str
     sent: int = 0
     received: int = 0
+
+
+class Sent(Event, frozen=True, tag="sent", kw_only=True):
+    """Bytes of a request to another host than a provider, before they leave; with placeholders, as the inside wrote it.
+
+    `target` is path and query, `headers` go without credentials. A body that has ended before anything leaves is told
+    by one event. One that is sent while it comes has several of the same `number`, each on disk before its bytes leave:
+    this one is about the `size` bytes of the body from `offset` on, and the body ends with them where `ended`. Only the
+    first has headers. `body` is what is kept of these bytes, the first MOST_KEPT of a request's body; `sha256`, in hex,
+    is of the whole body up to `offset + size`. `used` are names of secrets whose values replace placeholders in it
+    behind this record, so that more or fewer bytes leave than `size`. A WebSocket's message is one of the method
+    `WEBSOCKET`.
+    """
+
+    number: int
+    host: str
+    port: int
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+    size: int
+    sha256: str
+    offset: int = 0
+    ended: bool = True
+    used: tuple[str, ...] = ()
+
+
+class Answered(Event, frozen=True, tag="answered", kw_only=True):
+    """What came back for request `number` to another host: status and how many bytes the inside got of its body.
+
+    `complete` is false where it broke off. `masked` are kinds of values that were masked in it, `captured` names the
+    logins that were kept outside.
+    """
+
+    number: int
+    status: int
+    size: int
+    complete: bool = True
+    masked: tuple[str, ...] = ()
+    captured: tuple[str, ...] = ()
 
 
 class FileChange(Event, frozen=True, tag="file", kw_only=True):
@@ -201,11 +244,16 @@ AnyEvent = (
     | Refused
     | Judged
     | Connection
+    | Sent
+    | Answered
     | FileChange
     | FilesRead
     | Warned
     | SessionEnd
 )
+
+MOST_KEPT: Final = 2**20
+"""Bytes of one request's body to another host that the log keeps."""
 
 LATER: Final = frozenset({
     "view", "by", "process", "ranges", "before", "after", "diff", "action", "base", "prefix", "suffix", "upstream",

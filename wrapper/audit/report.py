@@ -21,6 +21,7 @@ MOST: Final = 500
 OTHERS: Final = "others"
 """What stands for hosts, servers and subjects that have no row of their own."""
 
+_MOST_WAITING: Final = 4096
 _CHANGES: Final = ("created", "modified", "deleted", "moved")
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -89,6 +90,16 @@ class Connected(msgspec.Struct, frozen=True):
     received: int
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """Requests to one host at which TLS ends here; `sent` are their bodies' bytes, `received` their answers'."""
+
+    host: str
+    port: int
+    count: int
+    sent: int
+    received: int
+
+
 class Decided(msgspec.Struct, frozen=True):
     """Decisions of one rule. See `Judged`."""
 
@@ -102,6 +113,7 @@ class Report(msgspec.Struct, frozen=True):
     """One session. `log` is its folder; times are seconds since the epoch.
 
     Lists end after `MOST` rows; what is counted further stands in rows for all others, named `OTHERS`.
+    `requests` are those to providers, but that `refused` counts all; `hosts` are the other ones.
     `restored` are the files in which a placeholder became a value.
     """
 
@@ -124,6 +136,7 @@ class Report(msgspec.Struct, frozen=True):
     restored: tuple[str, ...]
     warnings: tuple[str, ...]
     degraded: tuple[str, ...]
+    hosts: tuple[Asked, ...] = ()
     version: int = 1
 
     def to_json(self) -> bytes:
@@ -158,11 +171,13 @@ class Tally:
         self._sent: dict[str, _Amounts] = {}
         self._refused = 0
         self._connected: dict[tuple[str, int, bool, str], _Amounts] = {}
+        self._asked: dict[tuple[str, int], _Amounts] = {}
+        self._waiting: dict[int, _Amounts] = {}  # requests to hosts that have no answer yet
         self._judged: dict[tuple[str, str, str], _Amounts] = {}
         self._changes = dict.fromkeys(_CHANGES, 0)
         self._warnings: dict[str, None] = {}
 
-    def add(self, record: bytes) -> None:
+    def add(self, record: bytes) -> None:  # noqa: C901 (one case per kind of event, nothing else)
         """Count one encoded event. Raises AuditError where it is none."""
         match events.decode(record):
             case events.SessionStart() as start:
@@ -175,11 +190,12 @@ class Tally:
                 self._add_sent(request)
             case events.Refused():
                 self._refused += 1
+            case events.Sent() | events.Answered() as exchanged:
+                self._add_asked(exchanged)
             case events.Connection() as connection:
                 self._add_connection(connection)
             case events.Judged(about=about, rule=rule, action=action):
-                amounts = _of(self._judged, (about, rule, action), (OTHERS, "", action), _Amounts)
-                amounts.count += 1
+                _of(self._judged, (about, rule, action), (OTHERS, "", action), _Amounts).count += 1
             case events.FileChange() as change:
                 self._add_change(change)
             case events.Warned(text=text) if len(self._warnings) < MOST:
@@ -215,6 +231,9 @@ class Tally:
             restored=tuple(self._restored),
             warnings=tuple(self._warnings),
             degraded=start.degraded,
+            hosts=tuple(
+                Asked(*key, count=one.count, sent=one.sent, received=one.received) for key, one in self._asked.items()
+            ),
         )
 
     def _add_replaced(self, event: events.Redacted) -> None:
@@ -235,6 +254,18 @@ class Tally:
         amounts.count += 1
         amounts.sent += event.sent
         amounts.received += event.received
+
+    def _add_asked(self, event: events.Sent | events.Answered) -> None:
+        if isinstance(event, events.Answered):
+            self._waiting.pop(event.number, _Amounts()).received += event.size
+            return
+        amounts = _of(self._asked, (event.host, event.port), (OTHERS, 0), _Amounts)
+        amounts.sent += event.size
+        if not event.offset:
+            amounts.count += 1
+            self._waiting[event.number] = amounts
+            if len(self._waiting) > _MOST_WAITING:
+                del self._waiting[next(iter(self._waiting))]
 
     def _add_change(self, event: events.FileChange) -> None:
         if event.action in self._changes:

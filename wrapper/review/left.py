@@ -1,7 +1,8 @@
 """What of a file left: in which requests, when, to whom, which bytes of which version; pure but for numpy.
 
 Rules of this file:
-- Only what left is looked at: URLs, headers and bodies of requests, and messages of the client's on a WebSocket.
+- Only what left is looked at: URLs, headers and bodies of requests, and messages of the client's on a WebSocket. Of
+  what went to other hosts than providers, the log keeps the first MiB of each body.
 - A run is reported where its bytes stand in a request, in one of the `forms`; nothing is guessed (`runs`).
 - What a request has of an earlier one is not searched again. What was found there counts for it, too, if the bytes in
   which it was found stand in it whole.
@@ -17,7 +18,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from wrapper.audit.events import Request
+from wrapper.audit.events import Request, Sent
+from wrapper.review import wire
 from wrapper.review.forms import forms
 from wrapper.review.runs import SHORTEST, Known, Run, merged
 
@@ -99,9 +101,11 @@ class Left:
         self._leavings: dict[tuple[str, str, str, Part], Leaving] = {}
         self.requests = 0
 
-    def feed(self, sequence: int, event: Request) -> None:
-        """Look through one request."""
-        self.requests += 1
+    def feed(self, sequence: int, event: Request | Sent) -> None:
+        """Look through one request, or through a part of one that was sent while it came."""
+        self.requests += not (isinstance(event, Sent) and event.offset)
+        if isinstance(event, Sent):
+            event = wire.as_request(event)
         found = self._in_body(event)
         around = "\n".join((event.url, *(f"{name}: {value}" for name, value in event.headers.items())))
         found += self._search(around.encode(errors="surrogateescape"), 0, None)

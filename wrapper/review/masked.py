@@ -37,7 +37,9 @@ class Tally:
         """Count what an event tells."""
         match event:
             case Redacted():
-                where = event.where.partition("@")[0] if event.place in ("request", "response") else event.where
+                where = (
+                    event.where.partition("@")[0] if event.place in ("request", "egress", "response") else event.where
+                )
                 found = Found(event.kind, event.placeholder, event.action or "replaced", event.rule, event.place, where)
                 self.counts[found] = self.counts.get(found, 0) + event.count
             case FileChange(action="masked"):

@@ -18,6 +18,7 @@ from typing import Final
 from wrapper.audit import events
 from wrapper.audit.reader import Record
 from wrapper.errors import AuditError
+from wrapper.review import wire
 from wrapper.review.cells import Line
 from wrapper.review.controls import Control, Controls
 from wrapper.review.screen import Screen
@@ -36,7 +37,8 @@ _SEAMS: Final = ("", " ")
 class Hit:
     """One place where the text stands: `line` has it between `before` and `after`, which are parts of the line.
 
-    `where` is `screen`, `stdout`, `stderr`, `typed`, `request #3 messages[0].content`, or names another kind of event.
+    `where` is `screen`, `stdout`, `stderr`, `typed`, `request #3 messages[0].content`, `sent #4`, or names another
+    kind of event.
     """
 
     session: str
@@ -121,13 +123,14 @@ class _Searching:
                 for line in lines.feed(event.data):
                     yield from ((event.stream, line, found) for found in self._wanted.finditer(line))
             case events.Request() | events.Response():
-                yield from self._body(event)
+                yield from self._body(event, "request" if isinstance(event, events.Request) else "response")
+            case events.Sent():
+                yield from self._body(wire.as_request(event), "sent")
             case _:
                 for where, text in _named(event):
                     yield from ((where, text, found) for found in self._wanted.finditer(text))
 
-    def _body(self, event: events.Request | events.Response) -> Iterator[tuple[str, str, re.Match[str]]]:
-        kind = "request" if isinstance(event, events.Request) else "response"
+    def _body(self, event: events.Request | events.Response, kind: str) -> Iterator[tuple[str, str, re.Match[str]]]:
         address = [("url", event.url)] if isinstance(event, events.Request) else []
         heads = [(f"header {name}", value) for name, value in event.headers.items()]
         for where, text in (*address, *heads, *texts(event.body)):
@@ -138,7 +141,7 @@ class _Searching:
         start = text.rfind("\n", 0, match.start()) + 1
         end = text.find("\n", match.end())
         end = len(text) if end < 0 else end
-        kind = "body" if where.startswith(("request", "response")) else where
+        kind = "body" if where.startswith(("request", "response", "sent")) else where
         key = hash((kind, " ".join(text[start:end].split())))
         if key in self._found:
             return None

@@ -116,6 +116,8 @@ def _joins(held: Sequence[Record], record: Record) -> bool:
             return last.stream == event.stream
         case events.Redacted(), events.Redacted():
             return (last.place, last.action) == (event.place, event.action) and _about(last) == _about(event)
+        case events.Sent(), events.Sent():
+            return last.number == event.number
         case events.Connection(), events.Connection():
             return (last.host, last.port, last.allowed) == (event.host, event.port, event.allowed)
         case _:
@@ -152,6 +154,10 @@ class _Telling:
                 yield _shown(held)
             case events.Connection():
                 yield _connection(held)
+            case events.Sent():
+                yield _sent(held)
+            case events.Answered():
+                yield Moment(sequence, event.at, "network", f"answer {wire.answered(event)}")
             case events.Request():
                 yield self._request(held[0], event)
                 yield from map(self._turn, self._turns.feed(held[0]))
@@ -314,6 +320,15 @@ def _connection(held: list[Record]) -> Moment:
         sent, received = sum(one.sent for one in parts), sum(one.received for one in parts)
         event = msgspec.structs.replace(event, sent=sent, received=received)
     return Moment(sequence, event.at, "network", row(event).text + times)
+
+
+def _sent(held: list[Record]) -> Moment:
+    """Return the moment of a request to another host; one that was sent while it came has several records."""
+    first, last = held[0].event, held[-1].event
+    assert isinstance(first, events.Sent) and isinstance(last, events.Sent)  # noqa: S101, PT018  (who calls has looked)
+    whole = msgspec.structs.replace(first, size=last.offset + last.size - first.offset, ended=last.ended)
+    lines = [line for _, one in held if isinstance(one, events.Sent) for line in wire.readable(one.body)]
+    return Moment(held[0].sequence, first.at, "network", f"sent {wire.sent(whole)}", _bounded(lines))
 
 
 def _failed(sequence: int, event: events.Response) -> Iterator[Moment]:

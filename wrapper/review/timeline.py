@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from wrapper.audit.events import (
+    Answered,
     AnyEvent,
     Connection,
     Event,
@@ -23,6 +24,7 @@ from wrapper.audit.events import (
     Request,
     Resize,
     Response,
+    Sent,
     SessionEnd,
     SessionStart,
     Typed,
@@ -96,6 +98,10 @@ def row(event: Event) -> Row:  # noqa: C901, PLR0911, PLR0912 (one case per kind
             moved = f"  sent {size(event.sent)}, received {size(event.received)}" if event.allowed else ""
             rule = f"  ({event.rule})" if event.rule else ""
             return Row(event.at, kind, f"{verdict} {event.host}:{event.port}{rule}{moved}")
+        case Sent():
+            return Row(event.at, kind, wire.sent(event), _shortened(wire.readable(event.body)))
+        case Answered():
+            return Row(event.at, kind, wire.answered(event))
         case FileChange():
             target = f" → {event.target}" if event.target else ""
             return Row(event.at, kind, f"{event.action} {event.path}{target}{_author(event)}")

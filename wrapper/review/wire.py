@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from wrapper.audit.events import Judged, Redacted, Request, Response
+from wrapper.audit.events import Answered, Judged, Redacted, Request, Response, Sent
 from wrapper.review.sizes import size
 
 _PROMPT: Final = 160  # characters of a prompt that a row shows
@@ -17,7 +17,14 @@ _NOT_REPLACED: Final = {
     "blocked": ", blocked: the request was not sent",
     "dropped": ", dropped",
 }
-_ABOUT: Final = {"budget": "budget of redactions", "send": "closed file", "kind": "kind of value"}
+_ABOUT: Final = {
+    "budget": "budget of redactions",
+    "send": "closed file",
+    "kind": "kind of value",
+    "route": "method and path",
+}
+_HTTPS: Final = 443
+_BEGINNING: Final = 2_000  # bytes of a body to another host that a row shows
 _DECIDED: Final = {
     "policy": "",
     "user": " by the user",
@@ -52,6 +59,54 @@ def response(event: Response) -> str:
     """Say what came back."""
     broken = "" if event.complete else "  broken off"
     return f"#{event.number} {_answer(event)}{broken}"
+
+
+def address(event: Sent) -> str:
+    """Give the URL that was asked for."""
+    port = "" if event.port == _HTTPS else f":{event.port}"
+    return f"https://{event.host}{port}{event.target}"
+
+
+def sent(event: Sent) -> str:
+    """Say how much went where, and with which secrets put in."""
+    part = f" from byte {event.offset:,}" if event.offset else ""
+    goes_on = "" if event.ended else ", goes on"
+    used = f"  with {', '.join(event.used)}" if event.used else ""
+    return f"#{event.number} {size(event.size)}{part}{goes_on}  {event.method} {address(event)}{used}"
+
+
+def answered(event: Answered) -> str:
+    """Say what another host answered, what was masked in it, and which login was kept outside."""
+    masked = f"  masked {', '.join(event.masked)}" if event.masked else ""
+    captured = f"  login kept outside: {', '.join(event.captured)}" if event.captured else ""
+    broken = "" if event.complete else "  broken off"
+    return f"#{event.number} {event.status}  {size(event.size)}{masked}{captured}{broken}"
+
+
+def readable(body: bytes) -> list[str]:
+    """Give the beginning of a body as lines; what is no text has none."""
+    try:
+        text = body[:_BEGINNING].decode()
+    except UnicodeDecodeError as error:
+        if len(body) <= _BEGINNING or error.start < _BEGINNING - 4:
+            return []
+        text = body[: error.start].decode()
+    if "\0" in text:
+        return []
+    more = "…" if len(body) > _BEGINNING else ""
+    return [line[:_PROMPT] for line in f"{text}{more}".splitlines() if line.strip()]
+
+
+def as_request(event: Sent) -> Request:
+    """Give it in the form that requests to providers have; its body is what the log keeps."""
+    return Request(
+        at=event.at,
+        number=event.number,
+        method=event.method,
+        url=address(event),
+        headers=event.headers,
+        body=event.body,
+    )
 
 
 def glimpse(event: Request) -> tuple[str, ...]:

@@ -34,6 +34,13 @@ def answered(at: float, number: int, said: dict[str, Any]) -> events.Response:
     return events.Response(at=at, number=number, status=200, headers={}, body=body)
 
 
+def sent(at: float, number: int, target: str = "/repos/a/b/issues/1/comments", **more: Any) -> events.Sent:
+    """A request to another host; by default a comment that is a whole."""
+    body = more.pop("body", b'{"body":"looks good"}')
+    about: dict[str, Any] = {"method": "POST", "headers": {}, "size": len(body), "sha256": "d" * 64, **more}
+    return events.Sent(at=at, number=number, host="forge.invalid", port=443, target=target, body=body, **about)
+
+
 def masked(at: float, kind: str, place: str, where: str, **more: Any) -> events.Redacted:
     return events.Redacted(at=at, kind=kind, placeholder=f"MASKED-{kind}-0000000A", place=place, where=where, **more)
 
@@ -71,6 +78,13 @@ def happened() -> list[events.AnyEvent]:
         shown(1_009.0, "changed app.py\r\n"),
         events.Connection(at=1_009.5, host="pypi.invalid", port=443, allowed=True, rule="pypi", sent=10, received=2000),
         events.Connection(at=1_009.6, host="evil.invalid", port=443, allowed=False, rule=""),
+        sent(1_009.61, 7, used=("github",)),
+        events.Answered(at=1_009.63, number=7, status=201, size=300, masked=("GITHUB-TOKEN",)),
+        sent(1_009.64, 8, "/upload?a=1", method="PUT", body=b"first ", ended=False),
+        sent(1_009.65, 8, "/upload?a=1", method="PUT", body=b"second", offset=6),
+        events.Answered(at=1_009.66, number=8, status=500, size=0, complete=False, captured=("demo",)),
+        sent(1_009.67, 9, "/live", method="WEBSOCKET", body=b"\xff\x00"),
+        events.Judged(at=1_009.68, number=10, about="route", rule="hosts", action="denied", by="policy"),
         events.Judged(at=1_009.7, number=3, about="task", rule="no-training", action="denied", reason="why", by="user"),
         events.Judged(at=1_009.8, number=4, about="approval", rule="models", action="allowed", by="policy"),
         events.Refused(at=1_009.9, number=3, method="POST", url=URL, reason="the task is closed"),

@@ -29,6 +29,12 @@ def _event() -> st.SearchStrategy[events.AnyEvent]:
         st.builds(events.Refused, at=_TIMES, number=_NUMBERS, method=_TEXTS, url=_TEXTS, reason=_TEXTS),
         st.builds(events.Judged, at=_TIMES, number=_NUMBERS, about=_TEXTS, rule=_TEXTS, action=_TEXTS, reason=_TEXTS),
         st.builds(events.Connection, at=_TIMES, host=_TEXTS, port=_SIGNED, allowed=st.booleans(), rule=_TEXTS),
+        st.builds(
+            events.Sent,
+            at=_TIMES, number=_NUMBERS, host=_TEXTS, port=_SIGNED, method=_TEXTS, target=_TEXTS, headers=st.just({}),
+            body=_BODIES, size=_SIGNED, sha256=_TEXTS, offset=_NUMBERS, ended=st.booleans(),
+        ),
+        st.builds(events.Answered, at=_TIMES, number=_NUMBERS, status=_SIGNED, size=_SIGNED, complete=st.booleans()),
         st.builds(events.FileChange, at=_TIMES, path=_TEXTS, action=_TEXTS, target=_TEXTS, process=_TEXTS),
         st.builds(events.FilesRead, at=_TIMES, files=st.lists(st.tuples(_TEXTS, _TIMES, _SIGNED), max_size=3).map(tuple)),
         st.builds(events.Warned, at=_TIMES, text=_TEXTS),

@@ -61,12 +61,12 @@ def test_the_validator_finds_what_is_wrong() -> None:
 def test_each_kind_has_the_class_and_number_that_the_table_says() -> None:
     assert Counter(row["class_name"] for row in exported(session())) == {
         "Application Lifecycle": 2,
-        "API Activity": 10,
+        "API Activity": 16,
         "Process Activity": 1,
         "File System Activity": 7,
         "Network Activity": 2,
         "Data Security Finding": 5,
-        "Detection Finding": 2,
+        "Detection Finding": 3,
         "Application Error": 1,
     }
 
@@ -107,7 +107,16 @@ def test_an_answer_says_what_was_asked_of_which_model() -> None:
     answers = [row for row in of("API Activity", exported(session())) if "http_response" in row]
     assert answers[0]["ai_model"] == {"name": "m-1", "ai_provider": "anthropic"}
     assert (answers[0]["api"]["operation"], answers[0]["api"]["response"]) == ("POST /v1/messages", {"code": 200})
-    assert (answers[2]["status_id"], answers[2]["status_code"]) == (2, "529")
+    assert [(row["status_id"], row["status_code"]) for row in answers] == [
+        (1, "200"), (1, "200"), (1, "201"), (2, "500"), (2, "529"),
+    ]  # fmt: skip
+
+
+def test_a_request_to_another_host_says_what_went_where_and_which_secret_worked() -> None:
+    (comment, *_) = [row for row in of("API Activity", exported(session())) if "body_sha256" in row.get("unmapped", {})]
+    assert comment["http_request"]["url"]["url_string"] == "https://forge.invalid/repos/a/b/issues/1/comments"
+    assert (comment["dst_endpoint"]["hostname"], comment["unmapped"]["secrets"]) == ("forge.invalid", ["github"])
+    assert "looks good" not in json.dumps(exported(session()))
 
 
 def test_a_change_names_file_hash_and_process() -> None:

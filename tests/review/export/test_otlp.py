@@ -111,6 +111,8 @@ def test_refusals_warn_and_a_failed_answer_is_an_error() -> None:
     assert told == [
         ("safe_agent.redacted", "WARN"),
         ("safe_agent.connection", "WARN"),
+        ("safe_agent.answered", "ERROR"),
+        ("safe_agent.judged", "WARN"),
         ("safe_agent.judged", "WARN"),
         ("safe_agent.refused", "WARN"),
         ("safe_agent.response", "ERROR"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wrapper.audit.events import Request
+from wrapper.audit.events import Request, Sent
 from wrapper.cli.auditing.opening import Opened, every, opened
 from wrapper.errors import AuditError
 from wrapper.messages import say
@@ -92,7 +92,7 @@ def _searched(contents: Sequence["Version"], logs: Sequence[Opened]) -> _Seen:
         try:
             for record in log.records():
                 records += 1
-                if isinstance(record.event, Request):
+                if isinstance(record.event, Request | Sent):
                     left.feed(record.sequence, record.event)
         except AuditError as error:
             seen.unread.append((log.session.id, error.what))

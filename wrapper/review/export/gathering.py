@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from wrapper.audit.events import AnyEvent, Connection, FileChange, Refused, Request, SessionEnd, SessionStart
+from wrapper.audit.events import AnyEvent, Connection, FileChange, Refused, Request, Sent, SessionEnd, SessionStart
 from wrapper.audit.reader import Record
 from wrapper.errors import AuditError
 from wrapper.review.export.cast import Casting, Entry
@@ -70,7 +70,7 @@ class Gathering:
                 self.start = event
             case SessionEnd():
                 self.end = event
-            case Request():
+            case Request() | Sent(offset=0):
                 self.requests += 1
             case FileChange(action="created" | "modified" | "deleted" | "moved"):
                 self.files.discard(event.path)  # what was written beside a file and moved over it is no file of its own

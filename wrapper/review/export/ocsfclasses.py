@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wrapper.audit.events import (
+    Answered,
     AnyEvent,
     Connection,
     FileChange,
@@ -19,6 +20,7 @@ from wrapper.audit.events import (
     Refused,
     Request,
     Response,
+    Sent,
     SessionEnd,
     SessionStart,
     Warned,
@@ -50,7 +52,7 @@ _REDACTED: Final = {
     "blocked": (_LOW, 4, _BLOCKED),
     "monitored": (_MEDIUM, 1, _LOGGED),
 }
-_LIFECYCLE: Final = {"file": 1, "request": 2, "response": 2}  # of data: at rest, in transit; else in use
+_LIFECYCLE: Final = {"file": 1, "request": 2, "egress": 2, "response": 2}  # of data: at rest, in transit; else in use
 _JUDGED: Final = {"denied": _BLOCKED, "blocked": _BLOCKED, "warned": _LOGGED}
 
 
@@ -98,6 +100,13 @@ def of_event(event: AnyEvent, requests: Requests, workspace: str) -> Iterator[Ha
             requests.put(event.number, asked)
             yield asked
         case Response():
+            yield _answered(event, requests.take(event.number))
+        case Sent():
+            sent = _sent(event)
+            if not event.offset:
+                requests.put(event.number, sent)
+            yield sent
+        case Answered():
             yield _answered(event, requests.take(event.number))
         case Refused():
             yield _refused(event)
@@ -167,7 +176,18 @@ def _asked(event: Request) -> Happened:
     return _api(event.at, event.method, wire.request(event), fields, profiles)
 
 
-def _answered(event: Response, asked: Happened | None) -> Happened:
+def _sent(event: Sent) -> Happened:
+    fields = _called(event.number, event.method, wire.address(event))
+    fields["unmapped"] = {
+        "body_bytes": event.size,
+        "body_offset": event.offset,
+        "body_sha256": event.sha256,
+        "secrets": list(event.used),
+    }
+    return _api(event.at, event.method, wire.sent(event), fields, ())
+
+
+def _answered(event: Response | Answered, asked: Happened | None) -> Happened:
     known = {} if asked is None else {name: asked.fields[name] for name in asked.fields if name != "unmapped"}
     good = event.complete and event.status < 400
     known["api"] = {
@@ -176,7 +196,7 @@ def _answered(event: Response, asked: Happened | None) -> Happened:
     }
     fields = {
         **known,
-        "http_response": {"code": event.status, "body_length": len(event.body)},
+        "http_response": {"code": event.status, "body_length": _length(event)},
         "status_id": 1 if good else 2,
         "status_code": str(event.status),
         **({} if event.complete else {"status_detail": "the answer broke off"}),
@@ -186,12 +206,16 @@ def _answered(event: Response, asked: Happened | None) -> Happened:
         event.at,
         6003,
         activity,
-        wire.response(event),
+        wire.response(event) if isinstance(event, Response) else wire.answered(event),
         fields,
         activity_name=name,
         severity=_INFORMATIONAL if good else _LOW,
         profiles=() if asked is None else asked.profiles,
     )
+
+
+def _length(event: Response | Answered) -> int:
+    return len(event.body) if isinstance(event, Response) else event.size
 
 
 def _refused(event: Refused) -> Happened:

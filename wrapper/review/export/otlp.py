@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Final
 
 from wrapper.audit.events import (
+    Answered,
     AnyEvent,
     Connection,
     FileChange,
@@ -22,11 +23,13 @@ from wrapper.audit.events import (
     Request,
     Resize,
     Response,
+    Sent,
     SessionEnd,
     Typed,
     Warned,
 )
 from wrapper.audit.reader import Record
+from wrapper.review import wire
 from wrapper.review.export.otlptypes import Attributes, Object, attributes, nanoseconds
 from wrapper.review.export.spans import Spans
 from wrapper.review.timeline import row
@@ -104,7 +107,7 @@ def _severity(event: AnyEvent) -> tuple[int, str]:
             return _WARN
         case Redacted(action="monitored") | Judged(action="denied" | "blocked" | "warned"):
             return _WARN
-        case Response() if event.status >= 400 or not event.complete:
+        case Response() | Answered() if event.status >= 400 or not event.complete:
             return _ERROR
         case SessionEnd() if event.exit_code:
             return _ERROR
@@ -121,6 +124,15 @@ def _about(event: AnyEvent) -> Iterator[tuple[str, Attributes]]:
         case Response():
             yield from (("http.response.status_code", event.status), ("safe_agent.request", event.number))
             yield "http.response.body.size", len(event.body)
+        case Sent():
+            yield from (("http.request.method", event.method), ("url.full", wire.address(event)))
+            yield from (("server.address", event.host), ("server.port", event.port))
+            yield from (("http.request.body.size", event.size), ("safe_agent.request", event.number))
+            yield from (("safe_agent.offset", event.offset), ("safe_agent.used", ", ".join(event.used)))
+        case Answered():
+            yield from (("http.response.status_code", event.status), ("safe_agent.request", event.number))
+            yield from (("http.response.body.size", event.size), ("safe_agent.masked", ", ".join(event.masked)))
+            yield "safe_agent.captured", ", ".join(event.captured)
         case Refused() | Judged() | Redacted():
             fields = (name for name in event.__struct_fields__ if name != "at")
             yield from ((f"safe_agent.{name}", getattr(event, name)) for name in fields)

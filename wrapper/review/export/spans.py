@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from wrapper.audit.events import AnyEvent, Request, Response, SessionEnd, SessionStart
+from wrapper.audit.events import Answered, AnyEvent, Request, Response, Sent, SessionEnd, SessionStart
 from wrapper.audit.reader import Record
+from wrapper.review import wire
 from wrapper.review.export import models
 from wrapper.review.export.clock import sound
 from wrapper.review.export.otlptypes import Attributes, Object, attributes, nanoseconds, span_id, trace_id
@@ -13,6 +14,7 @@ from wrapper.review.turns import Call, Result, Turn, Turns, Usage
 
 _INTERNAL, _CLIENT = 1, 3  # SpanKind
 _OK, _ERROR = 1, 2  # Status.StatusCode
+_MESSAGE: Final = "WEBSOCKET"  # what answers it is told of the whole connection
 _MOST_OPEN: Final = 4096  # spans that wait for their end; the oldest ends when there are more
 
 
@@ -53,7 +55,9 @@ class Spans:
         """Return the id of the span that an event belongs to: that of its request where it has one, else the root's."""
         number = getattr(event, "number", 0)
         what = f"request {number}"
-        return span_id(self._session, what if what in self._open or isinstance(event, Response) else "session")
+        return span_id(
+            self._session, what if what in self._open or isinstance(event, Response | Answered) else "session"
+        )
 
     def feed(self, record: Record) -> Iterator[Object]:
         """Yield the spans that end with this record."""
@@ -63,9 +67,11 @@ class Spans:
             self._start(event)
         elif isinstance(event, Request):
             yield from self._begin(_asking(event))
+        elif isinstance(event, Sent) and not event.offset and event.method != _MESSAGE:
+            yield from self._begin(_sending(event))
         for turn in self._turns.feed(record):
             yield from self._turn(turn)
-        if isinstance(event, Response):
+        if isinstance(event, Response | Answered):
             yield from self._answered(event)
         elif isinstance(event, SessionEnd):
             self._root.attributes["process.exit.code"] = event.exit_code
@@ -125,7 +131,7 @@ class Spans:
             case _:
                 pass
 
-    def _answered(self, event: Response) -> Iterator[Object]:
+    def _answered(self, event: Response | Answered) -> Iterator[Object]:
         span = self._open.pop(f"request {event.number}", None)
         if span is None:
             return
@@ -172,6 +178,18 @@ def _asking(event: Request) -> _Span:
             "gen_ai.request.model": model,
         }
     return _Span(f"request {event.number}", name, _CLIENT, event.at, about)
+
+
+def _sending(event: Sent) -> _Span:
+    about: dict[str, Attributes] = {
+        "http.request.method": event.method,
+        "url.full": wire.address(event),
+        "server.address": event.host,
+        "server.port": event.port,
+        "safe_agent.request": event.number,
+    }
+    path = event.target.partition("?")[0]
+    return _Span(f"request {event.number}", f"{event.method} {path}", _CLIENT, event.at, about)
 
 
 def _used(turn: Usage) -> dict[str, Attributes]:
