@@ -5,12 +5,17 @@ stands a handler: it gets the request as the inside sent it, decides, and calls 
 RefusedError before anything has left.
 
 Rules of this file:
-1. Names of headers are lower case. Headers that belong to a connection (`connection`, `keep-alive`, `proxy-connection`,
-   `transfer-encoding`, `te` but for `trailers`, `upgrade`) never stand in a head: an end makes its own.
+1. Names of headers are lower case. What belongs to a connection never stands in a head, in neither direction:
+   `connection` and what it names, `keep-alive`, `proxy-connection`, `transfer-encoding`, `te` but for `trailers`,
+   `upgrade`, `expect`, `host` (see `authority`) and `content-length` (see `Body.length`; an answer without a body may
+   have one all the same: that to HEAD, and 304). An end makes its own, and passes over a `content-length` beside a
+   body.
 2. A head has been checked before a handler sees it: one authority, which is the host that was connected to; one way to
-   tell the body's length; no control characters.
-3. A body is read once, in pieces as they come, and never ahead of who reads it. Its end may bring trailers.
-4. After an answer of status 101 both bodies are the bytes of the protocol that was switched to.
+   tell the body's length; no control characters. What a handler gives is checked again before it is sent.
+3. A body is read once, in pieces as they come, and never ahead of who reads it. Its end may bring trailers, which
+   travel only where no length was announced. A body that is not as long as its `length` breaks the exchange off.
+4. A request with `upgrade` has a body: it gives nothing before the answer of status 101, and then, as the answer's
+   body, the bytes of the protocol that was switched to.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
