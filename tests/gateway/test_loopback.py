@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 
+import msgspec
 import pytest
 
 from tests.gateway.wire import MemorySink, in_loop, listening
@@ -75,9 +76,8 @@ async def test_each_connection_is_recorded_before_the_service_hears_of_it() -> N
     async with forwarding(serve, sink) as (port, _, service):
         await ask(port, b"x")
     assert order == ["recorded", "connected"]
-    assert sink.of(Connection) == [
-        Connection(at=7.0, host="127.0.0.1", port=service, allowed=True, rule="network.loopback")
-    ]
+    made = Connection(at=7.0, host="127.0.0.1", port=service, allowed=True, rule="network.loopback")
+    assert sink.of(Connection) == [made, msgspec.structs.replace(made, sent=1, received=1)]
 
 
 @in_loop
