@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from redactors.vault import Origin
 from tests.machine import Machine, fake
 from wrapper.disguises import ClientState, Fixed
 from wrapper.look import Looked, look, make_state
@@ -61,16 +62,28 @@ def test_a_login_is_covered_before_the_client_starts(machine: Machine, ready: Re
     assert [one.path for one in prepared.plan.covered].count(str(file)) == 1
 
 
-def test_a_login_that_is_made_during_the_session_is_covered_as_one(machine: Machine, ready: Ready) -> None:
-    """Promise 2: somebody logs in outside, with the bare client."""
+def test_a_login_that_is_made_during_the_session_is_covered_before(machine: Machine, ready: Ready) -> None:
+    """Promise 2: a login comes to stand there, of this session or of the bare client outside."""
     prepared = ready("claude")
     file, access = machine.home / ".claude/.credentials.json", fake("access-")
-    assert str(file) not in prepared.early
+    assert isinstance(prepared.early[str(file)], Fixed)
     assert file in prepared.state_files
     file.write_text(claude_login(access))
     assert isinstance(prepared.judged(str(file)), Fixed)
     assert b"MASKED-" in shown(prepared, file)
     assert access.encode() not in shown(prepared, file)
+
+
+def test_another_secret_in_the_place_of_a_login_is_sent_to_nobody(machine: Machine, ready: Ready) -> None:
+    """Promise 1: the inside writes a placeholder there, and what stands in the real file then is the value."""
+    prepared = ready("claude")
+    state, secret, own = machine.home / ".claude.json", fake("gh" + "p_", 36), fake("sk" + "-ant-api03-", 80)
+    prepared.looked.vault.issue("GITHUB-TOKEN", secret.encode(), Origin.OUTSIDE)
+    for value, headers in ((secret, {}), (own, {"x-api-key": own})):
+        state.write_text(json.dumps({"primaryApiKey": value}))
+        credential = prepared.login.identity()
+        assert credential is not None
+        assert credential.headers == headers
 
 
 def test_logins_of_other_servers_are_masked_whole(machine: Machine, ready: Ready) -> None:

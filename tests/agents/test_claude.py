@@ -64,7 +64,8 @@ def test_a_project_cannot_say_where_the_provider_is() -> None:
     names = ("work/.claude/settings.json", "work/.claude/settings.local.json", ".claude/settings.local.json")
     found = launch(files=dict.fromkeys(names, evil), environ={"PWD": str(HOME / "work")})
     assert found.upstream == UPSTREAM
-    assert found.credential is None
+    assert found.credential is not None
+    assert (found.credential.headers, found.credential.secrets) == ({}, ())
 
 
 def test_settings_may_be_given_as_a_file() -> None:
@@ -111,9 +112,17 @@ def test_a_key_in_the_users_settings_counts_and_becomes_a_variable() -> None:
 
 
 def test_a_key_in_the_state_file_counts() -> None:
-    credential = launch(files={".claude.json": READY | {"primaryApiKey": KEY}}).credential
+    key = KEY.replace("sk-", "sk-" + "ant-", 1)
+    credential = launch(files={".claude.json": READY | {"primaryApiKey": key}}).credential
     assert credential is not None
-    assert credential.headers == {"x-api-key": KEY}
+    assert credential.headers == {"x-api-key": key}
+
+
+def test_what_the_provider_has_not_issued_is_no_key_of_the_state_file() -> None:
+    """Promise 1: an agent writes the placeholder of another secret there, and the value is what stands outside then."""
+    credential = launch(files={".claude.json": READY | {"primaryApiKey": "gh" + "p_" + "k" * 36}}).credential
+    assert credential is not None
+    assert credential.headers == {}
 
 
 def test_a_login_is_shown_masked_and_never_ending() -> None:
@@ -205,10 +214,14 @@ def test_another_clouds_provider_is_refused_with_a_way_out(where: str) -> None:
     assert "unset" in refused.value.hint
 
 
-def test_a_first_start_and_a_key_helper_are_pointed_out() -> None:
+def test_a_client_that_was_never_set_up_reaches_what_it_asks_for_then() -> None:
+    asked = launch(files={".claude.json": {}}).login_hosts
+    assert "GET /api/hello" in asked["api.anthropic.com"]
+    assert "GET /v1/oauth/hello" in asked["platform.claude.com"]
+
+
+def test_a_key_helper_is_pointed_out() -> None:
     assert not launch().notes
-    assert any("never set up" in note for note in launch(files={".claude.json": {}}).notes)
-    assert not launch(("-p", "x"), {".claude.json": {}}).notes
     helper: dict[str, object] = {".claude/settings.json": {"apiKeyHelper": "cat key"}}
     assert any("apiKeyHelper" in note for note in launch(files=helper).notes)
     assert not launch(files=helper, environ={"ANTHROPIC_API_KEY": KEY}).notes
@@ -223,3 +236,73 @@ def test_the_way_out_that_the_users_settings_name_is_for_the_outside_and_a_proje
     launched = launch(files={".claude/settings.json": own, "work/.claude/settings.json": {"env": {"HTTP_PROXY": "x"}}})
     assert launched.outward == own["env"]
     assert launched.environment["HTTPS_PROXY"] == EGRESS
+
+
+@pytest.mark.parametrize("arguments", [("-p", "hello"), ("--version",), ("mcp", "list")])
+def test_a_start_that_comes_to_no_login_reaches_no_authorisation_host(arguments: tuple[str, ...]) -> None:
+    found = launch(arguments)
+    assert (found.login_hosts, found.room, found.made) == ({}, None, ())
+
+
+@pytest.mark.parametrize("arguments", [(), ("fix it",), ("auth", "login"), ("auth", "logout")])
+def test_a_login_has_a_room_and_no_way_to_the_model(arguments: tuple[str, ...]) -> None:
+    found = launch(arguments, {".claude/.credentials.json": LOGIN})
+    assert found.room is not None
+    assert (found.room.path, found.room.variable) == (found.made[0], "CLAUDE_SECURESTORAGE_CONFIG_DIR")
+    requests = [request for requests in found.login_hosts.values() for request in requests]
+    assert "POST /v1/oauth/token" in requests
+    assert not any("messages" in request or "*" in request for request in requests)
+
+
+def test_a_token_that_would_be_shown_to_be_copied_is_refused_with_the_fix() -> None:
+    with pytest.raises(SessionError) as refused:
+        launch(("setup-token",))
+    assert "bare client" in (refused.value.hint or "")
+
+
+def test_a_placeholder_in_the_login_file_is_sent_to_nobody() -> None:
+    left = {"claudeAiOauth": {"accessToken": "MASKED-ANTHROPIC-LOGIN-ABCDEFGH"}}
+    credential = launch(files={".claude/.credentials.json": left}).credential
+    assert credential is not None
+    assert credential.headers == {}
+
+
+def merged(real: object, now: object, shown: object) -> object:
+    room = launch(files={".claude/.credentials.json": LOGIN}).room
+    assert room is not None
+    found = room.merged(*(None if one is None else json.dumps(one).encode() for one in (real, now, shown)))
+    return None if found is None else json.loads(found)
+
+
+def oauth(access: str, expires: int, **more: str) -> dict[str, object]:
+    return {"claudeAiOauth": {"accessToken": access, "refreshToken": f"r-{access}", "expiresAt": expires} | more}
+
+
+NEVER = 4_102_444_800_000
+
+
+def test_what_the_inside_left_alone_stays_as_it_is_outside() -> None:
+    shown = oauth("one", NEVER) | {"mcpOAuth": {"a": 1}}
+    real = oauth("two", 5) | {"mcpOAuth": {"a": 1}, "other": 2}
+    assert merged(real, shown, shown) == real, "the bare client renewed it meanwhile"
+    assert merged(real, shown | {"mcpOAuth": {"a": 1, "b": 2}}, shown) == real | {"mcpOAuth": {"a": 1, "b": 2}}
+    assert merged(None, shown, shown) is None, "the bare client logged out meanwhile"
+
+
+def test_an_entry_that_the_client_touched_keeps_the_tokens_and_the_end_of_the_real_one() -> None:
+    shown, real = oauth("one", NEVER), oauth("one", 5)
+    assert merged(real, oauth("one", NEVER, subscriptionType="max"), shown) == oauth("one", 5, subscriptionType="max")
+
+
+def test_a_new_login_is_taken_over_and_a_logout_too() -> None:
+    shown, real = oauth("one", NEVER), oauth("one", 5)
+    assert merged(real, oauth("two", 9), shown) == oauth("two", 9)
+    assert merged({}, oauth("two", 9), None) == oauth("two", 9)
+    assert merged(real | {"mcpOAuth": 1}, {"mcpOAuth": 1}, shown | {"mcpOAuth": 1}) == {"mcpOAuth": 1}
+    assert merged(real, None, shown) is None
+
+
+def test_of_two_logins_that_were_renewed_at_once_the_one_that_lasts_longer_stays() -> None:
+    shown = oauth("one", NEVER)
+    assert merged(oauth("outside", 9), oauth("inside", 5), shown) == oauth("outside", 9)
+    assert merged(oauth("outside", 5), oauth("inside", 9), shown) == oauth("inside", 9)

@@ -252,8 +252,60 @@ def test_a_provider_that_cannot_be_had_inside_is_refused(arguments: tuple[str, .
 def test_a_login_in_the_keyring_is_pointed_out() -> None:
     files: dict[str, object] = {".codex/config.toml": 'cli_auth_credentials_store = "keyring"'}
     assert any("keyring" in note for note in launch(files=files).notes)
-    assert not launch().notes
+    assert not any("keyring" in note for note in launch().notes)
 
 
 def test_a_broken_configuration_does_not_stop_the_start() -> None:
     assert launch(files={".codex/config.toml": b"a = [\xff"}).upstream == UPSTREAM
+
+
+def test_who_is_not_logged_in_hears_how_and_reaches_the_authorisation_host() -> None:
+    found = launch()
+    assert any("safe-codex login" in note for note in found.notes)
+    assert tuple(found.login_hosts) == ("auth.openai.com",)
+    with_key = launch(files={".codex/auth.json": {"OPENAI_API_KEY": "sk-fake"}})
+    assert (with_key.notes, with_key.login_hosts, with_key.room) == ((), {}, None)
+    assert launch(("exec", "hello")).login_hosts == {}
+
+
+WITH_TOKENS = {
+    "auth_mode": "chatgpt",
+    "OPENAI_API_KEY": None,
+    "tokens": {"id_token": "e30.e30.0123456789abcdefgh", "access_token": "a" * 40, "refresh_token": "r" * 40},
+}
+
+
+@pytest.mark.parametrize("arguments", [("login",), ("-c", "model=login", "logout"), ("--search", "login", "status")])
+def test_a_command_about_the_login_has_a_state_folder_of_its_own(arguments: tuple[str, ...]) -> None:
+    files = {".codex/auth.json": WITH_TOKENS, ".codex/config.toml": 'forced_login_method = "chatgpt"\nmodel = "x"\n'}
+    found = launch(arguments, files)
+    assert found.room is not None
+    assert found.folders == ()
+    assert (found.room.variable, found.room.path) == ("CODEX_HOME", HOME / ".codex/auth.json")
+    assert found.room.beside == {"config.toml": b'forced_login_method = "chatgpt"\n'}
+    shown = json.loads(found.room.shown(mask) or b"")
+    assert shown["auth_mode"] == "chatgpt"
+    assert shown["tokens"]["id_token"] == "e30.e30.MASKED-OPENAI-LOGIN-00000018", "clients read its claims"
+    assert shown["tokens"]["refresh_token"] == "MASKED-OPENAI-LOGIN-00000040"
+
+
+@pytest.mark.parametrize("arguments", [("exec", "login"), ("explain login",), ("mcp", "login", "x"), ("-m", "logout")])
+def test_other_commands_have_none(arguments: tuple[str, ...]) -> None:
+    assert launch(arguments, {".codex/auth.json": WITH_TOKENS}).room is None
+
+
+def test_a_browser_that_cannot_reach_the_inside_is_not_asked_for() -> None:
+    assert launch(("login",)).argv[-2:] == ("login", "--device-auth")
+    assert launch(("login", "--with-api-key")).argv[-1] == "--with-api-key"
+    assert launch(("login", "status")).argv[-1] == "status"
+    assert launch(("logout",)).argv[-1] == "logout"
+
+
+def test_a_login_and_a_logout_are_taken_over_and_a_look_changes_nothing() -> None:
+    room = launch(("login",), {".codex/auth.json": WITH_TOKENS}).room
+    assert room is not None
+    real, new = json.dumps(WITH_TOKENS).encode(), json.dumps(WITH_TOKENS | {"OPENAI_API_KEY": "sk-new"}).encode()
+    assert room.merged(real, real, real) == real
+    assert json.loads(room.merged(real, new, real) or b"") == json.loads(new)
+    assert room.merged(real, None, real) is None
+    assert room.merged(None, None, None) is None

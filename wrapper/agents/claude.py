@@ -9,10 +9,14 @@ Facts below without another source were seen with Claude Code 2.1.197 against a 
   the login file.
 - Before it asks the first question, the interactive client compares the last 20 characters of ANTHROPIC_API_KEY with
   `customApiKeyResponses.approved` in its state file, and asks the user if they are not there.
-- Without `hasCompletedOnboarding` in that file the interactive client connects to the provider's own host, whatever
-  the base URL is, and ends if it cannot.
+- Without `hasCompletedOnboarding` in that file the interactive client asks `/api/hello` and `/v1/oauth/hello` of the
+  provider's own hosts, whatever the base URL is, and ends if it cannot.
 - It replaces its state file by rename, falls back to writing in place (EBUSY), and does not write at all if it
   cannot make its lock beside it: the inside's HOME must be writable.
+- Its login file stands in CLAUDE_SECURESTORAGE_CONFIG_DIR where that is set, with nothing else but a lock. It is read
+  again when its time changes, replaced by rename, and removed by a logout.
+- `/login` and `auth login` wait on a port of loopback for the browser, and for a code that is pasted; then they ask
+  the token endpoint, the profile and the roles. A logout asks for the refresh token's end first, and goes on without.
 """
 
 import json
@@ -29,15 +33,27 @@ from wrapper.agents.client import (
     Mask,
     Program,
     Renewal,
+    Room,
     Secret,
     header_safe,
     proxies,
 )
-from wrapper.agents.logins import beside, granted, masked, secrets_of
+from wrapper.agents.logins import beside, document, granted, masked, secrets_of, usable
 from wrapper.errors import SessionError
 
 UPSTREAM = "https://api.anthropic.com"
-LOGIN_HOSTS = ("platform.claude.com", "claude.ai", "claude.com")
+LOGIN_HOSTS = {
+    "platform.claude.com": ("GET /v1/oauth/hello", "POST /v1/oauth/token", "POST /v1/oauth/token/revoke"),
+    # What a login reads about the account; the rest of this host is the gateway's.
+    "api.anthropic.com": (
+        "GET /api/hello",
+        "GET /api/oauth/profile",
+        "GET /api/oauth/claude_cli/roles",
+        "POST /api/oauth/claude_cli/create_api_key",
+    ),
+}
+_UNNEEDED = ("http-intake.logs.us5.datadoghq.com", "statsig.anthropic.com")  # what it measures
+_EARLY = ("raw.githubusercontent.com",)  # notes on releases
 _APPROVED = 20  # characters of the key's end that the client keeps as approved
 _INSTALL = "install Claude Code: `npm install -g @anthropic-ai/claude-code`, or put the folder of `claude` into PATH"
 _RENEW_URL = "https://platform.claude.com/v1/oauth/token"  # TOKEN_URL and CLIENT_ID of the client's own build
@@ -45,7 +61,9 @@ _RENEW_CLIENT = "9d1c250a-e61b-44d9-88ed-5944d1962f5e"
 _SCRIPT = 2**20  # bytes; the native program has hundreds of megabytes, npm's script and stub a few kilobytes
 _NEVER = 4_102_444_800_000  # milliseconds: the year 2100
 _LOGIN = "ANTHROPIC-LOGIN"
-_MASKED = (".credentials.json", "settings.json", "settings.local.json", "CLAUDE.md")
+_ISSUED = "sk-ant-"
+_FILE = ".credentials.json"
+_MASKED = (_FILE, "settings.json", "settings.local.json", "CLAUDE.md")
 _SECRET_WORDS = ("token", "secret", "key", "jwt")
 _KEYS = {
     "ANTHROPIC_AUTH_TOKEN": ("authorization", "Bearer "),
@@ -64,6 +82,9 @@ _OTHER_CLOUDS = (
 _CARRIED = ("ANTHROPIC_MODEL", "ANTHROPIC_SMALL_FAST_MODEL", "CLAUDE_CODE_SUBAGENT_MODEL")
 _CARRIED_PREFIX = "ANTHROPIC_DEFAULT_"
 _PRINTING = {"-p", "--print", "--version", "-v", "--help", "-h"}
+_NO_LOGIN = {"mcp", "plugin", "plugins", "doctor", "update", "upgrade", "install", "agents", "completion"}
+_ENTRY = "claudeAiOauth"
+_TOKENS = ("accessToken", "refreshToken", "expiresAt")
 _PASSED = (
     "CLAUDE_CODE_*", "CLAUDE_CONFIG_DIR", "ANTHROPIC_MODEL", "ANTHROPIC_DEFAULT_*", "ANTHROPIC_SMALL_FAST_MODEL",
     "ANTHROPIC_CUSTOM_MODEL_*", "ANTHROPIC_BETAS", "BASH_*", "DISABLE_*", "ENABLE_*", "MAX_*", "MCP_*", "IS_SANDBOX",
@@ -87,19 +108,28 @@ class ClaudeCode:
         settings = _settings(folder, facts)
         environ = {**facts.environ, **settings}
         _refuse_other_clouds(environ)
+        _refuse_to_show_a_token(arguments)
+        login = _keys_folder(folder, environ) / _FILE
+        may_login = _may_login(arguments)
         return ClientLaunch(
             argv=(str(program.path), *arguments),
             environment=_environment(facts, settings),
             passed=_PASSED,
             kind="anthropic",
             upstream=_upstream(arguments, settings, facts),
-            credential=_credential(folder, state, environ, facts),
+            credential=_credential(login, state, environ, facts, has_room=may_login),
             folders=(folder,),
             files=() if state.is_relative_to(folder) else (state,),
-            masked=(state, *(folder / name for name in _MASKED)),
-            login_hosts=LOGIN_HOSTS,
+            made=(login,) if may_login else (),
+            masked=tuple(dict.fromkeys((state, *(folder / name for name in _MASKED), login))),
+            login_hosts=LOGIN_HOSTS if may_login else {},
+            login_client=_RENEW_CLIENT,
+            login_kind=_LOGIN,
+            room=_room(login, facts) if may_login else None,
+            unneeded=_UNNEEDED,
+            early=_EARLY,
             outward=settings | _given_settings(arguments, facts),
-            notes=tuple(_notes(arguments, settings, _object(facts.read(state)), folder, facts)),
+            notes=tuple(_notes(settings, folder, facts)),
         )
 
     def stand_ins(self, secrets: Mapping[bytes, str]) -> dict[bytes, bytes]:
@@ -125,17 +155,27 @@ def _folder(facts: ClientFacts) -> Path:
     return Path(named) if Path(named).is_absolute() else facts.home / ".claude"
 
 
-def _object(data: bytes | None) -> dict[str, Any]:
-    try:
-        value = json.loads(data or b"{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+def _keys_folder(folder: Path, environ: Mapping[str, str]) -> Path:
+    named = environ.get("CLAUDE_SECURESTORAGE_CONFIG_DIR", "")
+    return Path(named) if Path(named).is_absolute() else folder
+
+
+def _may_login(arguments: Sequence[str]) -> bool:
+    """Whether this start can come to a login: the interactive client's `/login`, and commands for it."""
+    return not _PRINTING & set(arguments) and not (arguments and arguments[0] in _NO_LOGIN)
+
+
+def _refuse_to_show_a_token(arguments: Sequence[str]) -> None:
+    if arguments and arguments[0] == "setup-token":
+        raise SessionError(
+            "`claude setup-token` shows a token to be copied, and inside there is only its placeholder",
+            hint="run it with the bare client, outside safe-agent",
+        )
 
 
 def _settings(folder: Path, facts: ClientFacts) -> dict[str, str]:
     """Read the `env` of the user's own settings."""
-    return _env(_object(facts.read(folder / "settings.json")))
+    return _env(document(facts.read(folder / "settings.json")))
 
 
 def _env(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -168,8 +208,8 @@ def _given_settings(arguments: Sequence[str], facts: ClientFacts) -> dict[str, s
         elif argument.startswith("--settings="):
             text = argument.removeprefix("--settings=")
     if text.lstrip().startswith("{"):
-        return _env(_object(text.encode()))
-    return _env(_object(facts.read(Path(text)))) if text else {}
+        return _env(document(text.encode()))
+    return _env(document(facts.read(Path(text)))) if text else {}
 
 
 def _environment(facts: ClientFacts, settings: Mapping[str, str]) -> dict[str, str]:
@@ -187,13 +227,14 @@ def _environment(facts: ClientFacts, settings: Mapping[str, str]) -> dict[str, s
     )
 
 
-def _credential(folder: Path, state: Path, environ: Mapping[str, str], facts: ClientFacts) -> Credential | None:
-    path = folder / ".credentials.json"
-    login = _from_login(path, _object(facts.read(path)))
+def _credential(
+    path: Path, state: Path, environ: Mapping[str, str], facts: ClientFacts, *, has_room: bool
+) -> Credential | None:
+    login = _from_login(path, document(facts.read(path)), has_room=has_room)
     key = key_in(environ)
     if key is None and login is not None and login.headers:
         return login
-    return beside(key or _from_state(_object(facts.read(state))), login)
+    return beside(key or _from_state(document(facts.read(state))), login)
 
 
 def key_in(environ: Mapping[str, str]) -> Credential | None:
@@ -211,40 +252,87 @@ def key_in(environ: Mapping[str, str]) -> Credential | None:
 def _from_state(state: Mapping[str, Any]) -> Credential | None:
     """Take the key that `/login` made for a console account; it stands in the state file."""
     key = state.get("primaryApiKey")
-    if not isinstance(key, str) or not header_safe(key):
+    if not usable(key) or not key.startswith(
+        _ISSUED
+    ):  # the inside writes this file too, and may put another secret there
         return None
     return Credential(".claude.json", {"x-api-key": key}, (Secret("primaryApiKey", "ANTHROPIC-KEY", key.encode()),))
 
 
-def _from_login(path: Path, document: dict[str, Any]) -> Credential | None:
-    """Read the login file; the logins of MCP servers stand there too. Without a login to the provider: no headers."""
-    if not document:
+def _from_login(path: Path, login: dict[str, Any], *, has_room: bool) -> Credential | None:
+    """Read the login file; the logins of MCP servers stand there too. Without a login to the provider: no headers.
+
+    Where the inside has a room for its login, the real file is not there for it: one may be written any time.
+    """
+    if not login and not has_room:
         return None
-    found = document.get("claudeAiOauth")
-    oauth = found if isinstance(found, dict) and header_safe(str(found.get("accessToken") or "")) else {}
+    found = login.get(_ENTRY)
+    oauth = found if isinstance(found, dict) and usable(found.get("accessToken")) else {}
     expires = oauth.get("expiresAt")
     return Credential(
         source=str(path),
         headers={"authorization": f"Bearer {oauth['accessToken']}"} if oauth else {},
-        secrets=tuple(secrets_of(document, _LOGIN, _is_secret)),
+        secrets=tuple(secrets_of(login, _LOGIN, _is_secret)),
         login=LoginFile(
             path=path,
-            shown=lambda mask: _shown(document, mask),
-            renewed=lambda answer, now: _renewed(document, answer, now),
+            shown=lambda mask: _shown(login, mask),
+            renewed=lambda answer, now: _renewed(login, answer, now),
             expires=expires / 1000 if isinstance(expires, (int, float)) else None,
             renewal=_renewal(oauth),
         ),
     )
 
 
+def _room(path: Path, facts: ClientFacts) -> Room:
+    """Give the login file a place where the client can replace and remove it."""
+    login = document(facts.read(path))
+    return Room(
+        path=path,
+        name=_FILE,
+        variable="CLAUDE_SECURESTORAGE_CONFIG_DIR",
+        shown=lambda mask: _shown(login, mask) if login else None,
+        merged=_merged,
+        owns=_owns,
+        settles=True,
+    )
+
+
+def _owns(path: str) -> bool:
+    return path in (f"{_ENTRY}/accessToken", f"{_ENTRY}/refreshToken")
+
+
+def _merged(real: bytes | None, now: bytes | None, shown: bytes | None) -> bytes | None:
+    """Take over, entry by entry, what the inside has changed; what it left alone is as it is outside.
+
+    A login that both have renewed is the one that lasts longer.
+    """
+    before, after, merged = document(shown), document(now), document(real)
+    for key in (*before, *after):
+        if key not in after:
+            merged.pop(key, None)
+        elif after[key] != before.get(key):
+            merged[key] = _login_of(merged.get(key), after[key], before.get(key)) if key == _ENTRY else after[key]
+    return json.dumps(merged, separators=(",", ":")).encode() if merged else None
+
+
+def _login_of(real: Any, after: Any, before: Any) -> Any:
+    if not isinstance(after, dict) or not isinstance(real, dict):
+        return after
+    same = isinstance(before, dict) and after.get("accessToken") == before.get("accessToken")
+    changed = real.get("accessToken") not in (after.get("accessToken"), (before or {}).get("accessToken"))
+    if same or (changed and (real.get("expiresAt") or 0) > (after.get("expiresAt") or 0)):
+        return after | {name: real[name] for name in _TOKENS if name in real}
+    return after
+
+
 def _is_secret(name: str, value: str) -> bool:
     return any(word in name.lower() for word in _SECRET_WORDS) and "://" not in value  # `tokenEndpoint`
 
 
-def _shown(document: dict[str, Any], mask: Mask) -> bytes:
-    shown = masked(document, _LOGIN, _is_secret, mask)
-    if isinstance(shown.get("claudeAiOauth"), dict):
-        shown["claudeAiOauth"]["expiresAt"] = _NEVER
+def _shown(login: dict[str, Any], mask: Mask) -> bytes:
+    shown = masked(login, _LOGIN, _is_secret, mask)
+    if isinstance(shown.get(_ENTRY), dict):
+        shown[_ENTRY]["expiresAt"] = _NEVER
     return json.dumps(shown).encode()
 
 
@@ -256,26 +344,17 @@ def _renewal(oauth: Mapping[str, Any]) -> Renewal | None:
     return Renewal(_RENEW_URL, json.dumps(body | ({"scope": " ".join(scopes)} if scopes else {})).encode())
 
 
-def _renewed(document: dict[str, Any], answer: bytes, now: float) -> bytes:
+def _renewed(login: dict[str, Any], answer: bytes, now: float) -> bytes:
     new = granted(answer)
-    oauth = document["claudeAiOauth"] | {
+    oauth = login[_ENTRY] | {
         "accessToken": new["access_token"],
-        "refreshToken": new.get("refresh_token") or document["claudeAiOauth"].get("refreshToken"),
+        "refreshToken": new.get("refresh_token") or login[_ENTRY].get("refreshToken"),
         "expiresAt": int((now + float(new.get("expires_in") or 3600)) * 1000),
     }
-    return json.dumps(document | {"claudeAiOauth": oauth}).encode()
+    return json.dumps(login | {_ENTRY: oauth}).encode()
 
 
-def _notes(
-    arguments: Sequence[str],
-    settings: Mapping[str, str],
-    state: Mapping[str, Any],
-    folder: Path,
-    facts: ClientFacts,
-) -> Iterator[str]:
-    interactive = not _PRINTING & set(arguments)
-    if interactive and not state.get("hasCompletedOnboarding"):
-        yield "Claude Code was never set up for this user, which needs the provider's own host: run `claude` once first"
-    helper = "apiKeyHelper" in _object(facts.read(folder / "settings.json"))
+def _notes(settings: Mapping[str, str], folder: Path, facts: ClientFacts) -> Iterator[str]:
+    helper = "apiKeyHelper" in document(facts.read(folder / "settings.json"))
     if helper and not set(_KEYS) & (set(settings) | set(facts.environ)):
         yield "`apiKeyHelper` of your settings runs inside, without your secrets: set ANTHROPIC_API_KEY instead"

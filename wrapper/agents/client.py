@@ -21,7 +21,15 @@ Read = Callable[[Path], bytes | None]
 Mask = Callable[[str, bytes], str]
 """Takes kind and value of a secret known outside, returns its placeholder (`Vault.issue`)."""
 
+Merge = Callable[[bytes | None, bytes | None, bytes | None], bytes | None]
+"""Takes the real login file, what the inside made of it (values put back), and what it was shown at first (likewise).
+
+Gives what the real file is to be; each is None where there is none.
+"""
+
 NO_PROXY = "127.0.0.1,localhost,::1"
+ROOM = "/run/safe-agent-login"
+"""The folder inside in which a client keeps its login, where it has a room for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,28 @@ class LoginFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """A folder of the session's own, at ROOM inside, where the client finds its login and may write, rename, remove it.
+
+    `path` is the real file, which stays outside; `name` its name in the room; `variable` says where the room is.
+    `shown` gives what stands there at first, None for no file; `merged` what becomes of the real one (see Merge), so
+    that a login that was renewed outside meanwhile is not undone. `owns` says whether the provider's own tokens stand
+    at a path of it (`claudeAiOauth/accessToken`). `beside` are other files that the client needs there. `settles`: what
+    was written inside counts at once, for the real file stands, covered; else when nothing runs inside any more, which
+    is for commands that are about the login and nothing else.
+    """
+
+    path: Path
+    name: str
+    variable: str
+    shown: Callable[[Mask], bytes | None] = field(repr=False)
+    merged: Merge = field(repr=False)
+    owns: Callable[[str], bool]
+    beside: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    settles: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Credential:
     """Who the client is at the provider.
 
@@ -104,10 +134,14 @@ class ClientLaunch:
     `argv` has the program as its first item. `environment` is set, `passed` are names (`*` at the end is a wildcard)
     that pass from the host like those on the allow-list, masked where they look secret. `folders` and `files` are
     absolute paths of the client's state, to be bound read-write (made where missing: folders with mode 0700);
-    `masked` are absolute paths of state files in which secrets may stand and which are shown masked. `login_hosts`
-    are what the client's own `login` talks to. `outward` are variables that the user's own settings of the client set
-    over those of the host: they say through which proxy the provider is reached, and which certificates count.
-    `notes` are for the user.
+    `made` are files that are made where they are missing, to be covered. `masked` are absolute paths of state files in
+    which secrets may stand and which are shown masked. `login_hosts` are what the client's own `login` talks to: host
+    to the requests that are for it, as in policy's `[[hosts]] allow`; none where this start cannot come to a login.
+    `login_client` is its id there, `login_kind` the kind of what is kept of it.
+    `room` is where the inside has the login file. `outward` are variables that the user's own settings of the client
+    set over those of the host: they say through which proxy the provider is reached, and which certificates count.
+    `unneeded` are patterns of hosts that it calls by itself and does well without, `early` those that it calls while it
+    starts, and does well without then. `notes` are for the user.
     """
 
     argv: tuple[str, ...]
@@ -118,9 +152,15 @@ class ClientLaunch:
     credential: Credential | None = None
     folders: tuple[Path, ...] = ()
     files: tuple[Path, ...] = ()
+    made: tuple[Path, ...] = ()
     masked: tuple[Path, ...] = ()
-    login_hosts: tuple[str, ...] = ()
+    login_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    login_client: str = ""
+    login_kind: str = "LOGIN"
+    room: Room | None = None
     outward: Mapping[str, str] = field(default_factory=dict, repr=False)
+    unneeded: tuple[str, ...] = ()
+    early: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -9,6 +9,9 @@ Facts below without another source were seen with codex-cli 0.169.0 against a sc
   at once. So the inside is shown a login by API key, with a placeholder of the access token as the key, and the
   gateway sends the access token and the account's id to the provider that ChatGPT logins are for.
 - The interactive client does not take CODEX_API_KEY, only a login file; `exec` takes both, the variable first.
+- `login` and `logout` need nothing of the state folder but `auth.json`, which `logout` removes after it has asked for
+  the end of the refresh token, with a ChatGPT login only. `login` waits on port 1455 of loopback for the browser;
+  `login --device-auth` shows a code instead. Of a token it reads the claims, not the signature.
 - `--no-daemon` is known before every subcommand, not behind all of them, and not twice. Without it the client starts
   (or talks to) a server shared with other sessions, which would act outside.
 """
@@ -30,16 +33,26 @@ from wrapper.agents.client import (
     Mask,
     Program,
     Renewal,
+    Room,
     Secret,
     header_safe,
     proxies,
 )
-from wrapper.agents.logins import beside, granted, masked, secrets_of
+from wrapper.agents.logins import beside, document, granted, masked, secrets_of, usable
 from wrapper.errors import SessionError
 
 UPSTREAM = "https://api.openai.com/v1"
 CHATGPT_UPSTREAM = "https://chatgpt.com/backend-api/codex"
-LOGIN_HOSTS = ("auth.openai.com", "chatgpt.com")
+LOGIN_HOSTS = {
+    "auth.openai.com": (
+        "POST /oauth/token",
+        "POST /oauth/revoke",
+        "POST /api/accounts/deviceauth/usercode",
+        "POST /api/accounts/deviceauth/token",
+    )
+}
+_UNNEEDED = ("ab.chatgpt.com",)  # what it measures
+_EARLY = ("raw.githubusercontent.com", "api.github.com", "github.com", "chatgpt.com")  # releases, plugins, usage
 _MASKED = ("config.toml", ".credentials.json", "auth.json", "AGENTS.md")
 _INSTALL = "install Codex: `npm install -g @openai/codex`, or put the folder of `codex` into PATH"
 _TARGETS = {"x64": "x86_64-unknown-linux-musl", "arm64": "aarch64-unknown-linux-musl"}
@@ -49,6 +62,16 @@ _RENEW_AFTER = 8 * 86400.0  # seconds; the client renews a login that is older
 _PRIVATE = (Path("/tmp"), Path("/run"), Path("/dev/shm"))  # noqa: S108 - fresh inside, so no place for state
 _LOGIN = "OPENAI-LOGIN"
 _ACCOUNT = "chatgpt-account-id"
+_NO_CALLBACK = {"--device-auth", "--with-api-key", "--with-access-token", "status", "--help", "-h"}  # for `login`
+_WITH_VALUE = {
+    "-c", "--config", "-p", "--profile", "-m", "--model", "-C", "--cd", "-s", "--sandbox", "-a", "--ask-for-approval",
+    "-i", "--image", "--enable", "--disable", "--add-dir", "--local-provider",
+}  # fmt: skip
+_COMMANDS = {
+    "exec", "e", "review", "mcp", "mcp-server", "app-server", "completion", "sandbox", "debug", "apply", "a", "cloud",
+    "features", "plugin", "update", "doctor", "queue", "remote-control",
+}  # fmt: skip
+_KEPT = ("forced_login_method", "forced_chatgpt_workspace_id")  # settings that a login heeds
 _BY_VARIABLE = {"exec", "e", "review"}  # subcommands that take CODEX_API_KEY before the login file
 _PASSED = ("CODEX_HOME", "CODEX_SQLITE_HOME", "CODEX_TUI_*", "CODEX_OSS_*", "RUST_LOG", "RUST_BACKTRACE")
 
@@ -70,17 +93,28 @@ class Codex:
         credential = _credential(folder, settings, arguments, facts)
         key = "openai_base_url" if settings is None else f"model_providers.{provider}.base_url"
         ours = ("-c", f"{key}={json.dumps(facts.gateway)}")
+        command = _command(arguments)
+        room = _room(folder, config, facts) if command in ("login", "logout") else None
+        of_openai = settings is None or bool(settings.get("requires_openai_auth"))
+        may_login = credential is None and of_openai and command not in _COMMANDS
+        by_code = ("--device-auth",) if command == "login" and _NO_CALLBACK.isdisjoint(arguments) else ()
+        daemon = () if "--no-daemon" in arguments else ("--no-daemon",)
         return ClientLaunch(
-            argv=(str(program.path), *(() if "--no-daemon" in arguments else ("--no-daemon",)), *ours, *arguments),
+            argv=(str(program.path), *daemon, *ours, *arguments, *by_code),
             environment=proxies(facts),
             passed=_PASSED,
             kind="openai",
             upstream=_upstream(config, settings, credential, facts),
             credential=credential,
-            folders=(folder, *_sqlite(folder, facts)),
+            folders=() if room else (folder, *_sqlite(folder, facts)),
             masked=tuple(folder / name for name in _MASKED),
-            login_hosts=LOGIN_HOSTS,
-            notes=tuple(_notes(config, credential)),
+            login_hosts=LOGIN_HOSTS if room or may_login else {},
+            login_client=_RENEW_CLIENT,
+            login_kind=_LOGIN,
+            room=room,
+            unneeded=_UNNEEDED,
+            early=_EARLY,
+            notes=tuple(_login_notes(by_code) if room else _notes(config, credential, may_login=may_login)),
         )
 
     def stand_ins(self, secrets: Mapping[bytes, str]) -> dict[bytes, bytes]:  # noqa: ARG002 - the face of every adapter
@@ -113,6 +147,39 @@ def _folder(facts: ClientFacts) -> Path:
     return folder
 
 
+def _command(arguments: Sequence[str]) -> str:
+    """Give the first argument that is no option: a subcommand, or what is asked."""
+    words = iter(arguments)
+    for word in words:
+        if word in _WITH_VALUE:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def _room(folder: Path, config: Mapping[str, Any], facts: ClientFacts) -> Room:
+    """Let a command that is about the login have a state folder of its own, with the login as it is."""
+    path = folder / "auth.json"
+    login = document(facts.read(path))
+    kept = (f"{key} = {json.dumps(config[key])}\n" for key in _KEPT if isinstance(config.get(key), (str, list)))
+    return Room(
+        path=path,
+        name=path.name,
+        variable="CODEX_HOME",
+        shown=lambda mask: json.dumps(masked(login, _LOGIN, _is_secret, mask)).encode() if login else None,
+        merged=_merged,
+        owns=lambda _path: True,
+        beside={"config.toml": "".join(kept).encode()},
+    )
+
+
+def _merged(real: bytes | None, now: bytes | None, shown: bytes | None) -> bytes | None:
+    """Take over a new login, or that there is none; one that is only shown does not count."""
+    after = document(now)
+    return real if after == document(shown) else json.dumps(after, indent=2).encode() if after else None
+
+
 def _sqlite(folder: Path, facts: ClientFacts) -> tuple[Path, ...]:
     named = Path(facts.environ.get("CODEX_SQLITE_HOME", ""))
     return (named,) if named.is_absolute() and not named.is_relative_to(folder) else ()
@@ -136,7 +203,7 @@ def _credential(
     folder: Path, settings: Mapping[str, Any] | None, arguments: Sequence[str], facts: ClientFacts
 ) -> Credential | None:
     path = folder / "auth.json"
-    login = _from_login(path, _document(facts.read(path)))
+    login = _from_login(path, document(facts.read(path)))
     if settings is not None and not settings.get("requires_openai_auth"):
         return beside(_provider_key(settings, facts), login)
     key = facts.environ.get("CODEX_API_KEY", "").strip()
@@ -167,51 +234,43 @@ def _provider_key(settings: Mapping[str, Any], facts: ClientFacts) -> Credential
     return Credential(secret.name, {"authorization": f"Bearer {value}"}, (secret,), {name: secret} if name else {})
 
 
-def _document(data: bytes | None) -> dict[str, Any]:
-    try:
-        value = json.loads(data or b"{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _from_login(path: Path, document: dict[str, Any]) -> Credential | None:
-    key, tokens = document.get("OPENAI_API_KEY"), document.get("tokens")
+def _from_login(path: Path, login: dict[str, Any]) -> Credential | None:
+    key, tokens = login.get("OPENAI_API_KEY"), login.get("tokens")
     access = tokens.get("access_token") if isinstance(tokens, dict) else None
-    if document.get("auth_mode") in (None, "apikey") and header_safe(key):
+    if login.get("auth_mode") in (None, "apikey") and usable(key):
         headers = {"authorization": f"Bearer {key}"}
-        return _of_file(path, document, headers, lambda mask: _shown(mask, "OPENAI-KEY", key))
-    if isinstance(tokens, dict) and header_safe(access):
-        return _chatgpt(path, document, tokens, access)
-    if not document:
+        return _of_file(path, login, headers, lambda mask: _shown(mask, "OPENAI-KEY", key))
+    if isinstance(tokens, dict) and usable(access):
+        return _chatgpt(path, login, tokens, access)
+    if not login:
         return None
-    return _of_file(path, document, {}, lambda mask: json.dumps(masked(document, _LOGIN, _is_secret, mask)).encode())
+    return _of_file(path, login, {}, lambda mask: json.dumps(masked(login, _LOGIN, _is_secret, mask)).encode())
 
 
 def _of_file(
-    path: Path, document: dict[str, Any], headers: Mapping[str, str], shown: Callable[[Mask], bytes]
+    path: Path, login: dict[str, Any], headers: Mapping[str, str], shown: Callable[[Mask], bytes]
 ) -> Credential:
-    file = LoginFile(path, shown, renewed=lambda _answer, _now: json.dumps(document).encode())
-    return Credential(str(path), headers, tuple(secrets_of(document, _LOGIN, _is_secret)), login=file)
+    file = LoginFile(path, shown, renewed=lambda _answer, _now: json.dumps(login).encode())
+    return Credential(str(path), headers, tuple(secrets_of(login, _LOGIN, _is_secret)), login=file)
 
 
-def _chatgpt(path: Path, document: dict[str, Any], tokens: Mapping[str, Any], access: str) -> Credential:
+def _chatgpt(path: Path, login: dict[str, Any], tokens: Mapping[str, Any], access: str) -> Credential:
     claims = _claims(access)
     account = str(tokens.get("account_id") or claims.get("account") or "")
     file = LoginFile(
         path=path,
         shown=lambda mask: _shown(mask, _LOGIN, access),
-        renewed=lambda answer, now: _renewed(document, answer, now),
-        expires=_expires(document, claims),
+        renewed=lambda answer, now: _renewed(login, answer, now),
+        expires=_expires(login, claims),
         renewal=_renewal(tokens),
     )
     headers = {"authorization": f"Bearer {access}", _ACCOUNT: account}
-    return Credential(str(path), headers, tuple(secrets_of(document, _LOGIN, _is_secret)), login=file)
+    return Credential(str(path), headers, tuple(secrets_of(login, _LOGIN, _is_secret)), login=file)
 
 
 def _is_secret(name: str, _value: str) -> bool:
     """Everything in this file but what says who and when: nothing of it is needed inside."""
-    return name not in ("auth_mode", "account_id", "last_refresh")
+    return name not in ("auth_mode", "account_id", "last_refresh", "issuer", "client_id")
 
 
 def _shown(mask: Mask, kind: str, key: str) -> bytes:
@@ -233,11 +292,11 @@ def _claims(token: str) -> dict[str, Any]:
     return {"exp": claims.get("exp"), "account": auth.get("chatgpt_account_id") if isinstance(auth, dict) else None}
 
 
-def _expires(document: Mapping[str, Any], claims: Mapping[str, Any]) -> float | None:
+def _expires(login: Mapping[str, Any], claims: Mapping[str, Any]) -> float | None:
     """Take the earlier of the token's end and the age at which the client itself renews."""
     ends = [float(claims["exp"])] if isinstance(claims.get("exp"), (int, float)) else []
     with contextlib.suppress(ValueError):
-        ends.append(datetime.fromisoformat(str(document.get("last_refresh"))).timestamp() + _RENEW_AFTER)
+        ends.append(datetime.fromisoformat(str(login.get("last_refresh"))).timestamp() + _RENEW_AFTER)
     return min(ends, default=None)
 
 
@@ -249,14 +308,21 @@ def _renewal(tokens: Mapping[str, Any]) -> Renewal | None:
     return Renewal(_RENEW_URL, json.dumps(body).encode())
 
 
-def _renewed(document: dict[str, Any], answer: bytes, now: float) -> bytes:
+def _renewed(login: dict[str, Any], answer: bytes, now: float) -> bytes:
     new = granted(answer)
     fresh = {name: new[name] for name in ("id_token", "access_token", "refresh_token") if new.get(name)}
     when = datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")
-    return json.dumps(document | {"tokens": document["tokens"] | fresh, "last_refresh": when}, indent=2).encode()
+    return json.dumps(login | {"tokens": login["tokens"] | fresh, "last_refresh": when}, indent=2).encode()
 
 
-def _notes(config: Mapping[str, Any], credential: Credential | None) -> Iterator[str]:
+def _login_notes(by_code: Sequence[str]) -> Iterator[str]:
+    if by_code:
+        yield "your browser cannot reach Codex inside, so it asks for a code (`--device-auth`)"
+
+
+def _notes(config: Mapping[str, Any], credential: Credential | None, *, may_login: bool) -> Iterator[str]:
+    if may_login:
+        yield "Codex is not logged in: `safe-codex login` first; a login in this session counts from the next one on"
     if credential is not None and _ACCOUNT in credential.headers:
         yield "Codex takes your ChatGPT login for an API key inside: its usage and apps are not shown"
     if credential is None and config.get("cli_auth_credentials_store") in ("keyring", "auto"):

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from wrapper.agents.client import Credential, Mask, Secret, header_safe
+from wrapper.tokens import parted
 
 IsSecret = Callable[[str, str], bool]
 """Takes a field's name and its value."""
@@ -30,8 +31,14 @@ def masked(document: Any, kind: str, is_secret: IsSecret, mask: Mask, name: str 
     if isinstance(document, list):
         return [masked(item, kind, is_secret, mask, name) for item in document]
     if isinstance(document, str) and document and is_secret(name, document):
-        return mask(kind, document.encode())
+        return masked_token(kind, document, mask)
     return document
+
+
+def masked_token(kind: str, token: str, mask: Mask) -> str:
+    """Return a token with a placeholder for what is secret of it: clients read the claims of a JWT."""
+    readable, secret = parted(token)
+    return readable + mask(kind, secret.encode())
 
 
 def beside(chosen: Credential | None, login: Credential | None) -> Credential | None:
@@ -41,6 +48,20 @@ def beside(chosen: Credential | None, login: Credential | None) -> Credential | 
     file = replace(login.login, expires=None, renewal=None)
     chosen = chosen or Credential("none", {}, ())
     return replace(chosen, secrets=(*chosen.secrets, *login.secrets), login=file)
+
+
+def usable(token: object) -> TypeGuard[str]:
+    """Whether a token can be sent: not one of which the inside wrote down the placeholder, and nobody the value."""
+    return header_safe(token) and "MASKED-" not in token
+
+
+def document(data: bytes | None) -> dict[str, Any]:
+    """Read a client's JSON; empty where it is none."""
+    try:
+        value = json.loads(data or b"{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def granted(answer: bytes) -> dict[str, Any]:

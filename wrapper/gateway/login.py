@@ -5,15 +5,13 @@ Rules of this file:
 2. The bare client may renew the same login at any time: the file is read again whenever it has changed, and its newer
    token wins over ours.
 3. A renewal that has begun comes to its end, whoever goes away: the provider may have made the old token invalid with
-   its answer.
+   its answer. Of several sessions one renews; the others wait for it and read what it got (`turns`).
 4. The file is written in place. Its cover, which hides it from the inside, stays on it; a new file would stand in the
    client's folder without one for a moment, in which the inside could open it (seen, also if it is covered at once).
    The price: another process that reads it in several pieces in the same microseconds may get parts of both.
 """
 
 import asyncio
-import errno
-import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -22,7 +20,9 @@ from typing import Protocol
 import aiohttp
 
 from wrapper.errors import SessionError, StateError
+from wrapper.gateway.inplace import write_in_place
 from wrapper.gateway.outward import Outward
+from wrapper.gateway.turns import Turn, nobody_else
 from wrapper.gateway.upstream import upstream_fault
 
 _EARLY = 120.0  # seconds before its end at which a login is renewed: a request must not outlive its token
@@ -84,15 +84,24 @@ Post = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
 class LiveCredential:
     """The credential of a session (`gateway.credential.Credential`).
 
-    `read` gives it anew from the client's files, and makes its secrets known; `post` sends a renewal.
+    `read` gives it anew from the client's files, and makes its secrets known; `post` sends a renewal, in a `turn` of
+    its own. `settle` is called before the file is looked at: it writes there what the inside has made of its login.
     """
 
     def __init__(
-        self, read: Callable[[], Identity | None], post: Post, *, clock: Callable[[], float] = time.time
+        self,
+        read: Callable[[], Identity | None],
+        post: Post,
+        *,
+        clock: Callable[[], float] = time.time,
+        turn: Turn = nobody_else,
+        settle: Callable[[], object] = lambda: None,
     ) -> None:
         self._read = read
         self._post = post
         self._clock = clock
+        self._turn = turn
+        self._settle = settle
         self._identity: Identity | None = None
         self._stamp: _Stamp | None = None
         self._renewal: asyncio.Task[Identity | None] | None = None
@@ -112,6 +121,7 @@ class LiveCredential:
             await asyncio.wait([self._renewal])
 
     def _current(self) -> Identity | None:
+        self._settle()
         login = None if self._identity is None else self._identity.login
         stamp = None if login is None else _stamp(login.path)
         if self._identity is None or (login is not None and (stamp is None or stamp != self._stamp)):
@@ -133,7 +143,16 @@ class LiveCredential:
         return await asyncio.shield(self._renewal)
 
     async def _renew(self) -> Identity | None:
+        try:
+            async with self._turn():
+                return await self._renewed_in_turn()
+        except OSError as error:
+            raise _ended(str(error)) from error
+
+    async def _renewed_in_turn(self) -> Identity | None:
         identity = self._current()
+        if identity is not None and not self._ends(identity):
+            return identity  # another session was before us
         login = None if identity is None else identity.login
         if login is None or login.renewal is None:
             raise _ended("it cannot be renewed")
@@ -143,7 +162,7 @@ class LiveCredential:
             now = None if current is None else current.login
             if now is None or now.renewal is None or now.renewal.body != login.renewal.body:
                 return current  # whoever has changed the login meanwhile knows better
-            _write(now.path, now.renewed(answer, self._clock()))
+            write_in_place(now.path, now.renewed(answer, self._clock()))
         except (OSError, ValueError, TypeError) as error:
             raise _ended(str(error)) from error
         except StateError as error:
@@ -184,25 +203,6 @@ def _stamp(path: Path) -> _Stamp | None:
     except OSError:
         return None
     return about.st_ino, about.st_mtime_ns, about.st_size
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a JSON document in place: before and after each step the file holds the old one or the new one, whole.
-
-    Spaces may stand behind it. Raises OSError; the old one stands then.
-    """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        size = os.fstat(descriptor).st_size
-        more = max(0, len(content) - size)
-        if os.pwrite(descriptor, b" " * more, size) < more:  # a full disk is noticed here
-            os.ftruncate(descriptor, size)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        os.pwrite(descriptor, content.ljust(size), 0)
-        os.ftruncate(descriptor, len(content))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def posting(outward: Outward) -> Post:
