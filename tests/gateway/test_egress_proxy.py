@@ -80,9 +80,9 @@ async def test_a_name_without_address_and_a_host_that_does_not_answer_are_told_a
 
     async with site(allowed=("allowed.example", "gone.example"), timeouts=Timeouts(connect=0.05)) as place:
         assert b" 502 " in (await place.connect("gone.example:443"))[:20]
-        place.proxy._dial = hangs
+        place.proxy._way.dial = hangs
         assert b" 504 " in (await place.connect("allowed.example:443"))[:20]
-        place.proxy._dial = refuses
+        place.proxy._way.dial = refuses
         assert b"cannot be reached" in await place.connect("allowed.example:443")
 
 
@@ -90,7 +90,7 @@ async def test_a_name_without_address_and_a_host_that_does_not_answer_are_told_a
 async def test_the_next_address_is_tried_when_the_first_does_not_answer() -> None:
     names = {"allowed.example": ["127.0.0.9", "127.0.0.1"]}
     async with site(names=names) as place:
-        dial, tried = place.proxy._dial, []
+        dial, tried = place.proxy._way.dial, []
 
         async def second_only(address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
             tried.append(address)
@@ -98,7 +98,7 @@ async def test_the_next_address_is_tried_when_the_first_does_not_answer() -> Non
                 raise OSError
             return await dial(address, port)
 
-        place.proxy._dial = second_only
+        place.proxy._way.dial = second_only
         assert await place.connect("allowed.example:443", b"x") == OK + b"got x"
         assert tried == ["127.0.0.9", "127.0.0.1"]
 
@@ -177,6 +177,6 @@ async def test_names_are_resolved_by_the_system_where_no_resolver_is_given() -> 
     sock = listening()
     proxy = EgressProxy(decide, MemorySink())  # type: ignore[arg-type]
     await proxy.start(sock)
-    found: Sequence[str] = await proxy._resolve("localhost", 443)
+    found: Sequence[str] = await proxy._way.resolve("localhost", 443)
     assert set(found) <= {"127.0.0.1", "::1"}
     await proxy.close()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.gateway.wire import MemorySink, listening
 from wrapper.audit.events import Connection
@@ -73,8 +74,13 @@ async def site(  # noqa: PLR0913 - whatever a test wants otherwise
     redact: Callable[[bytes], bytes] | None = None,
     internal: Sequence[str] = (),
     outward: Outward = DIRECT,
+    only_tls: bool = False,
+    **more: Any,
 ) -> AsyncIterator[Site]:
-    """Start a server and the proxy. Every dial goes to the server's port instead."""
+    """Start a server and the proxy. Every dial goes to the server's port instead.
+
+    Anything may be spoken on port 443, as if policy named it, but for `only_tls`. `more` goes to the proxy.
+    """
     sink = MemorySink()
     asked: list[str] = []
     reached: list[bytes] = []
@@ -108,6 +114,8 @@ async def site(  # noqa: PLR0913 - whatever a test wants otherwise
         timeouts=timeouts,
         is_internal=lambda host, port: f"{host}:{port}" in internal,
         outward=outward,
+        any_protocol=lambda _host, _port: not only_tls,
+        **more,
     )
     sock = listening()
     await proxy.start(sock)

@@ -21,6 +21,7 @@ from tests.audit.recording import Home, home, start_event
 from tests.gateway.wire import engine, listening
 from tests.guard.conftest import Desks
 from tests.guard.duty import Desk
+from tests.policy.writing import policy
 from tests.view.staged import SHOWN, VALUES, VAULT, put_in_place
 from wrapper import linux
 from wrapper.audit import recorder
@@ -245,6 +246,21 @@ def test_a_host_that_policy_does_not_allow_is_refused_recorded_and_counted(start
     assert running.code() == 0
     [event] = [one for one in running.log() if isinstance(one, Connection)]
     assert (event.host, event.allowed, event.rule) == ("refused.example", False, "no rule allows it")
+
+
+def test_the_user_is_told_of_refused_hosts_only_where_that_helps(start: Start) -> None:
+    """Not of what a rule denies, nor of what the client calls by itself."""
+    running = start(policy=policy(user='[network]\ndeny = ["denied.example"]'), unneeded=("own.example",))
+    [port] = running.listen("egress")
+    hosts = ("denied.example:443", "own.example:443", "127.0.0.1:443", "other.example:443", "other.example:8443")
+    for host in hosts:
+        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+            connection.sendall(f"CONNECT {host} HTTP/1.1\r\n\r\n".encode())
+            assert connection.recv(100).startswith(b"HTTP/1.1 403")
+    summary = running.finish()
+    assert summary is not None
+    assert summary.refused == ("other.example", "other.example:8443")
+    assert len([one for one in running.log() if isinstance(one, Connection)]) == len(hosts)
 
 
 def test_a_port_of_loopback_that_policy_names_is_reached(start: Start) -> None:

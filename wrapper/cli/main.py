@@ -21,6 +21,7 @@ _COMMANDS: Final = MappingProxyType(
         "run": ("wrapper.cli.run", "run", "Start Claude Code or Codex in the sandbox."),
         "exec": ("wrapper.cli.run", "execute", "Run any command in the same sandbox, gateway and log."),
         "explain": ("wrapper.cli.explain", "explain", "Show the plan, or what happens to one path, variable or host."),
+        "allow": ("wrapper.cli.allow", "allow", "List hosts that wait for you in sessions that run, or allow one."),
         "scan": ("wrapper.cli.scan", "scan", "Find secrets in files, in what is staged, or in git's history."),
         "redact": ("wrapper.cli.redact", "redact", "Replace secrets in a stream by placeholders, or put them back."),
         "policy": ("wrapper.cli.policy", "group", "Show, check and trust policy files."),

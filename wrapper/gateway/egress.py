@@ -2,60 +2,56 @@
 
 Rules of this file:
 1. The decision falls on the name, before it is resolved: a name that is not allowed is not even looked up, so names
-   carry nothing out. It is on disk before the look-up (promise 4).
-2. Names are resolved here, outside, and the connection goes to the very address that was checked. One address that is
-   not public, or is this machine's, refuses the connection: a name that changes its mind (DNS rebinding) finds nothing
-   of this network.
-3. Where the user's environment names a company's proxy for a host, the way goes through that, and the proxy resolves
-   the name. What this machine's resolver knows of the name is checked all the same; names that only a private network
-   can know, and the proxy itself, are refused. What a name means to the proxy alone cannot be checked here.
-4. A client that is slow, says too much before its CONNECT, or is one too many is cut off.
-5. After the answer bytes are only moved. What travels inside TLS is not seen: the host that a client names there (SNI,
-   Host) is up to the allowed server, so an allowed host that serves others by name ("domain fronting"), and an allowed
-   host that is itself a proxy, open a way to those. Allow hosts, not content networks.
+   carry nothing out. It is on disk before the look-up (promise 4). A host that no rule names may wait for the user.
+2. Where the connection goes to is checked in `wayout`, for each connection anew.
+3. A client that is slow, says too much before its CONNECT, speaks something else or is one too many is cut off; so is
+   one that has used up what policy grants for a host (`limits`).
+4. Hosts that `intercepting` wants are spoken to by it. To others bytes are only moved, once the client has begun TLS
+   that names the host (`hello`): on port 443 it must, unless policy names that port (`host.example:443`).
+5. What travels inside TLS is not seen: the host that a request names there is up to the allowed server, so an allowed
+   host that serves others by name, and an allowed host that is itself a proxy, open a way to those. Allow hosts, not
+   content networks; inspect those that serve others.
 """
 
 import asyncio
 import contextlib
 import socket
-import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
-from wrapper.audit.events import Connection
-from wrapper.errors import AuditError, SessionError
-from wrapper.gateway.destination import (
-    Destination,
-    is_internal_name,
-    is_metadata_name,
-    is_private,
-    is_public,
-    parse_request,
-)
-from wrapper.gateway.dialling import Dial, Resolve, dial_address, is_this_machine, resolve_name
+import msgspec
+
+from wrapper.audit.events import Connection, Warned
+from wrapper.errors import AuditError
+from wrapper.gateway.destination import Destination, parse_request
+from wrapper.gateway.dialling import Dial, Resolve
+from wrapper.gateway.greetings import by_first_byte, by_head
+from wrapper.gateway.hello import Beginning, FrontedError
+from wrapper.gateway.limits import Limits, Use
+from wrapper.gateway.metered import MeteredListener
+from wrapper.gateway.moving import move, served
 from wrapper.gateway.outward import DIRECT, Outward
-from wrapper.gateway.proxies import Proxy
 from wrapper.gateway.refusal import RefusedError
-from wrapper.gateway.tunnel import Streams, through
+from wrapper.gateway.refusing import say
+from wrapper.gateway.tunnel import Streams
+from wrapper.gateway.wayout import NotPublicError, Patience, WayOut
+from wrapper.policy.egress import Terms
 from wrapper.ports import AsyncAuditSink
 
 _HEAD = 16 * 2**10  # bytes of request line and headers; common servers stop at 8 KB (RFC 9110 section 4.1 asks 8000)
-_CHUNK = 64 * 2**10
-_PLAIN = 80
+_PLAIN, _SECURE = 80, 443
+_END = b"\r\n\r\n"
+_ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _MOST_TUNNELS = 512  # a package manager opens some 50
-_LINGERING = 1.0  # seconds
-_MOST_UNKNOWN = 1000  # names
+_STILL_THERE = 0.5  # seconds: how soon a client is missed that left while it waited for the user
 _LONGEST_SHOWN = 300
-_REASONS = {400: "Bad Request", 403: "Forbidden", 405: "Method Not Allowed", 408: "Request Timeout",
-            431: "Request Header Fields Too Large", 502: "Bad Gateway", 503: "Service Unavailable",
-            504: "Gateway Timeout"}  # fmt: skip
-_ALLOW_HINT = "to allow it, list it under `[network] allow` in your policy; `safe-agent explain HOST` shows the rule"
+_ANY_PROTOCOL = "to let anything but TLS for it pass, name the port too, under `[network] allow` in your policy"
 
 
 class Verdict(Protocol):
-    """What the policy says about a destination."""
+    """What the policy, or the user, says about a destination."""
 
     @property
     def action(self) -> str:
@@ -64,6 +60,30 @@ class Verdict(Protocol):
     @property
     def text(self) -> str:
         """The rule in words, for the log and the client: what it says and where it stands."""
+
+
+class Unnamed(Protocol):
+    """Who decides about hosts that policy does not allow, where it leaves them to the user."""
+
+    async def heard(self, host: str, port: int) -> Verdict | None:
+        """Give the user's verdict, waiting for it; None where it is not the user's to give."""
+
+
+class Intercepting(Protocol):
+    """Where TLS ends outside the sandbox: some hosts are not tunnelled, but spoken to in the inside's stead."""
+
+    def wants(self, host: str, port: int) -> bool:
+        """Whether this host's port is one of those."""
+
+    async def serve(
+        self, streams: Streams, destination: Destination, connect: Callable[[], Awaitable[Streams]]
+    ) -> None:
+        """Serve a connection of the inside whose CONNECT was answered with 200, until it ends.
+
+        `connect` opens a connection to the destination, each time with addresses looked up and checked anew, by way of
+        the company's proxy where there is one. It raises RefusedError. Who calls it closes what it gives. Bytes are
+        counted at the inside's socket; where a limit is met there, reading and writing raise an OSError.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +100,29 @@ class Timeouts:
     half_closed: float = 120.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """A connection that may be made: where to, by which rule, and its part of what the host is granted.
+
+    `head` is the length of the request's head, with the empty line.
+    """
+
+    destination: Destination
+    rule: str
+    use: Use
+    head: int
+
+
 class EgressProxy:
     """Serves CONNECT on a listening socket.
 
     `redact` is given the host name; where it changes it, the name carries a secret and is refused. `is_internal` says
     whether policy has a host of one's own network under this name and port, whose address may be private. `outward`
-    says which proxies there are. `resolve`, `dial` and `allow_private` (an address that may be dialled although it is
-    not public) are for tests.
+    says which proxies there are. `intercepting` gets the connections to hosts that it wants, instead of a tunnel; their
+    plain port 80 is refused, which would go round it. `terms` are the limits of a host's port, `unnamed` decides where
+    policy leaves it to the user, `any_protocol` says whether policy names this port itself, so that not only TLS may be
+    spoken there. `resolve`, `dial` and `allow_private` (an address that may be dialled although it is not public) are
+    for tests.
     """
 
     def __init__(  # noqa: PLR0913  what a test replaces comes in by argument
@@ -97,6 +133,10 @@ class EgressProxy:
         redact: Callable[[bytes], bytes] | None = None,
         is_internal: Callable[[str, int], bool] | None = None,
         outward: Outward = DIRECT,
+        intercepting: Intercepting | None = None,
+        terms: Callable[[str, int], Terms] | None = None,
+        unnamed: Unnamed | None = None,
+        any_protocol: Callable[[str, int], bool] | None = None,
         resolve: Resolve | None = None,
         dial: Dial | None = None,
         allow_private: Callable[[str], bool] | None = None,
@@ -106,107 +146,134 @@ class EgressProxy:
         self._decide = decide
         self._sink = sink
         self._redact = redact or _as_it_is
-        self._is_internal = is_internal or _nothing
-        self._outward = outward
-        self._unknown: set[str] = set()
-        self._tls: ssl.SSLContext | None = None
-        self._resolve = resolve or resolve_name
-        self._dial = dial or dial_address
-        self._allow_private = allow_private or _none
+        self._intercepting = intercepting
+        self._unnamed = unnamed
+        self._any_protocol = any_protocol or _nothing
+        self._limits = Limits(terms)
         self._clock = clock
         self._timeouts = timeouts or Timeouts()
+        self._way = WayOut(
+            outward,
+            Patience(self._timeouts.connect, self._timeouts.own, self._timeouts.answer),
+            is_internal=is_internal or _nothing,
+            resolve=resolve,
+            dial=dial,
+            allow_private=allow_private,
+        )
+        self._given: socket.socket | None = None
+        self._listener: MeteredListener | None = None
         self._server: asyncio.Server | None = None
         self._tunnels: set[asyncio.Task[None]] = set()
 
     async def start(self, sock: socket.socket) -> None:
         """Serve connections accepted from `sock`, which is listening; `close` closes it."""
-        self._server = await asyncio.start_server(self._accepted, sock=sock, limit=_HEAD)
+        self._given, self._listener = sock, MeteredListener.on(sock)
+        self._server = await asyncio.start_server(self._accepted, sock=self._listener, limit=_HEAD)
 
     async def close(self) -> None:
         """End: no new connections, open tunnels are cut and recorded."""
-        if self._server is not None:
+        if self._server is not None and self._given is not None:
             self._server.close()
+            self._given.close()
         for tunnel in tuple(self._tunnels):
             tunnel.cancel()
         await asyncio.gather(*self._tunnels, return_exceptions=True)
         await asyncio.sleep(0)  # transports close their sockets in the loop's next round
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.get_running_loop().create_task(self._served(reader, writer))
+        task = asyncio.get_running_loop().create_task(self._served((reader, writer)))
         self._tunnels.add(task)
         task.add_done_callback(self._tunnels.discard)
 
-    async def _served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _served(self, inner: Streams) -> None:
         try:
-            await self._answer(reader, writer)
+            await self._answer(inner)
         except RefusedError as error:
-            await _say(reader, writer, error)
+            await say(inner, error)
         except AuditError as error:
             lost = RefusedError(503, f"nothing was sent, because the log cannot be written: {error.what}")
-            await _say(reader, writer, lost)
+            await say(inner, lost)
         except OSError:
             pass  # the client is gone; there is nobody to tell
         finally:
-            writer.close()
+            inner[1].close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, inner: Streams) -> None:
         if len(self._tunnels) > _MOST_TUNNELS:
             raise RefusedError(503, f"{_MOST_TUNNELS} connections are open already", hint="close some")
-        destination, rule = await self._admitted(reader)
-        outer = await self._way_out(destination, rule)
+        admitted = await self._admitted(inner[0])
         try:
-            await self._tunnel((reader, writer), outer, destination, rule)
+            if self._intercepting is not None and self._intercepting.wants(*admitted.destination):
+                await self._handed_over(inner, admitted, self._intercepting)
+            else:
+                await self._tunnelled(inner, admitted)
         finally:
-            outer[1].close()
-
-    async def _way_out(self, destination: Destination, rule: str) -> Streams:
-        for one in self._outward.proxies.every():
-            if destination.host == one.host.removesuffix("."):
-                self._denied(destination, f"{rule}, but it is the proxy in {one.variable} itself")
-        proxy = self._proxy_to(destination)
-        if proxy is None:
-            return await self._dialled(destination, await self._checked_addresses(destination, rule))
-        await self._check_by_name(destination, rule)
-        within = self._timeouts
-        return await through(proxy, destination, self._trusted, connect=within.connect, answer=within.answer)
-
-    def _trusted(self) -> ssl.SSLContext:
-        """Give what proxies are verified with; making it takes 20 ms, and a package manager opens many tunnels."""
-        if self._tls is None:
-            self._tls = self._outward.tls()
-        return self._tls
-
-    def _proxy_to(self, destination: Destination) -> Proxy | None:
-        scheme = "http" if destination.port == _PLAIN else "https"
-        try:
-            return self._outward.proxies.to(scheme, *destination)
-        except SessionError as error:
-            raise RefusedError(502, error.what, hint=error.hint) from error
+            admitted.use.leave()
 
     # Who is let through.
 
-    async def _admitted(self, reader: asyncio.StreamReader) -> tuple[Destination, str]:
+    async def _admitted(self, reader: asyncio.StreamReader) -> _Admitted:
         """Read and decide; the decision is on disk when this returns."""
-        head = b""
-        try:
-            head = await self._head(reader)
-            destination = parse_request(head)
-        except RefusedError as error:
-            self._sink.append(self._decided(Destination(self._shown(head), 0), allowed=False, rule=error.what))
-            raise
+        destination, size = await self._asked_for(reader)
         host, port = destination
         if self._redact(host.encode()) != host.encode():
             hidden = Destination(self._redact(host.encode()).decode("ascii", "replace"), port)
             self._denied(hidden, "the name holds a secret")
+        if port == _PLAIN and self._intercepting is not None and self._intercepting.wants(host, _SECURE):
+            self._denied(destination, "its requests are inspected, and plain text would go round that")
         verdict = self._decide(host, port)
         if verdict.action != "allow":
+            verdict = await self._heard(reader, destination) or verdict
+        if verdict.action != "allow":
             self._denied(destination, verdict.text)
-        await self._sink.append_durable(self._decided(destination, allowed=True, rule=verdict.text))
-        return destination, verdict.text
+        try:
+            use = self._limits.enter(destination)
+        except RefusedError as error:
+            self._sink.append(self._decided(destination, allowed=False, rule=f"{verdict.text}, but {error.what}"))
+            raise
+        try:
+            await self._sink.append_durable(self._decided(destination, allowed=True, rule=verdict.text))
+        except BaseException:
+            use.leave()
+            raise
+        return _Admitted(destination, verdict.text, use, size)
+
+    async def _asked_for(self, reader: asyncio.StreamReader) -> tuple[Destination, int]:
+        head = b""
+        try:
+            head = await self._head(reader)
+            if (foreign := by_head(head)) is not None:
+                raise foreign
+            return parse_request(head), len(head) + len(_END)
+        except RefusedError as error:
+            self._sink.append(self._decided(Destination(self._shown(head), 0), allowed=False, rule=error.what))
+            raise
+
+    async def _heard(self, reader: asyncio.StreamReader, destination: Destination) -> Verdict | None:
+        """Let the user decide where policy leaves it to them, for as long as the client waits for that."""
+        if self._unnamed is None:
+            return None
+        hearing = asyncio.create_task(_verdict(self._unnamed, destination))
+        try:
+            await _while_there(reader, hearing)
+        except (ConnectionResetError, asyncio.CancelledError):
+            rule = "no rule allows it, and the client left while it waited for the user"
+            self._sink.append(self._decided(destination, allowed=False, rule=rule))
+            raise
+        finally:
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
+        return hearing.result()
 
     def _denied(self, destination: Destination, rule: str) -> NoReturn:
         self._sink.append(self._decided(destination, allowed=False, rule=rule))
-        raise RefusedError(403, f"`{destination.host}:{destination.port}` is not allowed ({rule})", hint=_ALLOW_HINT)
+        host, port = destination
+        name = host if port in {_PLAIN, _SECURE} else f"{host}:{port}"
+        hint = (
+            f"to allow it, the user runs `safe-agent allow {name}` in another terminal, or lists it under "
+            f"`[network] allow` in your policy; `safe-agent explain {name}` shows the rule"
+        )
+        raise RefusedError(403, f"`{host}:{port}` is not allowed ({rule})", hint=hint)
 
     def _shown(self, head: bytes) -> str:
         """Give what a refused request asked for, as the log may hold it."""
@@ -216,7 +283,12 @@ class EgressProxy:
     async def _head(self, reader: asyncio.StreamReader) -> bytes:
         try:
             async with asyncio.timeout(self._timeouts.head):
-                return (await reader.readuntil(b"\r\n\r\n")).removesuffix(b"\r\n\r\n")
+                first = await reader.readexactly(1)
+                if (foreign := by_first_byte(first)) is not None:
+                    raise foreign
+                if not first.isalpha():  # no method begins so; and the end of the head would not be found behind it
+                    raise RefusedError(400, "a proxy request is not valid HTTP")
+                return first + (await reader.readuntil(_END)).removesuffix(_END)
         except TimeoutError as error:
             raise RefusedError(408, f"no complete request within {self._timeouts.head:g} seconds") from error
         except asyncio.LimitOverrunError as error:
@@ -224,163 +296,78 @@ class EgressProxy:
         except asyncio.IncompleteReadError as error:
             raise ConnectionResetError("the client left") from error
 
-    async def _checked_addresses(self, destination: Destination, rule: str) -> Sequence[str]:
+    # What becomes of it.
+
+    async def _open(self, admitted: _Admitted) -> Streams:
         try:
-            async with asyncio.timeout(self._timeouts.connect):
-                addresses = await self._resolve(*destination)
-        except (OSError, UnicodeError) as error:
-            raise RefusedError(502, f"`{destination.host}` cannot be resolved", hint="check the name") from error
-        if not addresses:
-            self._denied(destination, f"{rule}, but it has no address")
-        self._check(destination, rule, addresses)
-        return addresses
+            return await self._way.open(admitted.destination)
+        except NotPublicError as error:
+            self._denied(admitted.destination, f"{admitted.rule}, but {error}")
 
-    def _check(self, destination: Destination, rule: str, addresses: Sequence[str]) -> None:
-        own = self._is_internal(*destination)
-        for one in addresses:
-            if not (is_public(one) or (own and is_private(one)) or self._allow_private(one)):
-                self._denied(destination, f"{rule}, but it resolves to {one}, which is no public address")
-            if is_public(one) and not own and is_this_machine(one):  # what listens there may trust who is on it
-                self._denied(destination, f"{rule}, but it resolves to {one}, which is this machine")
-
-    async def _check_by_name(self, destination: Destination, rule: str) -> None:
-        """Refuse what must not be reached by way of a proxy, which looks the name up by itself."""
-        if is_metadata_name(destination.host):
-            self._denied(destination, f"{rule}, but clouds answer there with credentials")
-        addresses = await self._known_here(destination)
-        if not addresses and is_internal_name(destination.host) and not self._is_internal(*destination):
-            self._denied(destination, f"{rule}, but it is a name of a private network")
-        self._check(destination, rule, addresses)
-
-    async def _known_here(self, destination: Destination) -> Sequence[str]:
-        """Give what this machine's resolver knows: behind a proxy often nothing, and that late, so it is asked once."""
-        if destination.host in self._unknown:
-            return ()
+    async def _handed_over(self, inner: Streams, admitted: _Admitted, intercepting: Intercepting) -> None:
         try:
-            async with asyncio.timeout(self._timeouts.own):
-                return await self._resolve(*destination)
-        except (OSError, UnicodeError):
-            if len(self._unknown) < _MOST_UNKNOWN:
-                self._unknown.add(destination.host)
-            return ()
-
-    # The way out.
-
-    async def _dialled(self, destination: Destination, addresses: Sequence[str]) -> Streams:
-        """Connect to the first checked address that answers. The address is numeric: nothing is resolved again."""
-        slow = False
-        for address in addresses:
-            try:
-                async with asyncio.timeout(self._timeouts.connect):
-                    return await self._dial(address, destination.port)
-            except TimeoutError:
-                slow = True
-            except OSError:
-                slow = False
-        status, what = (504, "does not answer") if slow else (502, "cannot be reached")
-        raise RefusedError(status, f"`{destination.host}:{destination.port}` {what}", hint="check your network")
-
-    async def _tunnel(
-        self,
-        inner: Streams,
-        outer: Streams,
-        destination: Destination,
-        rule: str,
-    ) -> None:
-        counts = _Counts()
-        inner[1].write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await self._way.checked(admitted.destination)
+        except NotPublicError as error:
+            self._denied(admitted.destination, f"{admitted.rule}, but {error}")
+        assert self._listener is not None  # noqa: S101 (it gave us this connection)
+        use, metered = admitted.use, self._listener.of(inner[1].get_extra_info("socket").fileno())
         try:
-            await self._moved(inner, outer, counts)
+            use.on_sent(metered.received - admitted.head)  # what the client sent without waiting for our answer
+            metered.count(use.on_sent, use.on_received)
+            inner[1].write(_ESTABLISHED)
+            with contextlib.suppress(RefusedError):  # it is too late to say so: `serve` has recorded it
+                await served(intercepting.serve(inner, admitted.destination, lambda: self._open(admitted)), use)
         finally:
-            self._sink.append(
-                Connection(
-                    at=self._clock(),
-                    host=destination.host,
-                    port=destination.port,
-                    allowed=True,
-                    rule=rule,
-                    sent=counts.sent,
-                    received=counts.received,
-                )
-            )
+            self._ended(admitted)
 
-    async def _moved(self, inner: Streams, outer: Streams, counts: "_Counts") -> None:
-        """Move bytes both ways until both ends have closed; one end alone may close its half first."""
-        ways = {
-            asyncio.ensure_future(_pump(inner[0], outer[1], counts.on_sent)),
-            asyncio.ensure_future(_pump(outer[0], inner[1], counts.on_received)),
-        }
+    async def _tunnelled(self, inner: Streams, admitted: _Admitted) -> None:
+        host, port = admitted.destination
+        beginning = Beginning(host, must=port == _SECURE and not self._any_protocol(host, port))
+        outer = await self._open(admitted)
+        inner[1].write(_ESTABLISHED)
         try:
-            done, running = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            while running and not any(way.exception() for way in done):
-                before = counts.total
-                done, running = await asyncio.wait(running, timeout=self._timeouts.half_closed)
-                if running and counts.total == before:
-                    break
+            await move(inner, outer, admitted.use, beginning, half_closed=self._timeouts.half_closed)
+        except FrontedError as error:
+            self._fronted(admitted, error)
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            outer[1].close()
+            self._ended(admitted)
+
+    def _fronted(self, admitted: _Admitted, error: FrontedError) -> None:
+        said = self._redact(str(error).encode()).decode("utf-8", "replace")[:_LONGEST_SHOWN]
+        hint = "" if error.named else f" ({_ANY_PROTOCOL})"
+        rule = f"{admitted.rule}, but {said}{hint}"
+        self._sink.append(self._decided(admitted.destination, allowed=False, rule=rule))
+
+    def _ended(self, admitted: _Admitted) -> None:
+        """Record what a connection came to, and tell the user of what policy wants to be told."""
+        use, (host, port) = admitted.use, admitted.destination
+        rule = f"{admitted.rule}, cut: {use.cut}" if use.cut else admitted.rule
+        ended = self._decided(admitted.destination, allowed=True, rule=rule)
+        self._sink.append(msgspec.structs.replace(ended, sent=use.sent, received=use.received))
+        if use.first_told():
+            self._sink.append(Warned(at=self._clock(), text=f"a connection to `{host}:{port}` was cut: {use.cut}"))
+        if use.terms.inspect == "flag" and use.total:
+            text = f"{use.sent} bytes went to `{host}:{port}` unseen, and {use.received} came back"
+            self._sink.append(Warned(at=self._clock(), text=text))
 
     def _decided(self, destination: Destination, *, allowed: bool, rule: str) -> Connection:
         return Connection(at=self._clock(), host=destination.host, port=destination.port, allowed=allowed, rule=rule)
 
 
-@dataclass(slots=True)
-class _Counts:
-    """Bytes moved so far."""
-
-    sent: int = 0
-    received: int = 0
-
-    @property
-    def total(self) -> int:
-        return self.sent + self.received
-
-    def on_sent(self, size: int) -> None:
-        self.sent += size
-
-    def on_received(self, size: int) -> None:
-        self.received += size
+async def _while_there(reader: asyncio.StreamReader, work: "asyncio.Task[Verdict | None]") -> None:
+    """Wait for some work. Raises ConnectionResetError where the client leaves before it is done."""
+    while not (await asyncio.wait({work}, timeout=_STILL_THERE))[0]:
+        if reader.at_eof():
+            raise ConnectionResetError("the client left")
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: Callable[[int], None]) -> None:
-    """Move bytes until the reader ends, then close the writer's half."""
-    while chunk := await reader.read(_CHUNK):
-        writer.write(chunk)
-        count(len(chunk))
-        await writer.drain()
-    if writer.can_write_eof():
-        writer.write_eof()
-
-
-async def _say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, error: RefusedError) -> None:
-    """Answer in plain text: what reads it is a command-line tool or its user.
-
-    What the client still sends is read for a moment: closing with unread bytes would reset the connection, and the
-    client would lose the answer.
-    """
-    body = f"{error.message}\n".encode()
-    head = (
-        f"HTTP/1.1 {error.status} {_REASONS.get(error.status, 'Refused')}\r\n"
-        "Content-Type: text/plain; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    )
-    with contextlib.suppress(OSError, TimeoutError):
-        async with asyncio.timeout(_LINGERING):
-            writer.write(head.encode() + body)
-            await writer.drain()
-            writer.write_eof()
-            while await reader.read(_CHUNK):
-                pass
+async def _verdict(unnamed: Unnamed, destination: Destination) -> Verdict | None:
+    return await unnamed.heard(*destination)
 
 
 def _as_it_is(name: bytes) -> bytes:
     return name
-
-
-def _none(address: str) -> bool:  # noqa: ARG001
-    return False
 
 
 def _nothing(host: str, port: int) -> bool:  # noqa: ARG001

@@ -41,6 +41,12 @@ class Withdrawn(msgspec.Struct, frozen=True, array_like=True, tag=True):
     number: int
 
 
+class Notice(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """To the session, while the client runs: a line for the user, where the screen can take one."""
+
+    text: str
+
+
 class Summary(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """What the guard has to tell at the end."""
 
@@ -51,7 +57,7 @@ class Summary(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 FromSession = Listening | Answered
-FromGuard = Asked | Withdrawn | Summary
+FromGuard = Asked | Withdrawn | Notice | Summary
 
 
 def encode(message: FromSession | FromGuard) -> bytes:

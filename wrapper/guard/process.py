@@ -13,18 +13,19 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from redactors.vault import Origin
 from wrapper import linux
-from wrapper.audit.events import Connection, Event, Redacted, Request, Warned
-from wrapper.errors import AuditError
+from wrapper.audit.events import Connection, Event, Redacted, Request, Sent, Warned
+from wrapper.errors import AuditError, SafeAgentError
 from wrapper.guard.appearing import Appearing
 from wrapper.guard.asking import AtTerminal
 from wrapper.guard.duties import GuardDuties
 from wrapper.guard.files import FileThread, reason
-from wrapper.guard.messages import FINISH, READY, Answered, FromGuard, Listening, Summary, encode, from_session
+from wrapper.guard.messages import FINISH, READY, Answered, FromGuard, Listening, Notice, Summary, encode, from_session
 from wrapper.guard.publishing import Publisher
 from wrapper.guard.remembered import Remembered
 from wrapper.guard.services import Lazy, Serving, warm, warm_for
@@ -34,21 +35,30 @@ from wrapper.messages import printable
 from wrapper.ports import AsyncAuditSink
 
 if TYPE_CHECKING:
+    from wrapper.gateway.intercept.authority import Authority
+    from wrapper.gateway.unnamed import Waiting
+    from wrapper.guard.allowing import Desk
     from wrapper.guard.reviewing import Reviews
 
 _END_WAIT = 3.0  # seconds that the sandbox, then open requests, get to be gone: less than the session waits for us
 _WARM_AFTER = 0.15  # seconds: a command that is over by then does not wait for imports that it never needed
+_STARTING = 30.0  # seconds in which a client calls by itself what it later is asked to call
 _ALTERNATES = ".git/objects/info/alternates"
 _MOST_SOCKETS = 250  # SCM_MAX_FD is 253
 # of what the inside can cause without end; the summary is one packet, and the log has all
 _MOST_TOLD, _LONGEST_TOLD = 50, 1000
+_WEB_PORTS = (443, 80)
 
 
 class _Tally:
-    """An audit sink that passes everything on and counts what the end of the session will tell."""
+    """An audit sink that passes everything on and counts what the end of the session will tell.
 
-    def __init__(self, sink: AsyncAuditSink) -> None:
+    Of refused hosts it tells those that no rule names, `unnamed(host, port)`: the user can allow them.
+    """
+
+    def __init__(self, sink: AsyncAuditSink, unnamed: Callable[[str, int], bool]) -> None:
         self._sink = sink
+        self._unnamed = unnamed
         self.requests = 0
         self.redactions = 0
         self.refused: dict[str, None] = {}
@@ -64,12 +74,12 @@ class _Tally:
 
     def _count(self, event: Event) -> None:
         match event:
-            case Request():
+            case Request() | Sent(offset=0):
                 self.requests += 1
-            case Redacted(place="request", action=""):
+            case Redacted(place="request" | "egress", action=""):
                 self.redactions += event.count
-            case Connection(allowed=False):
-                self._keep(self.refused, event.host)
+            case Connection(allowed=False) if self._unnamed(event.host, event.port):
+                self._keep(self.refused, event.host if event.port in _WEB_PORTS else f"{event.host}:{event.port}")
             case Warned():
                 self._keep(self.warnings, event.text)
 
@@ -96,8 +106,9 @@ class _Guard:
         self._duties = duties
         self._loop = asyncio.get_running_loop()
         self._failure: asyncio.Future[None] = self._loop.create_future()
+        self._started_by = time.monotonic() + _STARTING
         self._recorder = AsyncRecorderClient(duties.audit, on_failure=self._failed)
-        self._tally = _Tally(self._recorder)
+        self._tally = _Tally(self._recorder, lambda *where: self._leaves(*where) and not self._clients_own(*where))
         publisher = Publisher(duties.vault, duties.engine.known, duties.updates, duties.view)
         self._appearing = Appearing(duties.policy, duties.protected, self._warn)
         self._files = FileThread(duties, publisher, self._appearing, tell=self._tell, failed=self._failed)
@@ -110,7 +121,12 @@ class _Guard:
         self._reviews: Reviews | None = None
         self._view = self._view_thread(publisher)
         self._wire = Wire(duties, self._warn)
-        self._serving = Serving(duties, self._wire, self._tally, self._asking)
+        self._authority: Authority | None = None
+        self._desk: Desk | None = None
+        self._waiting = self._waiting_room()
+        self._serving = Serving(
+            duties, self._wire, self._tally, self._asking, lambda: self._authority, self._waiting, publisher.publish
+        )
         self._services: list[Lazy] = []
         self._sandbox: int | None = None
 
@@ -136,18 +152,82 @@ class _Guard:
             failed=self._failed,
         )
 
+    def _leaves(self, host: str, port: int) -> bool:
+        """Whether no rule of the policy says anything of a host."""
+        return port > 0 and self._duties.policy.host(host, port).rule is None
+
+    def _clients_own(self, host: str, port: int) -> bool:
+        """Whether the client calls a host by itself, and does well without; some only while it starts."""
+        from wrapper.gateway.unnamed import covers  # noqa: PLC0415 (where policy names no rule for a host)
+
+        early = self._duties.early if time.monotonic() < self._started_by else ()
+        return covers((*self._duties.unneeded, *early), host, port)
+
+    def _waiting_room(self) -> "Waiting | None":
+        """Make what holds hosts that no rule names, where there is a user who can let them go on."""
+        duties = self._duties
+        if not duties.interactive:
+            return None
+        from wrapper.gateway.unnamed import Terms, Waiting  # noqa: PLC0415 (where somebody sits there only)
+
+        egress = duties.policy.egress
+        terms = Terms(egress.unknown, egress.wait_seconds, self._leaves, self._clients_own)
+        return Waiting(terms, self._tally, asking=self._asking, always=self._remember, on_held=self._tell_of)
+
+    def _tell_of(self, host: str, port: int) -> None:
+        """Tell the user that a host waits, where the screen can take a line."""
+        with contextlib.suppress(OSError):  # the session is over, or very busy
+            name = host if port in _WEB_PORTS else f"{host}:{port}"
+            self._say(Notice(f"`{host}:{port}` waits for you: `safe-agent allow {name}` in another terminal"))
+
+    def _remember(self, host: str) -> None:
+        """Allow a host for good, as `safe-agent allow` does; what cannot be written holds for this session."""
+        if self._duties.answers is None:
+            return
+        from wrapper.guard.allowed import remember  # noqa: PLC0415 (asked for once in a while)
+
+        try:
+            remember(self._duties.answers.parent, host, "asked at the session's terminal")
+        except (OSError, SafeAgentError) as error:
+            self._loop.call_soon_threadsafe(self._warn, f"`{host}` is allowed for this session only: {reason(error)}")
+
     async def run(self) -> int:
-        self._files.start()
-        if self._view is not None:
-            self._view.start()
-            with contextlib.suppress(OSError):  # the session has ended: the next step hears of it
-                self._duties.control.send(READY)
-        for step in (self._follow, self._end_sandbox, self._close_services, self._restore, self._tell_all):
+        for step in (self._begin, self._follow, self._end_sandbox, self._close_services, self._restore, self._tell_all):
             try:
                 await step()
             except Exception as error:  # noqa: BLE001 (the next step must be taken whatever it was)
                 self._fail(error)
         return int(self._failure.done())
+
+    async def _begin(self) -> None:
+        """Do what the client waits for, and say when it is done."""
+        self._files.start()
+        trust = self._duties.trust
+        if trust is not None:
+            from wrapper.guard.trusting import make_authority  # noqa: PLC0415 (cryptography: 40 ms, where it is used)
+
+            self._authority = await asyncio.to_thread(make_authority, trust)
+        if self._view is not None:
+            self._view.start()
+        if self._view is not None or trust is not None:
+            with contextlib.suppress(OSError):  # the session has ended: the next step hears of it
+                self._duties.control.send(READY)
+        if self._waiting is not None:
+            await self._open_desk(self._waiting)
+
+    async def _open_desk(self, waiting: "Waiting") -> None:
+        from wrapper.guard.allowing import Desk  # noqa: PLC0415 (where somebody sits there only)
+
+        duties = self._duties
+        desk = Desk(
+            duties.staging.parent, waiting, duties.policy, duties.place.agent, printable(duties.place.workspace)
+        )
+        try:
+            await desk.open()
+        except OSError as error:
+            self._warn(f"`safe-agent allow` cannot reach this session: {error.strerror}")
+        else:
+            self._desk = desk
 
     async def _follow(self) -> None:
         """Do as the session says, until it says that it ends, or is gone."""
@@ -189,10 +269,13 @@ class _Guard:
             await asyncio.to_thread(select.select, [self._sandbox], [], [], _END_WAIT)
 
     async def _close_services(self) -> None:
+        if self._desk is not None:
+            await self._desk.close()
         self._asking.close()
         closing = asyncio.gather(*(service.close() for service in self._services), return_exceptions=True)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(closing, _END_WAIT)
+        self._serving.close()
         if self._reviews is not None:
             await self._reviews.close()
 
@@ -203,6 +286,9 @@ class _Guard:
                 if (tree / _ALTERNATES).exists():
                     self._appearing.look(str((tree / _ALTERNATES).relative_to(self._duties.workspace)))
         await asyncio.to_thread(self._files.finish)
+        if self._duties.room is not None:
+            for warning in await asyncio.to_thread(self._duties.room.finish):
+                self._warn(warning)
         await asyncio.sleep(0)  # the events that the last files brought
         if self._reviews is not None:
             await self._reviews.close()  # of the last commits, which nobody is asked about

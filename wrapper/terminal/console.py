@@ -79,6 +79,12 @@ class Console:
         size = self.outer.size
         outer.resize(self._master, size._replace(rows=max(1, size.rows - 1)) if first else size)
 
+    @property
+    def shows_lines(self) -> bool:
+        """Whether the child's terminal shows lines, one after another: nothing is drawn there, or half shown."""
+        drawn = self._modes.alternate or modes.reads_keys(termios.tcgetattr(self._master))
+        return self._modes.between and not drawn
+
     def shown(self, data: bytes) -> None:
         """Follow what is about to be shown, so that the terminal can be brought back from it."""
         if self._modes.feed(data):

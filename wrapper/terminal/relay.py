@@ -118,6 +118,13 @@ class Relay:
         if self._questions is not None:
             self._questions.withdraw(number)
 
+    def tell(self, text: str) -> None:
+        """Show a line of ours between the child's; nothing where it draws, or a question stands."""
+        if self._console is None or self._code is not None or self._flows[0].paused:
+            return
+        if self._console.shows_lines:
+            self._flows[0].inject(f"\r\nsafe-agent: {text}\r\n".encode())
+
     def _dismiss(self) -> None:
         """End what is asked: something else happens on the screen."""
         if self._questions is not None:
