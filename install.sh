@@ -230,7 +230,8 @@ run_tests() {
     packages bwrap bubblewrap git git age age curl curl script bsdutils xxd xxd hexdump bsdextrautils \
         shellcheck shellcheck npm npm rg ripgrep rsync rsync vim vim perl perl make build-essential cc build-essential \
         chromium chromium strace strace zsh zsh fish fish jq jq redis-server redis-server redis-cli redis-tools \
-        /usr/bin/pip3 python3-pip
+        /usr/bin/pip3 python3-pip gh gh go golang-go /usr/bin/cargo cargo ssh openssh-client /usr/sbin/sshd openssh-server \
+        psql postgresql /usr/sbin/mariadbd mariadb-server mariadb mariadb-client
     install_clients
     make_environment "$here/.venv" tests/requirements.txt
     install_package "$here/.venv" pyproject.toml wrapper/version.py -- --editable

@@ -103,9 +103,10 @@ def make_state(looked: Looked) -> None:
     """Make what must exist to be mounted: the client's state, as the client would; git's folder for hooks."""
     for folder in looked.launch.folders:
         looked.places.private(folder)
-    for file in looked.launch.files:
+    for file in (*looked.launch.files, *looked.launch.made):
         if not file.exists():
             with contextlib.suppress(OSError):
+                file.touch(mode=0o600)
                 file.write_bytes(b"{}")
     layout = layout_at(Path(looked.facts.workspace))
     if layout is not None and layout.git_dir.resolve().is_relative_to(looked.facts.workspace):

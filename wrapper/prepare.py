@@ -13,6 +13,7 @@ from redactors.documents import mask_document
 from redactors.engine import Engine
 from redactors.vault import Origin, Vault
 from wrapper.agents.client import ClientLaunch, Credential
+from wrapper.clientlogin import ClientLogin
 from wrapper.disguises import ClientState, Denied, Document, Fixed, WorkspaceFile
 from wrapper.errors import SessionError, StateError
 from wrapper.gateway.outward import Outward
@@ -29,8 +30,10 @@ from wrapper.plan.judge import FileVerdict
 from wrapper.plan.launch import EGRESS_PORT, GATEWAY_PORT, Covered, LaunchPlan, Upstream
 from wrapper.plan.mounts import plan_mounts
 from wrapper.plan.places import Places
+from wrapper.plan.trust import Trust, plan_trust
 from wrapper.policy.model import Policy
 from wrapper.policy.wire import Place, remote_name
+from wrapper.reaching import Reaching, reach
 from wrapper.recognition import know_keys, know_logins, know_proxies, make_engine, withhold
 from wrapper.view.covers import Disguise
 
@@ -49,6 +52,10 @@ class Prepared:
     engine: Engine
     inventory: Inventory
     plan: LaunchPlan
+    policy: Policy
+    reaching: Reaching
+    login: ClientLogin
+    trust: Trust | None
 
     @property
     def state_files(self) -> tuple[Path, ...]:
@@ -92,7 +99,7 @@ class Prepared:
     def judged(self, path: str) -> Disguise | None:
         """Judge an absolute path anew, one of the workspace or one of the client's own."""
         if Path(path) in self.looked.launch.masked:
-            return self._client_file(Path(path), self._identity())
+            return self._client_file(Path(path), self.login.identity())
         verdict = self.inventory.judge.judge(posixpath.relpath(path, self.looked.facts.workspace))
         return None if verdict is None or verdict.folder else self._disguise(verdict)
 
@@ -130,17 +137,21 @@ class Prepared:
         for path in self.looked.launch.masked:
             shown, data = self._client_file(path, credential), read_file(path)
             # a covered file cannot be replaced inside, and clients save that way: only where it is needed
-            if data is not None and (path in self.looked.launch.files or shown.mask(data) != data):
+            if data is not None and (path in self._always_covered or shown.mask(data) != data):
                 covers[str(path)] = shown
         return covers
+
+    @property
+    def _always_covered(self) -> tuple[Path, ...]:
+        """What a client writes by itself, and the login: one may come to stand there any time."""
+        return (*self.looked.launch.files, *self.looked.launch.made)
 
     def _client_file(self, path: Path, credential: Credential | None) -> Disguise:
         """Say how one of the client's own files is shown, for who the client is now."""
         if credential is not None and credential.login is not None and credential.login.path == path:
-            return Fixed(self._shown_login)
-        values = (
-            {} if credential is None else {one.value: self._issue(one.kind, one.value) for one in credential.secrets}
-        )
+            return Fixed(self.login.shown)
+        secrets = () if credential is None else credential.secrets
+        values = {one.value: self.login.issue(one.kind, one.value) for one in secrets}
         document = self._whole(str(path)) if path.name in _LOGINS else self._certain_only(path)
         return ClientState(document, tuple(self.looked.client.stand_ins(values).items()))
 
@@ -159,12 +170,6 @@ class Prepared:
     def _whole(self, path: str) -> Document:
         return self._document(path, whole=True)
 
-    def _shown_login(self) -> bytes | None:
-        """Give the login file as it is shown inside, from what the real one holds now."""
-        credential = self._identity()
-        login = None if credential is None else credential.login
-        return None if login is None else login.shown(self._issue)
-
     def _certain_only(self, path: Path) -> Document:
         return self._document(str(path), whole=False)
 
@@ -175,30 +180,13 @@ class Prepared:
             lambda: read_file(Path(path)),
         )
 
-    def _issue(self, kind: str, value: bytes) -> str:
-        if self.engine.known is not None:
-            self.engine.known.add(kind, value, Origin.OUTSIDE)
-        return self.looked.vault.issue(kind, value, Origin.OUTSIDE)
-
-    def _identity(self) -> Credential | None:
-        """Read the client's credential anew from its files, and make its secrets known."""
-        credential = self.looked.relaunch().credential
-        for secret in () if credential is None else credential.secrets:
-            self._issue(secret.kind, secret.value)
-        return credential
-
     def _gateway(self, upstream: Upstream) -> Callable[[], "GatewayConfig"]:
         def config() -> "GatewayConfig":
-            from wrapper.gateway.login import LiveCredential, posting  # noqa: PLC0415 (in the guard only)
-            from wrapper.gateway.server import GatewayConfig, Route  # noqa: PLC0415
+            from wrapper.gateway.server import GatewayConfig, Route  # noqa: PLC0415 (in the guard only)
 
             return GatewayConfig(
                 kind="openai" if upstream.kind == "openai" else "anthropic",
-                own=Route(
-                    upstream.url,
-                    LiveCredential(self._identity, posting(self.outward)),
-                    upstream.url.startswith("http://"),
-                ),
+                own=Route(upstream.url, self.login.live(self.outward), upstream.url.startswith("http://")),
                 routes=self._routes(upstream.kind),
                 body_limit=self.looked.policy.body_limit,
             )
@@ -220,23 +208,36 @@ class Prepared:
         }
 
 
-def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple) -> Prepared:
-    """Work out the whole session; `same` as for `take_inventory`. Raises the SafeAgentError of whatever refuses it."""
-    places, facts, policy, launch, vault = looked.places, looked.facts, looked.policy, looked.launch, looked.vault
+def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple, *, own: Path | None = None) -> Prepared:
+    """Work out the whole session; `same` as for `take_inventory`. Raises the SafeAgentError of whatever refuses it.
+
+    `own` is the folder of the session's own files that stand inside; None where none will start.
+    """
+    places, facts, launch, vault = looked.places, looked.facts, looked.launch, looked.vault
+    policy = looked.policy.with_login_hosts(launch.login_hosts, looked.wishes.client)
     engine = make_engine(policy, vault, places)
     refuse_forwarded(_outward(looked).proxies, policy.loopback)
     know_keys(engine, policy, facts.environ)
     know_proxies(engine, {**facts.environ, **launch.outward})
     know_logins(engine, settings_with_secrets(places.home))
-    environment = plan_environment(
-        facts.environ, policy, _set_inside(launch, vault, engine), engine, vault, passed=launch.passed
-    )
+    reaching = reach(policy.egress, looked, engine)
+    folder = own or places.sessions / "inside"
+    login = ClientLogin.of(looked, engine, folder.with_name("login"))
+    given = {**_set_inside(launch, vault, engine), **login.variables, **reaching.variables(launch.environment)}
+    passed = (*launch.passed, *reaching.passed)
+    environment = plan_environment(facts.environ, policy, given, engine, vault, passed=passed)
     theirs = [one.value for one in vault.issued()]  # of the environment and of the client: no file was read yet
     inventory = _inventory(looked, engine, same)
     if policy.files_restore == "files":
         withhold(theirs, vault, inventory)
     named = {**environment.inside, **launch.outward}
     trusted = choose(named, shown_already(facts), settings(places.home))
+    trust = None
+    if policy.egress.intercepts:
+        # for a client's login alone Java need not be told, which says aloud that it was, at each start
+        path = facts.path if looked.policy.egress.intercepts else ()
+        trust = plan_trust(str(folder), policy.egress.intercepted, facts.environ, trusted, path)
+        environment = environment.with_set(trust.variables(environment.inside), "certificates of this session")
     upstreams = tuple(_upstreams(looked)) if launch.kind else ()
     plan = LaunchPlan(
         client=looked.wishes.client,
@@ -255,6 +256,8 @@ def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple) -> Prep
             cache=_cache(policy, facts, places),
             hosts_file=hosts_file(places),
             certificates=copied(trusted, places.cache),
+            own=reaching.shown(str(folder), facts),
+            written=login.written,
         ),
         covered=(*_covered(inventory, facts), *_covered_state(looked)),
         protected=(
@@ -266,13 +269,20 @@ def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple) -> Prep
             **({GATEWAY_PORT: launch.kind} if launch.kind else {}),
             EGRESS_PORT: "egress",
             **{port: str(port) for port in policy.loopback},
+            **reaching.listeners,
         },
         unmatched={**inventory.unmatched, **unmatched(policy.context, user=facts.user)},
         degraded=looked.degraded,
-        notices=(*(f"{notice.what} ({notice.hint})" for notice in policy.notices), *launch.notes, *trusted.notices),
+        notices=(
+            *(f"{notice.what} ({notice.hint})" for notice in policy.notices),
+            *launch.notes,
+            *trusted.notices,
+            *reaching.notices,
+        ),
+        secrets=reaching.usable,
     )
     _refuse_shown_places(plan, places)
-    return Prepared(looked, engine, inventory, plan)
+    return Prepared(looked, engine, inventory, plan, policy, reaching, login, trust)
 
 
 def _outward(looked: Looked) -> Outward:

@@ -29,6 +29,7 @@ from wrapper.guard.messages import (
     Answered,
     Asked,
     Listening,
+    Notice,
     Summary,
     Withdrawn,
     encode,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from wrapper.terminal.relay import Relay
     from wrapper.terminal.transcript import Transcript
 
+_MOST_TOLD = 8  # hosts
 _FINISH_WAIT = 15.0  # seconds for the guard to end its requests and to restore what waits
 
 
@@ -62,7 +64,7 @@ def run_recorded(session: str, folder: Path, looked: Looked, crew: Crew) -> int:
     """Take stock, begin the log, run; whatever happens, the log says how it ended and is sealed."""
     kind = stand(looked, crew.view)
     crew.watcher.begin(workspace=kind != "fuse")
-    prepared = prepare(looked, crew.walker.same)
+    prepared = prepare(looked, crew.walker.same, own=folder / "inside")
     log = crew.recorder.begin(folder, looked)
     code, reason = 125, ""
     try:
@@ -96,14 +98,16 @@ class _Session:
         self._control, self._their_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._updates, self._their_updates = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._agent: int | None = None
-        self._is_served = False
+        self._guard_is_awaited = False
 
     def run(self) -> int:
         showing = Showing(self._prepared, self._view, self._log, self._recorder, self._folder)
         with contextlib.closing(showing):
             showing.begin()
-            self._is_served = showing.connection is not None
+            self._guard_is_awaited = showing.connection is not None or self._prepared.trust is not None
             self._watcher.wait()
+            self._prepared.reaching.make(self._folder / "inside")
+            self._prepared.login.make()
             guard = self._fork_guard(showing)
             try:
                 showing.complete()
@@ -124,7 +128,7 @@ class _Session:
             folders=self._watcher.folders,
             workspace=Path(self._plan.workspace),
             staging=self._folder / "view",
-            policy=self._looked.policy,
+            policy=prepared.policy,
             engine=prepared.engine,
             vault=self._looked.vault,
             covers=showing.covers,
@@ -141,6 +145,14 @@ class _Session:
             answers=self._looked.places.config / "answers.json",
             place=prepared.place,
             outward=prepared.outward,
+            bound=prepared.reaching.bound,
+            services=prepared.reaching.services,
+            trust=prepared.trust,
+            room=prepared.login.room,
+            captures=prepared.login.captures,
+            unneeded=self._looked.launch.unneeded,
+            early=self._looked.launch.early,
+            environ=self._looked.facts.environ,
         )
         keep = [
             self._their_control,
@@ -206,7 +218,7 @@ class _Session:
         for opened in sockets:
             opened.close()
         self._agent = pid
-        if self._is_served and self._control.recv(len(READY)) != READY:
+        if self._guard_is_awaited and self._control.recv(len(READY)) != READY:
             raise SessionError("the guard ended before the client could start", hint="see the message above")
         signals.hold()  # the client runs before the relay does
         gate.release()
@@ -283,6 +295,7 @@ class _Session:
         value = msgspec.msgpack.decode(packet, type=KnownValue)
         if self._prepared.engine.known is not None:
             self._prepared.engine.known.add(value.kind, value.value, Origin.OUTSIDE)
+            self._looked.vault.issue(value.kind, value.value, Origin.OUTSIDE, value.prefix)
         return True
 
     def _hear(self, relay: "Relay") -> bool:
@@ -293,6 +306,8 @@ class _Session:
                 relay.ask(number, question, lambda answer: self._answer(number, answer))
             case Withdrawn(number):
                 relay.withdraw(number)
+            case Notice(text):
+                relay.tell(text)
             case _:
                 return False
         return True
@@ -319,6 +334,9 @@ class _Session:
         if summary is not None:
             for warning in dict.fromkeys(summary.warnings):
                 say(f"warning: {warning}")
+            if summary.refused:
+                more = ", …" if len(summary.refused) > _MOST_TOLD else ""
+                say(f"refused: {', '.join(summary.refused[:_MOST_TOLD])}{more} (`safe-agent allow HOST` lets them in)")
         elif sys.exc_info()[0] is None:
             raise SessionError(
                 f"the guard ended with code {code} before its work was done",
@@ -333,7 +351,7 @@ class _Session:
             if packet == READY:
                 continue  # the session ended before it waited for that
             said = from_guard(packet) if packet else None
-            if not isinstance(said, Asked | Withdrawn):
+            if not isinstance(said, Asked | Withdrawn | Notice):
                 return said
         os.kill(guard.pid, signal.SIGKILL)
         return None

@@ -58,7 +58,8 @@ def _run(wishes: Wishes, walker: Walker, recorder: "Recorder") -> int:
             code = run_recorded(session, folder, looked, Crew(recorder, watcher, view, walker))
     finally:
         recorder.give_up()
-        shutil.rmtree(folder / "view", ignore_errors=True)
+        for staged in ("view", "inside", "login"):
+            shutil.rmtree(folder / staged, ignore_errors=True)
         with contextlib.suppress(OSError):
             folder.rmdir()  # only where the session was refused before its first record
     status.tell(status.ended(session, code), wanted=looked.policy.status_line, environ=looked.facts.environ)

@@ -25,7 +25,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HOST = re.compile(r"\b(?:[a-z0-9-]+\.)+(?:org|com|net|io|dev|ai|cloud|app)\b")
 # hosts that stand for the user's own, the forge in the examples, and the pages of formats
 NAMED_HOSTS = re.compile(
-    r"(?:[a-z0-9-]+\.)*example\.(?:org|com)|(?:codeload\.)?github\.com|age-encryption\.org|(?:c2sp|golang)\.org"
+    r"(?:[a-z0-9-]+\.)*example\.(?:org|com)|(?:(?:codeload|api)\.)?github\.com|age-encryption\.org|(?:c2sp|golang)\.org"
 )
 # pages that the comparison in the README rests on
 SOURCES = (
@@ -114,6 +114,8 @@ def test_every_option_named_is_an_option_of_something() -> None:
         "--amend",
         "--oss",
         "--last",
+        "--device-auth",
+        "--with-api-key",
     }  # clients', git's
     assert {one for one in named - ours - of_others if one not in others and one != "--help"} == set()
 

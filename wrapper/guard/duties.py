@@ -2,19 +2,25 @@
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redactors.vault import Vault
+from wrapper.binding import Bound
+from wrapper.gateway.databases.account import ServiceLogin
 from wrapper.gateway.outward import DIRECT, Outward
+from wrapper.guard.loginroom import LoginRoom
 from wrapper.guard.watcher import Message, Watched
+from wrapper.plan.trust import Trust
 from wrapper.policy.model import Policy
 from wrapper.policy.wire import Place
 from wrapper.view.covers import Covers
 
 if TYPE_CHECKING:  # aiohttp costs 200 ms: it is imported after the fork, while the client itself boots
     from redactors.engine import Engine
+    from wrapper.gateway.intercept.bindings import Binding
+    from wrapper.gateway.intercept.pipeline import Capture
     from wrapper.gateway.server import GatewayConfig
 
 
@@ -30,7 +36,12 @@ class GuardDuties:
     each masked credential file. `view` is where the daemon of a FUSE view speaks, None without one; `repositories` are
     the work trees whose new commits are looked at then. `place` is who works where; `interactive`: the user sits at a
     terminal and can be asked; `answers` is where answers are kept, None to keep none. `outward` is how this machine
-    reaches others.
+    reaches others. `bound` are the secrets that work at hosts, `trust` whom the inside trusts where hosts are
+    intercepted (None: none is), `room` where the inside keeps its login, `captures` make what keeps a login outside,
+    `services` who logs in at the ports of `[[loopback]]`. `unneeded` are
+    patterns of hosts that the client calls by itself and does well without: they are refused at once, never waited for;
+    `early` while the client starts.
+    `environ` is the user's, for what runs outside.
     """
 
     control: socket.socket
@@ -58,3 +69,11 @@ class GuardDuties:
     interactive: bool = False
     answers: Path | None = None
     outward: Outward = DIRECT
+    bound: tuple[Bound, ...] = ()
+    trust: Trust | None = None
+    room: LoginRoom | None = None
+    captures: "Callable[[Callable[[Binding], None]], Sequence[Capture]]" = lambda _bind: ()
+    services: Mapping[int, ServiceLogin] = field(default_factory=dict)
+    unneeded: tuple[str, ...] = ()
+    early: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -33,13 +33,13 @@ class Publisher:
             self._send_new(self._view)
             if self._known is not None:
                 self._known.add(value.kind, value.value, Origin.OUTSIDE)
-            self._vault.issue(value.kind, value.value, Origin.OUTSIDE)
+            self._vault.issue(value.kind, value.value, Origin.OUTSIDE, value.prefix)
             self._send_new(None)
 
     def _send_new(self, view: socket.socket | None) -> None:
         issued = tuple(self._vault.issued()) if len(self._vault) > self._told else ()
         for one in issued[self._told :]:
-            packet = encode(KnownValue(one.kind, one.value))
+            packet = encode(KnownValue(one.kind, one.value, one.prefix))
             if one.origin is Origin.OUTSIDE and len(packet) < LONGEST:
                 for receiver in (self._relay, view):
                     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it is gone, and masks no more

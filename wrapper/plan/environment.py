@@ -10,10 +10,10 @@ Rules of this file:
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from redactors.documents import mask_document
 from redactors.engine import Engine
@@ -55,6 +55,12 @@ class EnvironmentPlan:
     def inside(self) -> Mapping[str, str]:
         """The environment to start the sandbox with."""
         return MappingProxyType({row.name: row.value_inside for row in self.rows if row.value_inside is not None})
+
+    def with_set(self, values: Mapping[str, str], rule: str) -> Self:
+        """Give the same with these variables set."""
+        kept = [row for row in self.rows if row.name not in values]
+        added = [Variable(name, "set", value, rule) for name, value in values.items()]
+        return replace(self, rows=tuple(sorted((*kept, *added), key=lambda row: row.name)))
 
     def count(self, action: Action) -> int:
         """Count the variables with this action."""

@@ -47,12 +47,15 @@ def plan_mounts(  # noqa: PLR0913 (what is shown, each for a reason of its own)
     cache: str | None = None,
     hosts_file: str | None = None,
     certificates: Mapping[str, str] | None = None,
+    own: Mapping[str, str] | None = None,
+    written: Mapping[str, str] | None = None,
 ) -> tuple[Mount, ...]:
     """List the mounts of one session; all paths are absolute and exist on the host.
 
     `state` are the client's own folders and files (read-write), `roots` what the client's program needs to run
     (read-only), `read_only` and `read_write` what policy adds, `cache` the project's cache folder outside,
-    `certificates` files that a variable names, with the copies that are shown.
+    `certificates` files that a variable names, with the copies that are shown, `own` and `written` the session's
+    own files and folders by where they stand inside, the latter read-write.
     """
     trusted = tuple(
         Mount("read-only", path, copy, "certificates that a variable names")
@@ -75,7 +78,13 @@ def plan_mounts(  # noqa: PLR0913 (what is shown, each for a reason of its own)
         mount for mount in bound if mount.kind == "read-write" or not _below(mount.target, facts.system_folders)
     )
     of_etc = tuple(mount for mount in trusted if _below(mount.target, ("/etc",)))
-    return (*_system(facts, hosts_file, of_etc), *sorted(outside_system, key=_depth))
+    why = "safe-agent's own, for this session"
+    return (
+        *_system(facts, hosts_file, of_etc),
+        *sorted(outside_system, key=_depth),
+        *(Mount("read-only", path, source, why) for path, source in (own or {}).items()),
+        *(Mount("read-write", path, source, why) for path, source in (written or {}).items()),
+    )
 
 
 def _system(facts: HostFacts, hosts_file: str | None, more: Iterable[Mount]) -> Iterable[Mount]:

@@ -1,0 +1,78 @@
+"""Whom programs inside trust where the egress proxy ends TLS: the system's authorities, the user's, and the session's.
+
+Each kind of program reads a variable of its own. Those that take a file in place of the system's get all of them; those
+that take one in addition get what is not the system's. The files are written by the guard, which alone has the
+session's authority, before the client starts.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from wrapper.plan.certificates import Trusted
+from wrapper.plan.launch import EGRESS_PORT
+
+INSIDE: Final = "/run/safe-agent"
+"""The folder inside in which a session's own files are shown, read-only."""
+
+BUNDLE: Final = "authorities.pem"
+EXTRA: Final = "more-authorities.pem"
+JAVA: Final = "authorities.p12"
+JAVA_PASSWORD: Final = "changeit"  # noqa: S105 (Java's own for such files: it protects nothing there)
+
+_IN_PLACE: Final = (
+    "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT", "CARGO_HTTP_CAINFO",
+    "AWS_CA_BUNDLE", "npm_config_cafile", "NIX_SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+)  # fmt: skip
+_IN_ADDITION: Final = ("NODE_EXTRA_CA_CERTS", "DENO_CERT")
+_SYSTEMS: Final = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Alpine
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
+    "/etc/ssl/ca-bundle.pem",  # SUSE
+    "/etc/ssl/cert.pem",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What the guard writes into `folder`: `hosts` are what the session's authority is for.
+
+    `system` is the file of the system's authorities ("": there is none), `extra` the user's own (PEM). `java`: for Java
+    too.
+    """
+
+    folder: str
+    hosts: tuple[str, ...]
+    system: str
+    extra: bytes = field(repr=False)
+    java: bool
+
+    def variables(self, inside: Mapping[str, str]) -> dict[str, str]:
+        """Give what is set for the programs inside, whose environment is `inside` else."""
+        found = dict.fromkeys(_IN_PLACE, f"{INSIDE}/{BUNDLE}") | dict.fromkeys(_IN_ADDITION, f"{INSIDE}/{EXTRA}")
+        if self.java:
+            options = (
+                f"-Djavax.net.ssl.trustStore={INSIDE}/{JAVA} -Djavax.net.ssl.trustStoreType=PKCS12 "
+                f"-Djavax.net.ssl.trustStorePassword={JAVA_PASSWORD} "
+                f"-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort={EGRESS_PORT}"  # it reads no HTTPS_PROXY
+            )
+            found["JAVA_TOOL_OPTIONS"] = f"{inside.get('JAVA_TOOL_OPTIONS', '')} {options}".strip()
+        return found
+
+
+def plan_trust(
+    folder: str, hosts: tuple[str, ...], environ: Mapping[str, str], trusted: Trusted, path: tuple[str, ...]
+) -> Trust:
+    """Say what is trusted; `environ` is the user's, `path` its PATH."""
+    named = environ.get("SSL_CERT_FILE", "")
+    system = next((one for one in (named, *_SYSTEMS) if one and os.path.isfile(one)), "")  # noqa: PTH113 (as all paths here)
+    return Trust(folder, hosts, system, b"".join(_each(trusted)), any(_has_java(one) for one in path))
+
+
+def _each(trusted: Trusted) -> Iterator[bytes]:
+    yield from dict.fromkeys(trusted.files.values())
+
+
+def _has_java(folder: str) -> bool:
+    return os.path.exists(f"{folder}/java")  # noqa: PTH110
