@@ -146,6 +146,14 @@ class Vault:
         withheld = self._withheld - self._held(real, shown)
         return self._restored(data, lambda one: one.value not in withheld)
 
+    def restore_where(self, data: bytes, may: Callable[[Issued], bool]) -> bytes:
+        """Put values back in what was written to a file, of the placeholders of which `may` says so."""
+        return self._restored(data, may)
+
+    def holds(self, real: bytes, shown: bytes) -> frozenset[bytes]:
+        """Give the values that `real` content holds, which is `shown` with placeholders; see `release`."""
+        return self._holds(real, shown, lambda _value: True)
+
     @property
     def withholds(self) -> bool:
         """Whether any value is withheld."""
@@ -163,16 +171,12 @@ class Vault:
         self._withheld -= self._held(real, shown)
 
     def _held(self, real: bytes, shown: bytes) -> frozenset[bytes]:
-        if not self._withheld or MARK not in shown:
-            return frozenset()
-        found = {one.value: one.bare.encode() for one in self._withheld_in(shown)}
-        return frozenset(value for value, mark in found.items() if shown.count(mark) > real.count(mark))
+        return self._holds(real, shown, self._withheld.__contains__) if self._withheld else frozenset()
 
-    def _withheld_in(self, shown: bytes) -> Iterator[Issued]:
-        for mark in _RUN.finditer(shown):
-            one = self._longest_issued(shown, mark.start())
-            if one is not None and one.value in self._withheld:
-                yield one
+    def _holds(self, real: bytes, shown: bytes, wanted: Callable[[bytes], bool]) -> frozenset[bytes]:
+        marks = (self._longest_issued(shown, mark.start()) for mark in _RUN.finditer(shown))
+        found = {one.value: one.bare.encode() for one in marks if one is not None and wanted(one.value)}
+        return frozenset(value for value, mark in found.items() if shown.count(mark) > real.count(mark))
 
     def _restored(
         self, data: bytes, may: Callable[[Issued], bool], quote: Callable[[bytes], bytes] = identity

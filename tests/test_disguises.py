@@ -4,14 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redactors.vault import Origin, Vault
-from wrapper.disguises import ClientState, Denied, Document, Fixed
+from wrapper.disguises import ClientState, Denied, Document, Fixed, OwnDocument
 
 VAULT = Vault(bytes(32))
 KEY = f"sk-{secrets.token_hex(20)}".encode()
 SHOWN = VAULT.issue("API-KEY", KEY, Origin.OUTSIDE).encode()
 END, SHOWN_END = KEY[-20:], SHOWN[-20:]
 DOCUMENT = Document(lambda data: data.replace(KEY, SHOWN), VAULT, lambda: b"")
-STATE = ClientState(DOCUMENT, ((END, SHOWN_END),))
+OWN = OwnDocument(DOCUMENT.masked, VAULT, lambda: b"", set())
+STATE = ClientState(OWN, ((END, SHOWN_END),))
 
 
 def test_a_closed_file_shows_nothing_and_takes_nothing() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -60,11 +61,54 @@ def test_a_file_that_the_inside_can_write_is_not_read(sources: Sources) -> None:
     (work / "key").symlink_to(other)
     (sources.home / "led").symlink_to(work)
     (sources.home / "further").symlink_to("led/key")
+    (work / "folder").symlink_to(sources.home / "beside")
+    (sources.home / "beside").mkdir()
+    (sources.home / "beside/key").write_text("of another service")
     here = Sources(sources.environ, sources.home, (work,))
     assert read(sources, "file:~/work/key")[0] == b"of another service"  # the control
-    for path in ("~/work/key", f"{work}/key", "~/led/key", "~/further"):
+    for path in ("~/work/key", f"{work}/key", "~/led/key", "~/further", "~/work/folder/key", "~/led/folder/key"):
         assert read(here, f"file:{path}") == (b"", f"`{path}` lies where the inside can write")
     assert read(here, "file:~/other-key")[0] == b"of another service"
+    assert read(here, "file:~/beside/key")[0] == b"of another service"
+
+
+def test_a_program_that_the_inside_can_write_is_not_run(sources: Sources) -> None:
+    """What an agent leaves there would run outside at the next start."""
+    work = sources.home / "work"
+    work.mkdir()
+    (work / "show").write_text("#!/bin/sh\necho ran\n")
+    (work / "show").chmod(0o755)
+    here = Sources(sources.environ, sources.home, (work,))
+    assert read(sources, "cmd:work/show")[0] == b"ran"  # the control
+    for path in ("work/show", f"{work}/show"):
+        assert read(here, f"cmd:{path}") == (b"", f"its command `{path}` lies where the inside can write")
+
+
+def test_a_value_that_no_request_could_hold_is_not_taken(sources: Sources) -> None:
+    """To search for a megabyte takes seconds at each start."""
+    (sources.home / "long").write_bytes(b"x" * 40_000)
+    assert read(sources, "file:~/long") == (b"", "it is longer than 32 KiB")
+
+
+def test_a_value_that_is_no_text_is_not_taken(sources: Sources) -> None:
+    """It is cut where it is searched for, and each of its pieces would be found in ordinary text."""
+    (sources.home / "key").write_bytes(b"abcdefgh\0ijklmnop")
+    assert read(sources, "file:~/key") == (b"", "it is no text: there are control characters in it")
+
+
+def test_json_that_cannot_be_read_has_no_text(sources: Sources) -> None:
+    for text in ("[" * 100_000, r'{"a": "\ud800"}', "{"):
+        (sources.home / "odd.json").write_text(text)
+        assert read(sources, "file:~/odd.json#a") == (b"", "`~/odd.json` has no text under `a`")
+
+
+def test_a_command_may_leave_something_running(sources: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent of a password manager keeps the output open; what prints without end fills no memory."""
+    monkeypatch.setattr("wrapper.sources._PATIENCE", 0.5)
+    assert read(sources, "cmd:sh -c 'echo value; sleep 2 &'") == (b"value", "")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "did not end" in read(sources, "cmd:yes")[1]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 50_000
 
 
 def test_a_command_gives_its_first_line(sources: Sources) -> None:

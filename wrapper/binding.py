@@ -1,6 +1,5 @@
 """The secrets that policy binds to hosts: their values, read outside, and the placeholders that the inside has."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from redactors.engine import Engine
@@ -23,6 +22,18 @@ class Bound:
     placeholder: str = ""
     why: str = ""
     is_searched: bool = True
+
+    @property
+    def notice(self) -> str:
+        """Say what does not work as one would think: a secret that is not there, or that cannot be searched for."""
+        if self.why:
+            return f"the secret `{self.rule.name}` ({self.rule.source}) does not work: {self.why}"
+        if not self.is_searched:
+            return (
+                f"the secret `{self.rule.name}` is too short or too common to be searched for: "
+                "it is not masked where a host repeats it"
+            )
+        return ""
 
 
 def bind(egress: Egress, sources: Sources, engine: Engine, vault: Vault) -> tuple[Bound, ...]:
@@ -49,20 +60,3 @@ def _kind(rule: SecretRule, value: bytes, engine: Engine) -> str:
         if one.confidence is Confidence.CERTAIN and (one.start, one.end) == (0, len(value)):
             return one.kind
     return kind_of(next(iter(rule.variables), rule.name))
-
-
-def variables(bound: tuple[Bound, ...]) -> Mapping[str, str]:
-    """Give the variables to set inside, each with its secret's placeholder."""
-    return {name: one.placeholder for one in bound if one.placeholder for name in one.rule.variables}
-
-
-def missing(bound: tuple[Bound, ...]) -> Iterator[str]:
-    """Say what does not work as one would think: secrets that are not there, and those that cannot be searched for."""
-    for one in bound:
-        if one.why:
-            yield f"the secret `{one.rule.name}` ({one.rule.source}) does not work: {one.why}"
-        elif not one.is_searched:
-            yield (
-                f"the secret `{one.rule.name}` is too short or too common to be searched for: "
-                "it is not masked where a host repeats it"
-            )

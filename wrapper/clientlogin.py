@@ -1,16 +1,18 @@
 """The client's login in a session: who it is outside, what is shown of it inside, what keeps a new one outside."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from redactors.engine import Engine
 from redactors.vault import Origin
-from wrapper.agents.client import ROOM, Credential, LoginFile, Secret
+from wrapper.agents.client import ROOM, ClientLaunch, Credential, LoginFile, Secret
+from wrapper.errors import SafeAgentError, SessionError
 from wrapper.gateway.outward import Outward
 from wrapper.guard.loginroom import LoginRoom
-from wrapper.look import Looked
+from wrapper.look import Looked, read_file
+from wrapper.messages import printable
 
 if TYPE_CHECKING:  # aiohttp: 200 ms, and only the guard needs it
     from wrapper.gateway.intercept.bindings import Binding
@@ -26,10 +28,14 @@ class ClientLogin:
     looked: Looked
     engine: Engine
     room: LoginRoom | None
+    _made: list[str] = field(default_factory=list)  # of whom the logins of this session are
+    _given: set[bytes] = field(default_factory=set, repr=False)  # what the provider gave for them
 
     @classmethod
     def of(cls, looked: Looked, engine: Engine, folder: Path) -> Self:
-        """Say what there is; the room will stand in `folder`."""
+        """Say what there is; the room will stand in `folder`. Raises SessionError: see `changes`."""
+        _refuse_led_elsewhere(looked)
+        _refuse_in_workspace(looked)
         room = looked.launch.room
         return cls(looked, engine, None if room is None else LoginRoom(room, folder, looked.vault))
 
@@ -73,7 +79,8 @@ class ClientLogin:
         if first is not None and any(one.value == secret.value for one in first.secrets):
             return False
         placeholder = self.looked.vault.placeholder_of(secret.value)
-        return placeholder is not None and not placeholder.startswith(f"MASKED-{secret.kind}-")
+        issuer = secret.kind.partition("-")[0]  # a key of the provider's may be known by a rule, or from a login
+        return placeholder is not None and not placeholder.startswith(f"MASKED-{issuer}-")
 
     def shown(self) -> bytes | None:
         """Give the login file as it is shown inside, from what the real one holds now."""
@@ -103,12 +110,53 @@ class ClientLogin:
             bind=bind,
             current=self._settled_identity,
             own_turn=self._turn(),
+            made=self._made.append,
         )
         secrets = () if launch.credential is None or launch.room is None else launch.credential.secrets
         capture.learn(one.value for one in secrets if launch.room is not None and launch.room.owns(one.name))
         return (capture,)
 
+    def changes(self) -> Iterator[str]:
+        """Say, when nothing runs inside any more, what the session has changed of who the client is, and where.
+
+        The inside writes the client's settings, and may have been told to by anybody. Where these now lead requests to
+        another host, no session begins until the user has looked at them: a login, or what any variable of the user's
+        holds, would be sent there as a key (promise 1).
+        """
+        before = self.looked.launch
+        if self._made and not before.is_about_login:
+            yield f"a login was made inside{_named(self._made[-1])}: if that was not you, log out and in again"
+        try:
+            after = self.looked.relaunch()
+        except SafeAgentError as error:
+            yield f"the client's settings were changed during the session: {error.what}"
+            return
+        if _headers(before) and not _headers(after) and not before.is_about_login:
+            yield "the client is logged out now: if that was not you, log in again"
+        if places := _sends(after, self.looked) - {*before.providers} - _sends(before, self.looked):
+            file = _marker(self.looked)
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file.write_text("\n".join(sorted(places)))
+            yield f"{_led(places)}; the next session does not begin before you have looked at them"
+        if any(self._foreign(before, after)):
+            yield "the client is logged in by another key than before: if that was not you, log out and in again"
+        for path in before.masked:
+            content = read_file(path) or b""
+            if self.looked.vault.restore_in_file(content) != content:
+                yield f"`{path}` has placeholders of secrets, which are put into no file that the client logs in by"
+
+    def _foreign(self, before: ClientLaunch, after: ClientLaunch) -> Iterator[Secret]:
+        """Give what the next session would send, and nobody knows from where. A login file is ours to write."""
+        first, then = before.credential, after.credential
+        if then is None or (_file(first) is not None and _file(first) == then.source):
+            return
+        known = {one.value for one in (() if first is None else first.secrets)}
+        for one in _sent(then):
+            if one.value not in known and not any(map(one.value.endswith, self._given)):  # of a JWT the signature
+                yield one
+
     def _captured(self, kind: str, value: bytes) -> str:
+        self._given.add(value)
         if self.room is not None:
             self.room.take(value)
         return self.issue(kind, value)
@@ -127,6 +175,53 @@ class ClientLogin:
         credential = self.looked.launch.credential
         login = None if credential is None else credential.login
         return nobody_else if login is None else turns(self.looked.places.state / "logins", login.path)
+
+
+def _refuse_led_elsewhere(looked: Looked) -> None:
+    """Refuse a start with what a session has left in the settings; forget it where that is put right."""
+    file = _marker(looked)
+    left = (read_file(file) or b"").decode("utf-8", "replace").split("\n")
+    if places := _sends(looked.launch, looked) & {*left}:
+        names = ", ".join(f"`{path}`" for path in looked.launch.masked if path.suffix in (".json", ".toml"))
+        raise SessionError(_led(places), hint=f"put that right in {names}; if it is what you want: `rm {file}`")
+    file.unlink(missing_ok=True)
+
+
+def _refuse_in_workspace(looked: Looked) -> None:
+    """Refuse a login among the agent's own files: another secret's placeholder there is sent by the next session."""
+    file = _file(looked.launch.credential)
+    if file is not None and Path(file).resolve().is_relative_to(Path(looked.facts.workspace).resolve()):
+        raise SessionError(
+            f"`{file}`, the client's login, lies in the workspace, where the agent writes files",
+            hint="let the client have its state elsewhere (CODEX_HOME, CLAUDE_CONFIG_DIR), or start in another folder",
+        )
+
+
+def _sends(launch: ClientLaunch, looked: Looked) -> set[str]:
+    """Give where a start would send requests, and which variables of the user's it would send as a key."""
+    variables = () if launch.credential is None else launch.credential.variables
+    return {*filter(None, (launch.upstream,)), *(f"${name}" for name in variables if name in looked.facts.environ)}
+
+
+def _led(places: set[str]) -> str:
+    shown = ", ".join(f"`{printable(one)}`" for one in sorted(places))
+    return f"the client's settings were changed during a session, which decide what it sends where: {shown}"
+
+
+def _marker(looked: Looked) -> Path:
+    return looked.places.state / "logins" / f"{looked.client.name}-led-elsewhere"
+
+
+def _named(account: str) -> str:
+    return f" as `{printable(account)[:80]}`" if account else ""
+
+
+def _headers(launch: ClientLaunch) -> bool:
+    return launch.credential is not None and bool(launch.credential.headers)
+
+
+def _file(credential: Credential | None) -> str | None:
+    return None if credential is None or credential.login is None else str(credential.login.path)
 
 
 def _sent(credential: Credential) -> Iterator[Secret]:

@@ -1,9 +1,10 @@
 """How a covered file is shown inside, and how what is written there becomes real again."""
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from redactors.vault import Vault
+from redactors.vault import MARK, Issued, Origin, Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,63 @@ class WorkspaceFile:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnDocument:
+    """A file of the client's own state: a value is put back only where the real file has held it in this session.
+
+    What stands there the client sends as a key to its provider, or in a header to the host of an MCP server, and the
+    inside writes it: any other placeholder would have one secret sent as if it were another (promise 1), in the next
+    session or by the bare client. `held` are the values that were seen in the real file so far, which `real` reads.
+    What the inside knows comes back too, and a login that was made inside (values of the kind `login`), where the
+    client keeps it: as the entry `place` of JSON and nowhere else, or anywhere where `place` is "".
+    """
+
+    masked: Callable[[bytes], bytes]
+    vault: Vault
+    real: Callable[[], bytes | None]
+    held: set[bytes] = field(repr=False)
+    login: str = ""
+    place: str | None = None
+
+    def mask(self, data: bytes) -> bytes | None:
+        """Show placeholders."""
+        shown = self.masked(data)
+        self.held.update(self.vault.holds(data, shown))
+        return shown
+
+    def restore(self, data: bytes) -> bytes | None:
+        """Put the values back (promise 3)."""
+        restored = self._restored(data)
+        if MARK not in restored:  # clients save their state often: it is not read and masked anew for nothing
+            return restored
+        self.mask(self.real() or b"")
+        return self._restored(data)
+
+    def _restored(self, data: bytes) -> bytes:
+        def may(one: Issued) -> bool:
+            return one.origin is Origin.INSIDE or one.value in self.held or self._is_login(data, one)
+
+        return self.vault.restore_where(data, may)
+
+    def _is_login(self, data: bytes, one: Issued) -> bool:
+        """Whether a placeholder stands where the client keeps its login; not in a header beside it too."""
+        if self.place is None or one.kind != self.login:
+            return False
+        mark = one.bare.encode()
+        return not self.place or (
+            data.count(mark) == 1 and _entry(data.replace(mark, one.value), self.place) == one.value
+        )
+
+
+def _entry(data: bytes, name: str) -> bytes:
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError):
+        return b""
+    found = told.get(name) if isinstance(told, dict) else None
+    return found.encode("utf-8", "surrogatepass") if isinstance(found, str) else b""
+
+
+@dataclass(frozen=True, slots=True)
 class ClientState:
     """A client's state file that names a credential by a part of it.
 
@@ -71,7 +129,7 @@ class ClientState:
     so `swaps` (real part, part of the placeholder) are exchanged in both directions, besides what `document` masks.
     """
 
-    document: Document
+    document: OwnDocument
     swaps: Sequence[tuple[bytes, bytes]]
 
     def mask(self, data: bytes) -> bytes | None:

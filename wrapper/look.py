@@ -104,7 +104,7 @@ def make_state(looked: Looked) -> None:
     for folder in looked.launch.folders:
         looked.places.private(folder)
     for file in (*looked.launch.files, *looked.launch.made):
-        if not file.exists():
+        if not os.path.lexists(file):  # never by a link, which the inside of another session may have put there
             with contextlib.suppress(OSError):
                 file.touch(mode=0o600)
                 file.write_bytes(b"{}")

@@ -32,7 +32,8 @@ class Question(msgspec.Struct, frozen=True):
 
     `what` is the question itself, `lines` what it is about. The first of `answers` is the safe one, which needs no
     decision; `always` and `never` among them ask for the answer to be remembered under `key`, a hex digest ("" for
-    never). `wants_reason`: whoever chooses another answer than the first must write why.
+    never). `wants_reason`: whoever chooses another answer than the first must write why. `patience`: seconds that it
+    stands, once it is shown; 0: as long as others do.
     """
 
     what: str
@@ -40,6 +41,7 @@ class Question(msgspec.Struct, frozen=True):
     answers: tuple[str, ...] = ("no", "yes")
     wants_reason: bool = False
     key: str = ""
+    patience: float = 0.0
 
 
 class Answer(msgspec.Struct, frozen=True):

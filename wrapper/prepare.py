@@ -5,7 +5,7 @@ Nothing is started here and nothing is written but caches, so `safe-agent explai
 
 import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from redactors.engine import Engine
 from redactors.vault import Origin, Vault
 from wrapper.agents.client import ClientLaunch, Credential
 from wrapper.clientlogin import ClientLogin
-from wrapper.disguises import ClientState, Denied, Document, Fixed, WorkspaceFile
+from wrapper.disguises import ClientState, Denied, Document, Fixed, OwnDocument, WorkspaceFile
 from wrapper.errors import SessionError, StateError
 from wrapper.gateway.outward import Outward
 from wrapper.gateway.proxies import refuse_forwarded
@@ -56,6 +56,9 @@ class Prepared:
     reaching: Reaching
     login: ClientLogin
     trust: Trust | None
+    _held: dict[Path, set[bytes]] = field(
+        default_factory=dict, repr=False
+    )  # what the client's own files were seen to hold
 
     @property
     def state_files(self) -> tuple[Path, ...]:
@@ -102,6 +105,12 @@ class Prepared:
             return self._client_file(Path(path), self.login.identity())
         verdict = self.inventory.judge.judge(posixpath.relpath(path, self.looked.facts.workspace))
         return None if verdict is None or verdict.folder else self._disguise(verdict)
+
+    def restored(self, path: str, content: bytes) -> bytes:
+        """Give what is real for what stands at an absolute path since the inside made that file."""
+        if Path(path) in self.looked.launch.masked:
+            return self._own_document(Path(path)).restore(content) or b""
+        return self.looked.vault.restore_in_file(content)
 
     def on_the_wire(self) -> Engine:
         """Make the engine that requests are redacted with, but for the fingerprints of closed files."""
@@ -152,8 +161,18 @@ class Prepared:
             return Fixed(self.login.shown)
         secrets = () if credential is None else credential.secrets
         values = {one.value: self.login.issue(one.kind, one.value) for one in secrets}
-        document = self._whole(str(path)) if path.name in _LOGINS else self._certain_only(path)
-        return ClientState(document, tuple(self.looked.client.stand_ins(values).items()))
+        return ClientState(self._own_document(path), tuple(self.looked.client.stand_ins(values).items()))
+
+    def _own_document(self, path: Path) -> OwnDocument:
+        launch, whole = self.looked.launch, path.name in _LOGINS
+        return OwnDocument(
+            lambda data: mask_document(str(path), data, self.engine, whole=whole).data,
+            self.looked.vault,
+            lambda: read_file(path),
+            self._held.setdefault(path, set()),
+            launch.login_kind,
+            launch.login_places.get(path),
+        )
 
     def _settings(self) -> Mapping[str, Disguise]:
         """Show settings from outside the workspace, of git and package managers: there may be tokens in them."""
@@ -223,9 +242,12 @@ def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple, *, own:
     reaching = reach(policy.egress, looked, engine)
     folder = own or places.sessions / "inside"
     login = ClientLogin.of(looked, engine, folder.with_name("login"))
-    given = {**_set_inside(launch, vault, engine), **login.variables, **reaching.variables(launch.environment)}
+    set_already = {**policy.variables_set, **launch.environment}
+    given = {**_set_inside(launch, vault, engine), **login.variables, **reaching.variables(set_already)}
     passed = (*launch.passed, *reaching.passed)
-    environment = plan_environment(facts.environ, policy, given, engine, vault, passed=passed)
+    environment = plan_environment(facts.environ, policy, given, engine, vault, passed=passed).with_rules(
+        reaching.rules
+    )
     theirs = [one.value for one in vault.issued()]  # of the environment and of the client: no file was read yet
     inventory = _inventory(looked, engine, same)
     if policy.files_restore == "files":
@@ -236,7 +258,8 @@ def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple, *, own:
     if policy.egress.intercepts:
         # for a client's login alone Java need not be told, which says aloud that it was, at each start
         path = facts.path if looked.policy.egress.intercepts else ()
-        trust = plan_trust(str(folder), policy.egress.intercepted, facts.environ, trusted, path)
+        everyone = choose(named, (), settings(places.home))  # also those that are shown already
+        trust = plan_trust(str(folder), policy.egress.intercepted, named, everyone, path)
         environment = environment.with_set(trust.variables(environment.inside), "certificates of this session")
     upstreams = tuple(_upstreams(looked)) if launch.kind else ()
     plan = LaunchPlan(

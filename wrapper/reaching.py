@@ -1,23 +1,27 @@
 """What of the way out stands inside: variables, files and listeners for secrets, repositories and services."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from redactors.engine import Engine
 from redactors.vault import Origin, Vault
-from wrapper.binding import Bound, bind, missing, variables
 from wrapper.errors import PolicyError
-from wrapper.gateway.databases.account import ServiceLogin, account, statement
 from wrapper.look import Looked
 from wrapper.plan.facts import HostFacts
 from wrapper.plan.launch import SSH_PORT, Usable
 from wrapper.plan.trust import INSIDE
 from wrapper.policy.egress import Egress, LoopbackRule
-from wrapper.sources import Sources
+
+if TYPE_CHECKING:  # 5 ms with what they import: for policies that ask for it only
+    from wrapper.binding import Bound
+    from wrapper.gateway.databases.account import ServiceLogin
+    from wrapper.sources import Sources
 
 _STUB = f"{INSIDE}/ssh"
 
@@ -27,15 +31,21 @@ class Reaching:
     """What policy's rules of the way out come to: `services` log in at these ports of the user's machine."""
 
     egress: Egress
-    bound: tuple[Bound, ...]
-    services: Mapping[int, ServiceLogin]
+    bound: "tuple[Bound, ...]"
+    services: "Mapping[int, ServiceLogin]"
     python: Path
     ssh: str
 
     def variables(self, set_already: Mapping[str, str]) -> dict[str, str]:
         """Give the variables to set inside: placeholders, and where git finds them and the broker for ssh."""
         by_ssh = {"GIT_SSH_COMMAND": _STUB, "GIT_SSH_VARIANT": "ssh"} if self.egress.by_ssh else {}
-        return {**variables(self.bound), **self._for_git(set_already), **by_ssh}
+        placeholders = {name: one.placeholder for one in self.bound if one.placeholder for name in one.rule.variables}
+        return {**placeholders, **self._for_git(set_already), **by_ssh}
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """Give the rule of each variable that is a secret's."""
+        return {name: str(one.rule.rule) for one in self.bound if one.placeholder for name in one.rule.variables}
 
     @property
     def passed(self) -> tuple[str, ...]:
@@ -52,7 +62,7 @@ class Reaching:
     @property
     def notices(self) -> Iterator[str]:
         """Say what does not work as policy wants it."""
-        yield from missing(self.bound)
+        yield from (one.notice for one in self.bound if one.notice)
         yield from (one.why for one in self.services.values() if one.why)
         if self.egress.by_ssh and not self.ssh:
             yield "policy names a repository that is reached by ssh, and there is no `ssh` here: install openssh-client"
@@ -102,7 +112,8 @@ class Reaching:
         from wrapper.gateway.remotes.settings import ENVIRONMENT, git_settings  # noqa: PLC0415 (as above)
 
         placeholders = {one.rule.name: one.placeholder for one in self.bound if one.placeholder}
-        first = int(set_already.get("GIT_CONFIG_COUNT", "0"))
+        count = set_already.get("GIT_CONFIG_COUNT", "")
+        first = int(count) if re.fullmatch("[0-9]{1,4}", count) else 0
         pairs = git_settings(self.egress.secrets, placeholders, self.egress.remotes)
         found = {"GIT_CONFIG_COUNT": str(first + len(pairs))} if pairs else {}
         for number, (key, value) in enumerate(pairs, first):
@@ -113,21 +124,32 @@ class Reaching:
 
 def reach(egress: Egress, looked: Looked, engine: Engine) -> Reaching:
     """Read all sources, and make their values known."""
-    home = looked.places.home
-    written = (Path(looked.facts.workspace), *(home / one for one in looked.policy.home_read_write))
-    sources = Sources(looked.facts.environ, home, written)
-    found = {rule.port: rule for rule in egress.loopback if rule.source is not None}
-    ssh = shutil.which("ssh", path=":".join(looked.facts.path)) if egress.by_ssh else None
-    return Reaching(
-        egress,
-        bind(egress, sources, engine, looked.vault),
-        {port: _login(rule, sources, engine, looked.vault) for port, rule in found.items()},
-        Path(sys.executable).resolve(),
-        os.path.realpath(ssh) if ssh else "",
-    )
+    facts = looked.facts
+    ssh = shutil.which("ssh", path=":".join(facts.path)) if egress.by_ssh else None
+    bound: tuple[Bound, ...] = ()
+    services: dict[int, ServiceLogin] = {}
+    found = [rule for rule in egress.loopback if rule.source is not None]
+    if egress.secrets or found:
+        from wrapper.binding import bind  # noqa: PLC0415 (as above)
+
+        sources = _sources(looked)
+        bound = bind(egress, sources, engine, looked.vault)
+        services = {rule.port: _login(rule, sources, engine, looked.vault) for rule in found}
+    return Reaching(egress, bound, services, Path(sys.executable).resolve(), os.path.realpath(ssh) if ssh else "")
 
 
-def _login(rule: LoopbackRule, sources: Sources, engine: Engine, vault: Vault) -> ServiceLogin:
+def _sources(looked: Looked) -> "Sources":
+    from wrapper.sources import Sources  # noqa: PLC0415 (as above)
+
+    home, launch, facts = looked.places.home, looked.launch, looked.facts
+    ours = (home / one for one in looked.policy.home_read_write)
+    written = (Path(facts.workspace), *ours, *launch.folders, *launch.files, *map(Path, facts.git_folders))
+    return Sources(facts.environ, home, written)
+
+
+def _login(rule: LoopbackRule, sources: "Sources", engine: Engine, vault: Vault) -> "ServiceLogin":
+    from wrapper.gateway.databases.account import ServiceLogin, account, statement  # noqa: PLC0415 (as above)
+
     read = None if rule.source is None else sources.read(rule.source)
     if read is None or not read.value or rule.protocol == "tcp":
         why = "" if read is None else read.why and f"127.0.0.1:{rule.port} ({rule.source}): {read.why}"

@@ -150,6 +150,7 @@ class _Session:
             trust=prepared.trust,
             room=prepared.login.room,
             captures=prepared.login.captures,
+            changes_of_login=prepared.login.changes,
             unneeded=self._looked.launch.unneeded,
             early=self._looked.launch.early,
             environ=self._looked.facts.environ,
@@ -214,11 +215,12 @@ class _Session:
         pid = gate.started()
         sockets = listen_inside(pid, tuple(self._plan.listeners))
         packet = encode(Listening(pid, tuple(self._plan.listeners.values())))
-        linux.send_descriptors(self._control, packet, [opened.fileno() for opened in sockets])
+        with contextlib.suppress(ConnectionError):  # it has ended: the next lines say so
+            linux.send_descriptors(self._control, packet, [opened.fileno() for opened in sockets])
         for opened in sockets:
             opened.close()
         self._agent = pid
-        if self._guard_is_awaited and self._control.recv(len(READY)) != READY:
+        if self._guard_is_awaited and self._heard() != READY:
             raise SessionError("the guard ended before the client could start", hint="see the message above")
         signals.hold()  # the client runs before the relay does
         gate.release()

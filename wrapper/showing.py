@@ -83,7 +83,7 @@ class Showing:
         self.connection: socket.socket | None = None
         """The guard's end of the daemon's socket."""
         roots = [str(root) for root in self._looked.roots]
-        self.covers = Covers(view, self._looked.vault, self._judged, roots=roots)
+        self.covers = Covers(view, self._judged, self._prepared.restored, roots=roots)
 
     @property
     def watched(self) -> Mapping[str, int]:

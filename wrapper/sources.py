@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import subprocess
 
 _MOST_BYTES: Final = 1 << 20
+_LONGEST: Final = 1 << 15  # of a value: no header holds more, and all that is sent or shown is searched for it
+_NO_TEXT: Final = bytes({*range(32), 127} - set(b"\t\n\r"))
 _AT_ONCE: Final = 1 << 16
 _MOST_LINKS: Final = 40  # as the kernel (path_resolution(7))
 _PATIENCE: Final = 60.0  # seconds for a command: a password manager may ask its user
@@ -56,6 +58,10 @@ class Sources:
         value = found.value.strip()
         if b"\n" in value and source.kind == "cmd":  # `pass` prints the password first, then notes
             value = value.partition(b"\n")[0].strip()
+        if value.translate(None, _NO_TEXT) != value:
+            return Value(why="it is no text: there are control characters in it")
+        if len(value) > _LONGEST:
+            return Value(why=f"it is longer than {_LONGEST >> 10} KiB")
         return Value(value, "" if value else found.why or "it is empty")
 
     def _of_file(self, text: str) -> Value:
@@ -181,12 +187,11 @@ def _of_keyring(text: str) -> Value:
     service, _, user = text.rpartition("/")
     try:
         import keyring  # noqa: PLC0415 (an extra, and 60 ms)
-        from keyring.errors import KeyringError  # noqa: PLC0415
     except ImportError:
         return Value(why="the package `keyring` is not installed: install `safe-agent[keyring]`, or use `cmd:`")
     try:
         value = keyring.get_password(service, user)
-    except (KeyringError, RuntimeError) as error:  # RuntimeError: no backend that answers
+    except Exception as error:  # noqa: BLE001 (backends are others' code, and raise what their libraries raise)
         return Value(
             why=f"the keyring does not answer: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
         )

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.gateway.databases.inside import ENVIRONMENT, Inside, Serve, fake_server, inside, run
+from tests.gateway.databases.inside import Inside, Serve, fake_server, inside, run
 from tests.gateway.databases.mysqld import Fake, saying
 from tests.gateway.databases.servers import PLACEHOLDER, mariadb, postgresql
 from tests.gateway.databases.servers import redis as redis_server
@@ -461,9 +461,10 @@ async def test_a_client_that_never_finishes_its_log_in_is_cut_off() -> None:
             (PostgreSQL(Account("app", PASSWORD)), APP[:9]),
             (MySQL(Account("app", PASSWORD)), b"\x20\0"),
         ):
-            async with inside(port, database, log_in=0.2) as at:
+            async with inside(port, database, log_in=0.1) as at:
                 await at.talk(half, ends=False)
                 await at.settled()
+                assert [one for one in at.told() if "logged in within 0.1 seconds" in one] == at.told() != []
 
 
 @in_loop
@@ -545,12 +546,12 @@ async def test_a_service_that_is_not_there_is_named_to_the_client_and_once_to_th
 @in_loop
 async def test_no_connection_outlives_its_forward() -> None:
     server = redis_server()
+    listed = ["redis-cli", "-p", str(server.port), "--no-auth-warning", "-a", server.password, "client", "list"]
     async with inside(server.port, Redis(Account("default", server.password.encode()), [MARK])) as at:
         reader, writer = await asyncio.open_connection("127.0.0.1", at.port)
         writer.write(b"AUTH " + MARK + b"\r\nCLIENT SETNAME lasting\r\nSUBSCRIBE x\r\n")
         while b"subscribe" not in at.heard:
             await reader.read(1000)
+        assert "name=lasting" in await run(*listed)
     writer.close()
-    listed = ["redis-cli", "-p", str(server.port), "--no-auth-warning", "-a", server.password, "client", "list"]
-    process = await asyncio.create_subprocess_exec(*listed, env=ENVIRONMENT, stdout=asyncio.subprocess.PIPE)
-    assert b"name=lasting" not in (await process.communicate())[0]
+    assert "name=lasting" not in await run(*listed)

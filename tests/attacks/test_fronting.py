@@ -33,6 +33,7 @@ def fronts() -> Iterator[tuple[str, bytes]]:
     yield "the other in a second hello", record(hello([sni(OURS)])) + record(hello([sni(OTHER)]))
     yield "behind a change of ciphers", record(hello([sni(OURS)])) + record(b"\1", 20) + record(hello([sni(OTHER)]))
     yield "behind early data", record(hello([sni(OURS)])) + record(bytes(900), 23) + record(hello([sni(OTHER)]))
+    yield "behind an alert", record(hello([sni(OURS)])) + record(b"\1\x5a", 21) + record(hello([sni(OTHER)]))
     yield "with the allowed one before a NUL", record(hello([sni(OURS + b"\0." + OTHER)]))
     yield "a subdomain", record(hello([sni(b"sub." + OURS)]))
     yield "two final dots", record(hello([sni(OURS + b"..")]))

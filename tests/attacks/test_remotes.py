@@ -13,7 +13,7 @@ from tests.fakes.service import Service
 from tests.gateway.remotes.backend import backend
 from tests.gateway.remotes.forge import USER, Forge, SshServer, by_https, by_ssh, ssh_server
 from tests.gateway.remotes.pushes import NEW, OLD, push
-from tests.gateway.remotes.sshing import as_it_is
+from tests.gateway.remotes.sshing import as_it_is, unmasked
 from tests.gateway.wire import MemorySink, in_loop, listening
 from tests.machine import Machine, fake
 from wrapper.audit.events import Connection, Judged
@@ -79,7 +79,9 @@ async def target(folder: Path) -> AsyncIterator[Target]:
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >>{folder}/started\ncat >{folder}/given\n')
     program.chmod(0o755)
     sink = MemorySink()
-    broker = Broker((AGENTS,), sink, ssh=Ssh(str(program), (), {"PATH": "/usr/bin:/bin"}), redact=as_it_is)
+    broker = Broker(
+        (AGENTS,), sink, ssh=Ssh(str(program), (), {"PATH": "/usr/bin:/bin"}), redact=as_it_is, masking=unmasked
+    )
     sock = listening()
     await broker.start(sock)
     try:
@@ -228,6 +230,9 @@ SPELLINGS = [
     "/org/repo.git/x/git-receive-pack", "/ORG/repo.git/git-receive-pack", "/org/repo.git/git-receive-pack?x",
     "/org/repo.git//git-receive-pack", "/org/repo.git/git-receive-pack/", "/org/repo.git/info/lfs/../../git-receive-pack",
     "/org/repo.git/git-receive-pack;x", "/org/repo.git/%67it-receive-pack;", "/org/repo.git/%2567it-receive-pack",
+    "/%3F/../org/repo.git/git-receive-pack", "/x%23/../org/other.git/git-receive-pack", "/x#/../org/repo.git/git-receive-pack",
+    "/%253F/../org/repo.git/git-receive-pack", "/org/other/git-receive-pack%3Fx", "/org/repo/ssh-receive-pack",
+    "/org/repo.git/ssh-receive-pack", "/org%2Frepo.git/git-receive-pack", "/org/other.git", "/" + "%" + "25" * 20 + "41",
     "/org/repo.git/objects/../git-receive-pack", "/org/repo%2Egit/info/../git-receive-pack", "/org/repo.git/hooks/update",
 ]  # fmt: skip
 
@@ -240,6 +245,24 @@ async def test_a_request_of_gits_in_another_spelling_is_still_gits_and_refused(t
     assert inspection.covers(head(target), FORGE)
     with pytest.raises(RefusedError):
         await inspection.inspected(head(target), Whole(push("refs/heads/agent/x")))
+
+
+ELSEWHERE = [
+    (b"destination", b"https://forge.test/org/repo.git/refs/heads/main"), (b"destination", b"/org/other.git/refs/heads/x"),
+    (b"x-original-url", b"/org/repo.git/git-receive-pack"), (b"x-rewrite-url", b"org/other.git/git-receive-pack"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("header", ELSEWHERE)
+@in_loop
+async def test_a_request_that_a_header_makes_one_of_gits_is_refused(header: tuple[bytes, bytes]) -> None:
+    """Promise 2: WebDAV copies and moves to where `Destination` says; some frameworks take the path from a header."""
+    inspection = requests()
+    one = head("/x", "COPY", header)
+    assert not inspection.covers(head("/x", "COPY", (b"destination", b"/y")), FORGE)  # the control
+    assert inspection.covers(one, FORGE)
+    with pytest.raises(RefusedError):
+        await inspection.inspected(one, None)
 
 
 @in_loop
@@ -259,6 +282,8 @@ async def test_methods_queries_and_headers_that_git_does_not_use_are_refused() -
         head("/org/repo.git/config", "GET"),
         head("/org/repo.git/git-receive-pack", "POST", (b"content-encoding", b"deflate")),
         head("/org/repo.git/git-receive-pack", "POST", (b"content-encoding", b"gzip")),
+        head("/org/repo.git/info/refs?service=git-upload-pack", "GET", (b"x-original-url", b"/api/v4/user")),
+        head("/org/repo.git/info/lfs/objects/1234", "GET", (b"x-http-method-override", b"DELETE")),
         RequestHead("GET", HOST, "/org/repo.git/info/refs?service=git-upload-pack", (), "websocket"),
         RequestHead("GET", "other.test", "/org/repo.git/info/refs?service=git-upload-pack", ()),
     ]

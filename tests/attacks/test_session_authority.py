@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.company import Authority
 from tests.machine import Machine
 
 POLICY = """version = 1
@@ -30,6 +31,9 @@ env | grep -c /run/safe-agent/
 def bound(anyones: Machine) -> Machine:
     (anyones.home / ".config/safe-agent/policy.toml").write_text(POLICY)
     anyones.environ["API_TOKEN"] = anyones.planted["odd"]
+    # a company's authority, in a file that is inside by itself
+    Authority(anyones.workspace)
+    anyones.environ["NODE_EXTRA_CA_CERTS"] = str(anyones.workspace / "company-ca.pem")
     anyones.give()
     return anyones
 
@@ -41,14 +45,14 @@ def test_the_inside_has_the_certificate_and_can_change_nothing_of_it(bound: Mach
     assert "authorities.pem" in lines["folder"]
     assert "more-authorities.pem" in lines["folder"]
     assert lines["keys"] == "/tmp/control"
-    assert lines["count"] == "1"
+    assert lines["count"] == "2"  # the session's, and the company's
     assert not [line for line in lines if line.startswith(("wrote", "made", "removed", "moved"))], seen
     assert int(seen.splitlines()[-1]) >= 9  # variables
 
 
 def test_nothing_of_it_is_left_when_the_session_has_ended(bound: Machine) -> None:
     """Promise 2: neither the certificate nor the folder stays, and the host itself never trusts it."""
-    assert bound.inside("cat /run/safe-agent/more-authorities.pem").stdout.count("BEGIN CERTIFICATE") == 1
+    assert bound.inside("cat /run/safe-agent/more-authorities.pem").stdout.count("BEGIN CERTIFICATE") == 2
     left = [path for path in Path(bound.home).rglob("*") if "authorities" in path.name]
     assert left == []
     assert not (bound.sessions()[0] / "inside").exists()

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.audit.recording import Home, recording, start_event, warned
-from wrapper.audit import events, reader
+from wrapper.audit import events, reader, wire
 from wrapper.audit.client import AsyncRecorderClient, RecorderClient
 from wrapper.errors import AuditError
 from wrapper.ports import AsyncAuditSink, AuditSink
@@ -16,6 +16,13 @@ from wrapper.ports import AsyncAuditSink, AuditSink
 def _texts(user: Home) -> list[str]:
     read = reader.open_session(user.directory(), user.keys.load_identity())
     return [event.text for event in read if isinstance(event, events.Warned)]
+
+
+def _warnings(message: bytes) -> list[str]:
+    inbox = wire.Inbox()
+    inbox.feed(memoryview(message))
+    decoded = [events.decode(bytes(payload)) for _, payload in inbox.messages()]
+    return [event.text for event in decoded if isinstance(event, events.Warned)]
 
 
 def _body(size: int, number: int = 1) -> events.Request:
@@ -221,3 +228,42 @@ def test_a_recorder_that_cannot_keep_up_is_a_failure_and_not_a_leak(monkeypatch:
     ours, theirs = socket.socketpair()
     with theirs:
         asyncio.run(run(ours))
+
+
+def test_what_is_not_durable_goes_together_with_what_comes_soon_after_it() -> None:
+    async def run(connection: socket.socket, far: socket.socket) -> list[list[str]]:
+        client = AsyncRecorderClient(connection)
+        loop = asyncio.get_running_loop()
+        messages = []
+        client.append(warned("an answer"))
+        with pytest.raises(BlockingIOError):
+            far.recv(1)
+        waiting = [asyncio.ensure_future(client.append_durable(warned("the next request")))]
+        messages.append(await loop.sock_recv(far, 1 << 16))
+        waiting += [asyncio.ensure_future(client.append_durable(warned(f"at once {n}"))) for n in range(3)]
+        messages.append(await loop.sock_recv(far, 1 << 16))
+        client.append(warned("nothing follows"))
+        messages.append(await loop.sock_recv(far, 1 << 16))
+        far.send(wire.ANSWER.pack(wire.WRITTEN, len(waiting)))
+        await asyncio.gather(*waiting)
+        await client.close()
+        return [_warnings(message) for message in messages]
+
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    with theirs:
+        assert asyncio.run(run(ours, theirs)) == [
+            ["an answer", "the next request"],
+            ["at once 0", "at once 1", "at once 2"],
+            ["nothing follows"],
+        ]
+
+
+def test_a_durable_event_that_meets_a_recorder_that_is_gone_does_not_wait_for_ever() -> None:
+    async def run(connection: socket.socket, far: socket.socket) -> None:
+        client = AsyncRecorderClient(connection)
+        far.close()
+        with pytest.raises(AuditError, match="ended"):
+            await asyncio.wait_for(client.append_durable(warned("x")), 10)
+
+    asyncio.run(run(*socket.socketpair()))

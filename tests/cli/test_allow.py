@@ -171,9 +171,13 @@ def test_what_the_users_own_rule_or_a_sessions_denies_is_refused_with_the_rule(u
     assert session.judged() == []
 
 
-@pytest.mark.parametrize("host", ["*", "https://new.example/", "10.0.0.1", "new.example:0", "a b", "new\x1b[2Jexample"])
+@pytest.mark.parametrize(
+    "host", ["*", "*:443", "https://new.example/", "10.0.0.1", "new.example:0", "a b", "new\x1b[2Jexample"]
+)
 def test_what_is_no_host_is_refused(user: Home, host: str) -> None:
-    assert "`" in refused(host)
+    said = refused(host)
+    assert "`" in said
+    assert "explain" not in said
     assert not (user.config / "allowed.toml").exists()
 
 

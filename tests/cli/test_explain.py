@@ -137,6 +137,7 @@ def test_of_a_host_it_says_how_it_is_reached_and_what_works_there_and_no_value(m
     [there, *_] = [one["there"] for one in json.loads(said.stdout)["answers"]]
     assert (there["way"], there["secrets"][0]["source"]) == ("intercepted", "env:GITHUB_TOKEN")
     page = machine.host("safe-agent", "explain", check=True)
+    assert re.search(r"set +GITHUB_TOKEN = ghp_MASKED-\S+ +\[secret \"token\" \(user, ", page.stdout)
     assert "  token: env:GITHUB_TOKEN for api.example.com in header:authorization, basic" in page.stdout
     assert machine.leaks(done.stdout, done.stderr, said.stdout, page.stdout) == []
 

@@ -161,6 +161,7 @@ ELSEWHERE = {
     r"git (update-ref|cherry-pick|push) .*": "names what a person does with a commit that was taken back",
     r"git worktree add \S+": "test_faq.py runs it inside",
     r"(npm config get|pip config get|go env) \S+": "asks tools of others for a host that is not ours to name",
+    r"safe-(claude|codex) (auth )?(login|logout)": "clients/test_logins.py does it, against an authorisation server of its own",
     r"chmod 600": "names what to do with a file",
     r"aws .*": "needs an account; tests/anchors tries the bucket on a stand-in",
     r"sudo .*": "changes the whole machine",

@@ -1,7 +1,10 @@
 """What the proxy grants a host, what it hands over, and who it will not talk to."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import gc
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 import pytest
@@ -90,6 +93,7 @@ async def test_an_intercepted_host_that_resolves_to_this_network_is_refused_befo
         out = await place.say(ASK)
         assert out.startswith(b"HTTP/1.1 403 ")
         assert b"10.0.0.7, which is no public address" in out
+        assert b"under `[network] internal`" in out
         names["allowed.example"] = ["1.1.1.1"]
         reader, writer = await opened(place)
         names["allowed.example"] = ["127.0.0.1"]
@@ -107,6 +111,7 @@ async def test_plain_http_to_an_intercepted_host_is_refused() -> None:
         out = await place.connect("allowed.example:80")
         assert out.startswith(b"HTTP/1.1 403 ")
         assert b"plain text would go round that" in out
+        assert b"safe-agent allow" not in out  # that would not help
         assert place.asked == []
     async with site(intercepting=Spoken(host="else.example")) as place:
         assert (await place.connect("allowed.example:80", b"x")).startswith(OK)
@@ -192,6 +197,53 @@ async def test_what_a_host_sends_back_is_bounded_too() -> None:
 
 
 @in_loop
+async def test_an_intercepted_host_gives_no_more_than_granted_over_many_connections_either() -> None:
+    class Floods(Spoken):
+        async def serve(self, streams: Streams, destination: Destination, connect: Connect) -> None:
+            streams[1].write(bytes(300_000))
+            await streams[1].drain()
+            await streams[0].read(-1)
+
+    async with site(intercepting=Floods(), terms=terms(receive_bytes=100_000)) as place:
+        outs = [await place.say(ASK, eof=False) for _ in range(3)]
+        assert sum(map(len, outs)) <= 100_000
+        assert all("receive_bytes" in one.rule for one in place.sink.of(Connection) if one.received)
+    async with site(intercepting=Floods(), terms=terms(receive_bytes=400_000)) as place:
+        reader, writer = await opened(place)
+        assert await reader.readexactly(300_000) == bytes(300_000)
+        writer.close()
+        await until(lambda: len(place.sink.of(Connection)) == 2)
+        assert place.sink.of(Connection)[-1].received == len(OK) + 300_000
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Leave as a client does that is killed with answers unread."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+@in_loop
+async def test_a_client_that_resets_while_the_name_is_looked_up_is_no_mistake(caplog: pytest.LogCaptureFixture) -> None:
+    looked = asyncio.Event()
+
+    async def slow(_host: str, _port: int) -> Sequence[str]:
+        await looked.wait()
+        return ["127.0.0.1"]
+
+    async with site(intercepting=Spoken()) as place:
+        place.proxy._way.resolve = slow
+        _, writer = await asyncio.open_connection("127.0.0.1", place.port)
+        writer.write(ASK)
+        await until(lambda: place.sink.of(Connection))
+        reset(writer)
+        await asyncio.sleep(0.02)
+        looked.set()
+        await until(lambda: not place.proxy._tunnels)
+    gc.collect()
+    assert caplog.messages == []
+
+
+@in_loop
 async def test_what_goes_to_a_flagged_host_is_told_with_its_size() -> None:
     async with site(terms=terms(inspect="flag")) as place:
         await place.connect("allowed.example:443", b"12345")
@@ -225,11 +277,11 @@ async def test_tls_for_another_host_is_cut_on_every_port_and_a_secret_in_its_nam
 
     async with site(redact=redact) as place:
         for port in (80, 443):
-            said = record(hello([sni(b"hunter2.evil.example")]))
+            said = record(hello([sni(b"hunter2.evil.example\x1b[2J\0")]))
             assert b"got " + said not in await place.connect(f"allowed.example:{port}", said)
         refused = [one.rule for one in place.sink.of(Connection) if not one.allowed]
         assert len(refused) == 2
-        assert all("`MASKED.evil.example`" in one for one in refused)
+        assert all("`MASKED.evil.example\\x1b[2j\\x00`" in one for one in refused)
 
 
 GREETINGS = {

@@ -144,7 +144,16 @@ def test_a_hello_is_bounded_in_bytes_and_records() -> None:
         read_hello(fragmented(hello([sni(HOST.encode())]), 2))
 
 
-@pytest.mark.parametrize("between", [b"", record(b"\x01", 20), record(b"\x01", 20) + record(bytes(3000), 23)])
+BETWEEN = {
+    "nothing": b"",
+    "a change of ciphers": record(b"\x01", 20),
+    "early data": record(b"\x01", 20) + record(bytes(3000), 23),
+    "an alert that servers pass over": record(b"\x01\x5a", 21),  # user_canceled
+    "empty records": record(b"", 20) + record(b"", 21) + record(b"", 22) + record(b"", 23),
+}
+
+
+@pytest.mark.parametrize("between", BETWEEN.values(), ids=BETWEEN)
 def test_a_second_hello_must_name_the_same_host(between: bytes) -> None:
     same, other = NAMED + between + NAMED, NAMED + between + record(hello([sni(b"other.example")]))
     for places in ([], [len(NAMED) + 1], range(0, len(other), 7)):

@@ -1,4 +1,6 @@
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -195,6 +197,18 @@ def test_the_user_is_asked_at_the_terminal_once_per_host(answer: Answer, action:
     scenario()
 
 
+@pytest.mark.parametrize(("port", "ports"), [(443, "on ports 443 and 80"), (8443, "on port 8443")])
+def test_the_user_is_told_for_which_ports_always_is(port: int, ports: str) -> None:
+    @in_loop
+    async def scenario() -> None:
+        one = room("ask", answer=Answer("always"))
+        await one.waiting.heard("a.example", port)
+        assert one.asked[0].lines[1].endswith(ports)
+        assert one.always == ["a.example" if port == 443 else "a.example:8443"]
+
+    scenario()
+
+
 @in_loop
 async def test_another_terminal_answers_what_is_asked_at_this_one() -> None:
     one = room("ask")
@@ -224,7 +238,39 @@ async def test_a_connection_is_held_then_made_and_the_log_tells_why() -> None:
         assert (first.host, first.allowed, first.rule) == ("new.example", True, "allowed by somebody, once")
 
 
-@pytest.mark.parametrize("leaves", ["by closing", "by closing its half"])
+@in_loop
+async def test_names_without_end_do_not_take_the_terminal_away_from_who_says_no() -> None:
+    one = room("ask", seconds=0.02, answer=Answer("no"))
+    names = [f"n{number}.example" for number in range(20)]
+    said = await asyncio.gather(*(one.waiting.heard(name, 443) for name in names))
+    assert [answer.action for answer in said if answer] == ["deny"] * 20
+    assert len(one.asked) == 8
+    assert [by for _, _, by in one.judged()] == ["user"] * 8 + ["nobody"] * 12
+
+
+@in_loop
+async def test_an_answer_is_recorded_before_it_is_remembered_and_also_if_the_client_has_left() -> None:
+    one = room("ask", answer=Answer("always"))
+    begun, going = asyncio.Event(), asyncio.Event()
+
+    async def slow(_event: object) -> None:
+        begun.set()
+        await going.wait()
+
+    one.sink.before = slow
+    hearing = asyncio.create_task(one.waiting.heard("a.example", 443))
+    await begun.wait()
+    hearing.cancel()
+    await asyncio.gather(hearing, return_exceptions=True)
+    assert one.always == []
+    going.set()
+    while not one.always:  # noqa: ASYNC110 (a list that grows)
+        await asyncio.sleep(0.001)
+    assert one.judged() == [("a.example:443", "allowed", "user")]
+    assert await one.waiting.heard("a.example", 443) is not None
+
+
+@pytest.mark.parametrize("leaves", ["by closing", "by closing its half", "by a reset"])
 def test_a_client_that_leaves_while_it_waits_is_missed_and_recorded(leaves: str) -> None:
     @in_loop
     async def scenario() -> None:
@@ -233,7 +279,10 @@ def test_a_client_that_leaves_while_it_waits_is_missed_and_recorded(leaves: str)
             _, writer = await asyncio.open_connection("127.0.0.1", place.port)
             writer.write(b"CONNECT new.example:443 HTTP/1.1\r\n\r\n")
             await one.waits()
-            leave: Callable[[], None] = writer.close if leaves == "by closing" else writer.write_eof
+            if leaves == "by a reset":
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            leave: Callable[[], None] = writer.write_eof if leaves == "by closing its half" else writer.transport.abort
             leave()
             await one.waits(0)
             assert place.connections() == [("new.example", 443, False)]

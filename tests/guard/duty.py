@@ -71,7 +71,12 @@ class Desk:
             (root / name).mkdir()
         ours, theirs = zip(pair(), pair(), pair(), socket.socketpair(), strict=True)
         view = FakeView(root / "staging")
-        covers = Covers(view, VAULT, judge, roots=[str(root / "work"), str(root / "state")])
+        covers = Covers(
+            view,
+            judge,
+            lambda _path, data: VAULT.restore_in_file(data),
+            roots=[str(root / "work"), str(root / "state")],
+        )
         again: list[str] = []
 
         def rescan() -> Iterator[str]:

@@ -45,3 +45,23 @@ def test_a_file_that_is_no_such_list_is_not_written_over(tmp_path: Path) -> None
     with pytest.raises(PolicyError):
         remember(tmp_path, "a.example", "")
     assert (tmp_path / ALLOWED_FILE).read_text() == text
+
+
+def test_a_file_that_is_no_text_is_told_as_such_and_kept(tmp_path: Path) -> None:
+    (tmp_path / ALLOWED_FILE).write_bytes(b"version = 1\n# caf\xe9\n")
+    for change in (lambda: remember(tmp_path, "a.example", ""), lambda: forget(tmp_path, "a.example")):
+        with pytest.raises(PolicyError, match="is not UTF-8"):
+            change()
+    assert (tmp_path / ALLOWED_FILE).read_bytes().endswith(b"\xe9\n")
+
+
+def test_a_link_into_a_folder_of_settings_stays_a_link(tmp_path: Path) -> None:
+    settings, config = tmp_path / "settings", tmp_path / "config"
+    for folder in (settings, config):
+        folder.mkdir()
+    (settings / "hosts.toml").touch()
+    (config / ALLOWED_FILE).symlink_to(settings / "hosts.toml")
+    remember(config, "a.example", "")
+    assert (config / ALLOWED_FILE).is_symlink()
+    assert allows(config, "a.example")
+    assert [one.name for one in settings.iterdir()] == ["hosts.toml"]

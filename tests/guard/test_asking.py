@@ -132,6 +132,24 @@ def test_a_question_that_nobody_answers_in_time_is_withdrawn(tmp_path: Path) -> 
     assert session.said[1:] == [Withdrawn(1)]
 
 
+def test_a_questions_own_patience_begins_when_it_is_shown(tmp_path: Path) -> None:
+    session = Session(tmp_path)
+
+    async def body() -> Answer:
+        first = asyncio.create_task(session.asking.ask(Question("File?")))
+        second = asyncio.create_task(session.asking.ask(Question("Host?", patience=0.05)))
+        await session.shown(1)
+        await asyncio.sleep(0.1)
+        assert not second.done()
+        await session.answer(1, "yes")
+        await first
+        return await second
+
+    assert run(body) == Answer("no", by="nobody")
+    assert session.asked == ["File?", "Host?"]
+    assert session.said[-1] == Withdrawn(2)
+
+
 def test_whoever_stops_waiting_takes_the_question_away_unless_others_wait(tmp_path: Path) -> None:
     session = Session(tmp_path)
 

@@ -186,6 +186,20 @@ def test_what_is_no_login_does_not_count(home: Home, content: bytes) -> None:
     assert home.document() == before
 
 
+def test_no_login_is_written_through_a_link_of_another_sessions_inside(home: Home) -> None:
+    """Promise 2: the client's folder is the inside's to write, and what a link leads to may be seen in the next one."""
+    home.open()
+    seen = home.folder / "workspace"
+    seen.mkdir()
+    home.real.unlink()
+    home.real.symlink_to(seen / "login")
+    home.saved(home.inside() | {"claudeAiOauth": home.given()})
+    assert home.room.finish() == ()
+    assert home.document()["claudeAiOauth"]["scopes"] == ["b"]
+    assert not home.real.is_symlink()
+    assert list(seen.iterdir()) == []
+
+
 def test_nothing_is_read_through_a_link_and_nothing_waits_for_a_pipe(home: Home) -> None:
     """Promise 2: a link would have a file of the user's read into the login."""
     before = home.open().document()

@@ -18,7 +18,7 @@ import pytest
 
 from redactors import KnownValues
 from tests.audit.recording import Home, home, start_event
-from tests.gateway.wire import engine, listening
+from tests.gateway.wire import MemorySink, engine, listening
 from tests.guard.conftest import Desks
 from tests.guard.duty import Desk
 from tests.policy.writing import policy
@@ -31,7 +31,7 @@ from wrapper.audit.keys import Keys
 from wrapper.audit.reader import open_session
 from wrapper.guard import watcher
 from wrapper.guard.messages import FINISH, Answered, Listening, Summary, encode
-from wrapper.guard.process import serve
+from wrapper.guard.process import _Tally, serve
 from wrapper.guard.watcher import Ended, Overflowed, Seen
 from wrapper.ports import Answer
 from wrapper.processes import Forked, fork
@@ -261,6 +261,15 @@ def test_the_user_is_told_of_refused_hosts_only_where_that_helps(start: Start) -
     assert summary is not None
     assert summary.refused == ("other.example", "other.example:8443")
     assert len([one for one in running.log() if isinstance(one, Connection)]) == len(hosts)
+
+
+def test_what_was_refused_for_another_reason_is_not_told_as_what_the_user_can_allow() -> None:
+    tally = _Tally(MemorySink(), lambda *_: True)
+    for rule in ("no rule allows it", "no rule allows it, and the user said no"):
+        tally.append(Connection(at=0, host="new.example", port=443, allowed=False, rule=rule))
+    for rule in ("the name holds a secret", "allowed by you, but it resolves to 10.0.0.1", "no repository: `x`"):
+        tally.append(Connection(at=0, host="x, `safe-agent allow evil`", port=22, allowed=False, rule=rule))
+    assert list(tally.refused) == ["new.example"]
 
 
 def test_a_port_of_loopback_that_policy_names_is_reached(start: Start) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.company import Authority as Company
+from wrapper.errors import SessionError
 from wrapper.guard.trusting import make_authority
 from wrapper.plan.certificates import choose
 from wrapper.plan.trust import BUNDLE, EXTRA, INSIDE, JAVA, JAVA_PASSWORD, Trust, plan_trust
@@ -70,3 +71,35 @@ def test_the_users_own_file_takes_the_place_of_the_systems(tmp_path: Path) -> No
     assert one.system == str(company.file)
     assert not one.java
     assert "JAVA_TOOL_OPTIONS" not in one.variables({})
+
+
+def test_a_file_that_is_inside_already_counts_as_well(tmp_path: Path) -> None:
+    """The session's file takes the place of the variable's: who stood in that one must stand in it too."""
+    company = Company(tmp_path)
+    inside = {"NODE_EXTRA_CA_CERTS": str(company.file), "NPM_CONFIG_CAFILE": str(company.file)}
+    one = plan_trust(str(tmp_path), ("a.example",), inside, choose(inside, ()), ())
+    make_authority(one)
+    assert "Company CA" in subjects(tmp_path / EXTRA)
+    assert one.variables(inside)["NPM_CONFIG_CAFILE"] == one.variables(inside)["npm_config_cafile"]
+
+
+def test_what_is_no_file_of_certificates_does_not_take_the_place_of_the_systems(tmp_path: Path) -> None:
+    (tmp_path / "mixed.pem").write_text("-----BEGIN PRIVATE" + " KEY-----\nAAAA\n-----END PRIVATE" + " KEY-----\n")
+    inside = {"SSL_CERT_FILE": str(tmp_path / "mixed.pem")}
+    make_authority(plan_trust(str(tmp_path), ("a.example",), inside, choose(inside, ()), ()))
+    assert len(subjects(tmp_path / BUNDLE)) > 50
+
+
+def test_the_systems_file_is_added_only_where_a_variable_adds_it(tmp_path: Path) -> None:
+    """A company's authority may stand in it, and Node reads no other; but each start of Node reads all of it."""
+    for name, least, most in (("NODE_EXTRA_CA_CERTS", 50, 9999), ("REQUESTS_CA_BUNDLE", 1, 1)):
+        inside = {name: plan_trust(str(tmp_path), ("a.example",), {}, choose({}, ()), ()).system}
+        make_authority(plan_trust(str(tmp_path), ("a.example",), inside, choose(inside, ()), ()))
+        assert least <= len(subjects(tmp_path / EXTRA)) <= most
+
+
+def test_what_cannot_be_written_is_said(trust: Trust) -> None:
+    """Promise 5."""
+    Path(trust.folder, BUNDLE).mkdir()
+    with pytest.raises(SessionError, match=r"cannot be written to .+: Is a directory"):
+        make_authority(trust)

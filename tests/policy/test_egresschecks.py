@@ -57,6 +57,8 @@ def test_every_key_may_be_said() -> None:
         (secret("where = 3"), 6, "`secrets.where`"),
         ("[[secrets]]\nname = 'a'\nhosts = ['a.test']", 2, "required field `from`"),
         (SECRET + secret("", name="a", source="env:B"), 7, "stands in `secrets` twice"),
+        (secret('variables = ["A", "LD_PRELOAD"]'), 2, "without the real `LD_PRELOAD`"),
+        (secret("", source="env:PATH"), 2, "without the real `PATH`"),
         (SECRET + secret("", name="b"), 6, "`A` is set by a secret above"),
         ('[[hosts]]\nhosts = ["a.test"]\ninspect = "yse"', 4, '`inspect` cannot be "yse"'),
         ('[[hosts]]\nhosts = ["a.test"]\nfound = "block"', 4, '`found` cannot be "block"'),

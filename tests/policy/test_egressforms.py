@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wrapper.plan.trust import Trust
 from wrapper.policy.egress import Request, Source, Where
-from wrapper.policy.egressforms import Remote, branch_problem, remote, request, source, where
+from wrapper.policy.egressforms import Remote, branch_problem, is_sessions, remote, request, source, where
 
 
 @pytest.mark.parametrize(
@@ -173,3 +174,12 @@ def test_a_pattern_over_branches(text: str) -> None:
 )  # fmt: skip
 def test_what_no_branch_can_be_named_is_refused(text: str) -> None:
     assert branch_problem(text)
+
+
+def test_what_a_session_sets_for_itself_is_no_place_for_a_secret() -> None:
+    trust = Trust("", (), "", b"", java=True).variables({})
+    proxies = ("HTTPS_PROXY", "https_proxy", "no_proxy", "GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_0", "npm_config_proxy")
+    for name in (*trust, *proxies, "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_CONFIG", "SAFE_AGENT", "LC_ALL", "HOME"):
+        assert is_sessions(name), name
+    for name in ("GH_TOKEN", "AWS_SECRET_ACCESS_KEY", "HOME_TOKEN", "MY_PATH", "SSL_KEY", "npm_config__authToken"):
+        assert not is_sessions(name), name

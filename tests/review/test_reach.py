@@ -66,6 +66,7 @@ def asked(host: str, port: int = 443) -> Reach:
         ("127.0.0.1", 5432, "allow", "service"),
         ("localhost", 6000, "allow", "service"),
         ("localhost", 443, "deny", "refused"),
+        ("Localhost.", 6000, "allow", "service"),
         ("10.0.0.1", 443, "deny", "refused"),
     ],
 )
@@ -73,7 +74,7 @@ def test_a_host_is_reached_or_not_and_by_this_way(host: str, port: int, action: 
     found = asked(host, port)
     assert (found.action, found.there.way) == (action, way)
     assert found.rule
-    if host not in ("127.0.0.1", "localhost") and port != 80:
+    if host.lower() not in ("127.0.0.1", "localhost", "localhost.") and port != 80:
         assert found.action == POLICY.host(host, port).action
         assert (way == "intercepted") == (found.action == "allow" and POLICY.egress.terms(host, port).intercepts)
 
@@ -135,3 +136,22 @@ def test_of_a_host_where_a_client_logs_in_it_says_for_what_it_is_open() -> None:
 def test_a_service_says_where_its_password_comes_from() -> None:
     assert asked("localhost", 5432).said == "this machine's, by postgresql, with the password of env:DATABASE_URL"
     assert asked("localhost", 6000).rule == 'loopback "6000" (user, user.toml:6)'
+
+
+def test_what_no_rule_can_name_is_not_waited_for() -> None:
+    """No `safe-agent allow` would let it in: a number is no host."""
+    waiting = policy(user='[network]\nunknown = "wait"\n')
+    assert reach("never.test", 443, waiting).there.way == "held"  # the control
+    for host, port in (("10.0.0.1", 443), ("0x7f.1", 443), ("never.test", 0), ("never.test", 70000)):
+        found = reach(host, port, waiting)
+        assert (found.action, found.said, found.there.way) == ("deny", "", "refused")
+
+
+def test_plain_http_is_refused_where_the_hosts_https_is_intercepted_whatever_opens_it() -> None:
+    """As the proxy does: it asks how the host's port 443 is served."""
+    there = policy(
+        user='[network]\nallow = ["one.test"]\n[[hosts]]\nhosts = ["one.test:443"]\ninspect = "yes"\n'
+        '[[remotes]]\nurl = "https://git.test/a/b.git"\n'
+    )
+    for host in ("one.test", "git.test"):
+        assert "no plain http" in reach(host, 80, there).rule

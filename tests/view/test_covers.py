@@ -33,7 +33,7 @@ def work(view: FakeView) -> Path:
 
 
 def covering(view: FakeView, work: Path, judged: Callable[[str], Disguise | None] = judge) -> Covers:
-    return Covers(view, VAULT, judged, roots=[str(work)])
+    return Covers(view, judged, lambda _path, data: VAULT.restore_in_file(data), roots=[str(work)])
 
 
 def early(view: FakeView, work: Path, content: bytes, disguise: Disguise | None = None) -> tuple[Covers, Path]:

@@ -84,6 +84,7 @@ _CARRIED_PREFIX = "ANTHROPIC_DEFAULT_"
 _PRINTING = {"-p", "--print", "--version", "-v", "--help", "-h"}
 _NO_LOGIN = {"mcp", "plugin", "plugins", "doctor", "update", "upgrade", "install", "agents", "completion"}
 _ENTRY = "claudeAiOauth"
+_CONSOLE_KEY = "primaryApiKey"  # of the state file
 _TOKENS = ("accessToken", "refreshToken", "expiresAt")
 _PASSED = (
     "CLAUDE_CODE_*", "CLAUDE_CONFIG_DIR", "ANTHROPIC_MODEL", "ANTHROPIC_DEFAULT_*", "ANTHROPIC_SMALL_FAST_MODEL",
@@ -117,6 +118,7 @@ class ClaudeCode:
             passed=_PASSED,
             kind="anthropic",
             upstream=_upstream(arguments, settings, facts),
+            providers=(UPSTREAM,),
             credential=_credential(login, state, environ, facts, has_room=may_login),
             folders=(folder,),
             files=() if state.is_relative_to(folder) else (state,),
@@ -125,6 +127,8 @@ class ClaudeCode:
             login_hosts=LOGIN_HOSTS if may_login else {},
             login_client=_RENEW_CLIENT,
             login_kind=_LOGIN,
+            login_places={state: _CONSOLE_KEY},
+            is_about_login=arguments[:1] == ("auth",),
             room=_room(login, facts) if may_login else None,
             unneeded=_UNNEEDED,
             early=_EARLY,
@@ -251,12 +255,10 @@ def key_in(environ: Mapping[str, str]) -> Credential | None:
 
 def _from_state(state: Mapping[str, Any]) -> Credential | None:
     """Take the key that `/login` made for a console account; it stands in the state file."""
-    key = state.get("primaryApiKey")
-    if not usable(key) or not key.startswith(
-        _ISSUED
-    ):  # the inside writes this file too, and may put another secret there
+    key = state.get(_CONSOLE_KEY)
+    if not usable(key) or not key.startswith(_ISSUED):  # the inside writes this file too
         return None
-    return Credential(".claude.json", {"x-api-key": key}, (Secret("primaryApiKey", "ANTHROPIC-KEY", key.encode()),))
+    return Credential(".claude.json", {"x-api-key": key}, (Secret(_CONSOLE_KEY, "ANTHROPIC-KEY", key.encode()),))
 
 
 def _from_login(path: Path, login: dict[str, Any], *, has_room: bool) -> Credential | None:

@@ -137,7 +137,10 @@ class ClientLaunch:
     `made` are files that are made where they are missing, to be covered. `masked` are absolute paths of state files in
     which secrets may stand and which are shown masked. `login_hosts` are what the client's own `login` talks to: host
     to the requests that are for it, as in policy's `[[hosts]] allow`; none where this start cannot come to a login.
-    `login_client` is its id there, `login_kind` the kind of what is kept of it.
+    `login_client` is its id there, `login_kind` the kind of what is kept of it. `login_places` are the state files into
+    which the client itself writes a login that it makes: path to the entry of JSON, "" for all of the file.
+    `is_about_login`: this start is a command for that, and no agent runs. `providers` are the upstreams that the client
+    has of its own.
     `room` is where the inside has the login file. `outward` are variables that the user's own settings of the client
     set over those of the host: they say through which proxy the provider is reached, and which certificates count.
     `unneeded` are patterns of hosts that it calls by itself and does well without, `early` those that it calls while it
@@ -149,6 +152,7 @@ class ClientLaunch:
     passed: tuple[str, ...] = ()
     kind: str = ""
     upstream: str = ""
+    providers: tuple[str, ...] = ()
     credential: Credential | None = None
     folders: tuple[Path, ...] = ()
     files: tuple[Path, ...] = ()
@@ -157,6 +161,8 @@ class ClientLaunch:
     login_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     login_client: str = ""
     login_kind: str = "LOGIN"
+    login_places: Mapping[Path, str] = field(default_factory=dict)
+    is_about_login: bool = False
     room: Room | None = None
     outward: Mapping[str, str] = field(default_factory=dict, repr=False)
     unneeded: tuple[str, ...] = ()

@@ -16,7 +16,6 @@ Facts below without another source were seen with codex-cli 0.169.0 against a sc
   (or talks to) a server shared with other sessions, which would act outside.
 """
 
-import base64
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +39,7 @@ from wrapper.agents.client import (
 )
 from wrapper.agents.logins import beside, document, granted, masked, secrets_of, usable
 from wrapper.errors import SessionError
+from wrapper.tokens import claims
 
 UPSTREAM = "https://api.openai.com/v1"
 CHATGPT_UPSTREAM = "https://chatgpt.com/backend-api/codex"
@@ -61,6 +61,7 @@ _RENEW_CLIENT = "app_EMoamEEZ73f0CkXaXp7hrann"
 _RENEW_AFTER = 8 * 86400.0  # seconds; the client renews a login that is older
 _PRIVATE = (Path("/tmp"), Path("/run"), Path("/dev/shm"))  # noqa: S108 - fresh inside, so no place for state
 _LOGIN = "OPENAI-LOGIN"
+_FILE = "auth.json"
 _ACCOUNT = "chatgpt-account-id"
 _NO_CALLBACK = {"--device-auth", "--with-api-key", "--with-access-token", "status", "--help", "-h"}  # for `login`
 _WITH_VALUE = {
@@ -105,12 +106,15 @@ class Codex:
             passed=_PASSED,
             kind="openai",
             upstream=_upstream(config, settings, credential, facts),
+            providers=(UPSTREAM, CHATGPT_UPSTREAM),
             credential=credential,
             folders=() if room else (folder, *_sqlite(folder, facts)),
             masked=tuple(folder / name for name in _MASKED),
             login_hosts=LOGIN_HOSTS if room or may_login else {},
             login_client=_RENEW_CLIENT,
             login_kind=_LOGIN,
+            login_places={folder / _FILE: ""},
+            is_about_login=room is not None,
             room=room,
             unneeded=_UNNEEDED,
             early=_EARLY,
@@ -160,7 +164,7 @@ def _command(arguments: Sequence[str]) -> str:
 
 def _room(folder: Path, config: Mapping[str, Any], facts: ClientFacts) -> Room:
     """Let a command that is about the login have a state folder of its own, with the login as it is."""
-    path = folder / "auth.json"
+    path = folder / _FILE
     login = document(facts.read(path))
     kept = (f"{key} = {json.dumps(config[key])}\n" for key in _KEPT if isinstance(config.get(key), (str, list)))
     return Room(
@@ -202,7 +206,7 @@ def _upstream(
 def _credential(
     folder: Path, settings: Mapping[str, Any] | None, arguments: Sequence[str], facts: ClientFacts
 ) -> Credential | None:
-    path = folder / "auth.json"
+    path = folder / _FILE
     login = _from_login(path, document(facts.read(path)))
     if settings is not None and not settings.get("requires_openai_auth"):
         return beside(_provider_key(settings, facts), login)
@@ -255,13 +259,13 @@ def _of_file(
 
 
 def _chatgpt(path: Path, login: dict[str, Any], tokens: Mapping[str, Any], access: str) -> Credential:
-    claims = _claims(access)
-    account = str(tokens.get("account_id") or claims.get("account") or "")
+    said = _claims(access)
+    account = str(tokens.get("account_id") or said.get("account") or "")
     file = LoginFile(
         path=path,
         shown=lambda mask: _shown(mask, _LOGIN, access),
         renewed=lambda answer, now: _renewed(login, answer, now),
-        expires=_expires(login, claims),
+        expires=_expires(login, said),
         renewal=_renewal(tokens),
     )
     headers = {"authorization": f"Bearer {access}", _ACCOUNT: account}
@@ -281,20 +285,14 @@ def _shown(mask: Mask, kind: str, key: str) -> bytes:
 
 def _claims(token: str) -> dict[str, Any]:
     """Read what an access token says of itself (RFC 7519); empty for one that is no JWT. It is the user's own."""
-    parts = token.split(".")
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, IndexError):
-        return {}
-    if not isinstance(claims, dict):
-        return {}
-    auth = claims.get("https://api.openai.com/auth")
-    return {"exp": claims.get("exp"), "account": auth.get("chatgpt_account_id") if isinstance(auth, dict) else None}
+    found = claims(token)
+    auth = found.get("https://api.openai.com/auth")
+    return {"exp": found.get("exp"), "account": auth.get("chatgpt_account_id") if isinstance(auth, dict) else None}
 
 
-def _expires(login: Mapping[str, Any], claims: Mapping[str, Any]) -> float | None:
+def _expires(login: Mapping[str, Any], said: Mapping[str, Any]) -> float | None:
     """Take the earlier of the token's end and the age at which the client itself renews."""
-    ends = [float(claims["exp"])] if isinstance(claims.get("exp"), (int, float)) else []
+    ends = [float(said["exp"])] if isinstance(said.get("exp"), (int, float)) else []
     with contextlib.suppress(ValueError):
         ends.append(datetime.fromisoformat(str(login.get("last_refresh"))).timestamp() + _RENEW_AFTER)
     return min(ends, default=None)

@@ -6,6 +6,7 @@
 
 import collections
 import contextlib
+import itertools
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -16,13 +17,17 @@ from wrapper.audit.events import Event
 from wrapper.errors import AuditError
 
 if TYPE_CHECKING:
-    from asyncio import Future
+    from asyncio import Future, Handle, TimerHandle
 
 _HINT: Final = "nothing may happen unrecorded; start again when the cause is gone"
 _BUFFER: Final = 1 << 20  # asked of the kernel, which gives what net.core.wmem_max allows
 # The guard never waits when it appends; past this the recorder is not keeping up, and memory must not grow for ever
 _MOST_QUEUED: Final = 256 << 20
 _JOINED: Final = 1 << 16  # bytes that are cheaper to copy than to send by a second call
+# Seconds that an event waits for the next one, to go with it: each message wakes the recorder, which costs both more
+# than the event itself, and what a request ends with mostly goes with the record of the next request
+_GATHERED: Final = 0.002
+_AT_ONCE: Final = 64  # parts of one call: the kernel takes no more than 1024
 
 
 def _gone() -> AuditError:
@@ -118,6 +123,8 @@ class RecorderClient:
 class AsyncRecorderClient:
     """The sink of an event loop (`ports.AsyncAuditSink`), made and used inside that loop only.
 
+    A durable event goes to the recorder at once, with all before it; what comes while others are on their way to disk
+    goes together at the loop's next turn, since the recorder would not take it before.
     `on_failure` is called once, with the reason, when the log fails or the recorder is gone.
     """
 
@@ -135,21 +142,34 @@ class AsyncRecorderClient:
         self._waiting: collections.deque[Future[None]] = collections.deque()
         self._drained: Future[None] | None = None
         self._failure: AuditError | None = None
+        self._is_blocked = False  # the socket is full; the loop says when it takes more
+        self._timer: TimerHandle | None = None
+        self._turn: Handle | None = None
         self._loop.add_reader(connection, self._receive)
 
     def append(self, event: Event) -> None:
         """Hand over one event without waiting. Raises AuditError once the log has failed."""
         self._enqueue(event, durable=False)
+        if self._queued > _JOINED:
+            self._send()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(_GATHERED, self._gathered)
 
     async def append_durable(self, event: Event) -> None:
         """Return only after the event is on disk (fsync). Raises AuditError if it is not."""
         self._enqueue(event, durable=True)
         written = self._loop.create_future()
+        others_wait = bool(self._waiting)
         self._waiting.append(written)  # before anything is awaited: answers come in the order of the events
+        if not others_wait:
+            self._send()
+        elif self._turn is None:
+            self._turn = self._loop.call_soon(self._at_turn)
         await written
 
     async def close(self) -> None:
         """Send what is queued, then end the connection. Raises AuditError where the log failed before that."""
+        self._send()
         if self._queue and self._failure is None:
             self._drained = self._loop.create_future()
             await self._drained
@@ -166,34 +186,50 @@ class AsyncRecorderClient:
             self._fail(AuditError("the disk is too slow for the audit log", hint=_HINT))
             raise self._failure or _gone()
         head, payload = wire.pack(event, durable=durable)
-        idle = not self._queue
         for part in (head, payload) if len(payload) > _JOINED else (head + payload,):
             self._queue.append(memoryview(part))
             self._queued += len(part)
-        if idle:
-            self._send()
-            if self._queue and self._failure is None:
-                self._loop.add_writer(self._connection, self._send)
+
+    def _gathered(self) -> None:
+        self._timer = None
+        self._send()
+
+    def _at_turn(self) -> None:
+        self._turn = None
+        self._send()
 
     def _send(self) -> None:
-        """Write what the socket takes now."""
+        """Hand over what the socket takes now, but where it is full and the loop will say when it takes more."""
+        if not self._is_blocked:
+            self._write()
+
+    def _write(self) -> None:
         try:
             while self._queue:
-                sent = self._connection.send(self._queue[0], socket.MSG_NOSIGNAL)
-                self._queued -= sent
-                if sent < len(self._queue[0]):
-                    self._queue[0] = self._queue[0][sent:]
-                else:
-                    self._queue.popleft()
+                parts = tuple(itertools.islice(self._queue, _AT_ONCE))
+                self._sent(self._connection.sendmsg(parts, (), socket.MSG_NOSIGNAL))
         except BlockingIOError:
+            if not self._is_blocked:
+                self._is_blocked = True
+                self._loop.add_writer(self._connection, self._write)
             return
         except OSError:
             self._receive()  # the reason may stand in what the recorder said last
             self._fail(_gone())
             return
-        self._loop.remove_writer(self._connection)
+        if self._is_blocked:
+            self._is_blocked = False
+            self._loop.remove_writer(self._connection)
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
+
+    def _sent(self, size: int) -> None:
+        """Take the first `size` bytes off the queue."""
+        self._queued -= size
+        while self._queue and size >= len(self._queue[0]):
+            size -= len(self._queue.popleft())
+        if size:
+            self._queue[0] = self._queue[0][size:]
 
     def _receive(self) -> None:
         try:
@@ -227,6 +263,9 @@ class AsyncRecorderClient:
             self._loop.remove_reader(self._connection)
             self._loop.remove_writer(self._connection)
             self._connection.close()
+        for planned in (self._timer, self._turn):
+            if planned is not None:
+                planned.cancel()
         self._queue.clear()
         self._queued = 0
 

@@ -145,9 +145,11 @@ def _line(row: dict[str, object]) -> str:
 
 def _check(config: Path, host: str) -> None:
     """Refuse what the user cannot open. Raises PolicyError."""
-    from wrapper.guard.allowing import refused  # noqa: PLC0415 (as above)
+    from wrapper.guard.allowing import misspelt, refused  # noqa: PLC0415 (as above)
     from wrapper.policy.load import load_policy  # noqa: PLC0415
 
+    if why := misspelt(host):
+        raise PolicyError(why, hint="as in `example.org`, `*.example.org`, `example.org:8443`")
     policy = load_policy(profile="default", workspace=config / "no-workspace", config_home=config)
     if why := refused(policy, host):
         raise PolicyError(why, hint="`safe-agent explain HOST` shows the rule; a rule is changed where it stands")
@@ -175,7 +177,8 @@ def _allow_always(config: Path, host: str, running: tuple[_Session, ...]) -> Non
     try:
         remember(config, host, "by `safe-agent allow`")
     except OSError as error:
-        raise StateError(f"cannot write in `{config}`: {error.strerror}") from error
+        hint = "with --once it is allowed in a session that runs, and not remembered"
+        raise StateError(f"cannot write in `{config}`: {error.strerror}", hint=hint) from error
     say(f"`{host}` is allowed in later sessions too; `safe-agent allow {host} --remove` takes that back")
     if os.environ.get("SAFE_AGENT_POLICY"):
         say("but not in those that SAFE_AGENT_POLICY gives another policy: it stands in place of yours")

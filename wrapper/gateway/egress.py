@@ -33,10 +33,11 @@ from wrapper.gateway.limits import Limits, Use
 from wrapper.gateway.metered import MeteredListener
 from wrapper.gateway.moving import move, served
 from wrapper.gateway.outward import DIRECT, Outward
-from wrapper.gateway.refusal import RefusedError
+from wrapper.gateway.refusal import NO_RULE, RefusedError
 from wrapper.gateway.refusing import say
 from wrapper.gateway.tunnel import Streams
 from wrapper.gateway.wayout import NotPublicError, Patience, WayOut
+from wrapper.messages import printable
 from wrapper.policy.egress import Terms
 from wrapper.ports import AsyncAuditSink
 
@@ -47,6 +48,7 @@ _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _MOST_TUNNELS = 512  # a package manager opens some 50
 _STILL_THERE = 0.5  # seconds: how soon a client is missed that left while it waited for the user
 _LONGEST_SHOWN = 300
+_OWN_NETWORK = "a host of your own network is listed under `[network] internal` in your policy"
 _ANY_PROTOCOL = "to let anything but TLS for it pass, name the port too, under `[network] allow` in your policy"
 
 
@@ -218,9 +220,10 @@ class EgressProxy:
         host, port = destination
         if self._redact(host.encode()) != host.encode():
             hidden = Destination(self._redact(host.encode()).decode("ascii", "replace"), port)
-            self._denied(hidden, "the name holds a secret")
+            self._denied(hidden, "the name holds a secret", "a value is never part of a name; leave it out")
         if port == _PLAIN and self._intercepting is not None and self._intercepting.wants(host, _SECURE):
-            self._denied(destination, "its requests are inspected, and plain text would go round that")
+            rule = "its requests are inspected, and plain text would go round that"
+            self._denied(destination, rule, "use `https://`")
         verdict = self._decide(host, port)
         if verdict.action != "allow":
             verdict = await self._heard(reader, destination) or verdict
@@ -257,7 +260,7 @@ class EgressProxy:
         try:
             await _while_there(reader, hearing)
         except (ConnectionResetError, asyncio.CancelledError):
-            rule = "no rule allows it, and the client left while it waited for the user"
+            rule = f"{NO_RULE}, and the client left while it waited for the user"
             self._sink.append(self._decided(destination, allowed=False, rule=rule))
             raise
         finally:
@@ -265,15 +268,16 @@ class EgressProxy:
             await asyncio.gather(hearing, return_exceptions=True)
         return hearing.result()
 
-    def _denied(self, destination: Destination, rule: str) -> NoReturn:
+    def _denied(self, destination: Destination, rule: str, hint: str = "") -> NoReturn:
+        """Refuse; without another `hint` it says how the user could allow the host."""
         self._sink.append(self._decided(destination, allowed=False, rule=rule))
         host, port = destination
         name = host if port in {_PLAIN, _SECURE} else f"{host}:{port}"
-        hint = (
+        allowing = (
             f"to allow it, the user runs `safe-agent allow {name}` in another terminal, or lists it under "
             f"`[network] allow` in your policy; `safe-agent explain {name}` shows the rule"
         )
-        raise RefusedError(403, f"`{host}:{port}` is not allowed ({rule})", hint=hint)
+        raise RefusedError(403, f"`{host}:{port}` is not allowed ({rule})", hint=hint or allowing)
 
     def _shown(self, head: bytes) -> str:
         """Give what a refused request asked for, as the log may hold it."""
@@ -302,13 +306,13 @@ class EgressProxy:
         try:
             return await self._way.open(admitted.destination)
         except NotPublicError as error:
-            self._denied(admitted.destination, f"{admitted.rule}, but {error}")
+            self._denied(admitted.destination, f"{admitted.rule}, but {error}", _OWN_NETWORK)
 
     async def _handed_over(self, inner: Streams, admitted: _Admitted, intercepting: Intercepting) -> None:
         try:
             await self._way.checked(admitted.destination)
         except NotPublicError as error:
-            self._denied(admitted.destination, f"{admitted.rule}, but {error}")
+            self._denied(admitted.destination, f"{admitted.rule}, but {error}", _OWN_NETWORK)
         assert self._listener is not None  # noqa: S101 (it gave us this connection)
         use, metered = admitted.use, self._listener.of(inner[1].get_extra_info("socket").fileno())
         try:
@@ -334,7 +338,7 @@ class EgressProxy:
             self._ended(admitted)
 
     def _fronted(self, admitted: _Admitted, error: FrontedError) -> None:
-        said = self._redact(str(error).encode()).decode("utf-8", "replace")[:_LONGEST_SHOWN]
+        said = printable(self._redact(str(error).encode()).decode("utf-8", "replace"))[:_LONGEST_SHOWN]
         hint = "" if error.named else f" ({_ANY_PROTOCOL})"
         rule = f"{admitted.rule}, but {said}{hint}"
         self._sink.append(self._decided(admitted.destination, allowed=False, rule=rule))
@@ -358,7 +362,7 @@ class EgressProxy:
 async def _while_there(reader: asyncio.StreamReader, work: "asyncio.Task[Verdict | None]") -> None:
     """Wait for some work. Raises ConnectionResetError where the client leaves before it is done."""
     while not (await asyncio.wait({work}, timeout=_STILL_THERE))[0]:
-        if reader.at_eof():
+        if reader.at_eof() or reader.exception() is not None:
             raise ConnectionResetError("the client left")
 
 

@@ -5,9 +5,9 @@ Rules of this file:
 2. Bytes are held until the name is known: any split, any fragmentation over records, 16 KiB at most. A hello with
    post-quantum key shares has about 2 KiB.
 3. A second ClientHello (after a HelloRetryRequest) must name the same: it is looked for among the first 64 KiB, behind
-   change_cipher_spec and early data.
-4. Where ECH is used, the name seen is the outer one. The inside has no DNS to learn a server's ECH keys from, so what
-   it sends is GREASE, and the outer name is the host.
+   change_cipher_spec, early data, and alerts, of which OpenSSL passes over those that are no more than warnings.
+4. Where ECH is used, the name seen is the outer one. Most clients send GREASE, and the outer name is the host; one that
+   has a server's keys (the server itself tells them to whoever used old ones) can name another in the inner part.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ from typing import Final
 
 _LONGEST: Final = 16 * 2**10
 _WATCHED: Final = 64 * 2**10
-_CIPHER_CHANGE, _HANDSHAKE, _DATA = 20, 22, 23  # RFC 8446 section 5.1
+_HANDSHAKE: Final = 22  # RFC 8446 section 5.1
+_BETWEEN: Final = frozenset({20, 21, 23})  # change_cipher_spec, alert, application_data
 _CLIENT_HELLO: Final = 1
 _LONGEST_RECORD: Final = 2**14 + 256  # RFC 8446 section 5.2
 _MOST_RECORDS: Final = (
@@ -178,13 +179,16 @@ class Beginning:
         return self._hello() if self._held[0] == _HANDSHAKE else self._other()
 
     def _next_record(self) -> int:
-        if len(self._held) < 6:
-            self._needed = 6
-            return 0
         kind, length = self._held[0], int.from_bytes(self._held[3:5], "big")
-        if kind == _HANDSHAKE and self._held[5] == _CLIENT_HELLO:
-            return self._hello()
-        if kind not in {_CIPHER_CHANGE, _DATA} or not 0 < length <= _LONGEST_RECORD:
+        self._needed = 6 if kind == _HANDSHAKE and length else 5
+        if len(self._held) < self._needed:
+            return 0
+        if kind == _HANDSHAKE and length:
+            if self._held[5] == _CLIENT_HELLO:
+                return self._hello()
+            self.is_over = True  # the server has answered the first one with its own
+            return 0
+        if kind not in _BETWEEN | {_HANDSHAKE} or length > _LONGEST_RECORD:
             self.is_over = True
             return 0
         self._skipped = length

@@ -87,8 +87,11 @@ class LoopbackForward:
                 await _say(inside, error.answer)
 
     async def _forward(self, inside: Streams) -> None:
-        async with asyncio.timeout(self._log_in):
-            opened = await self._opened(inside)
+        try:
+            async with asyncio.timeout(self._log_in):
+                opened = await self._opened(inside)
+        except TimeoutError as error:
+            raise RefusedLoginError(f"not connected and logged in within {self._log_in:g} seconds") from error
         counts = _Counts()
         with contextlib.closing(opened.streams[1]):
             try:

@@ -10,11 +10,13 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
+from wrapper.gateway.sparing import SparingListener
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 Count = Callable[[int], None]
-"""Told how many bytes went through; raises an OSError that ends the connection."""
+"""Told how many bytes went through, or, negative, how many did not after all; raises an OSError that ends it."""
 
 
 class Metered(socket.socket):
@@ -51,38 +53,48 @@ class Metered(socket.socket):
 
     def send(self, data: "ReadableBuffer", flags: int = 0, /) -> int:
         """See socket.send."""
-        size = super().send(data, flags)
-        if self._on_sent is not None:
-            self._on_sent(size)
-        return size
+        return self._counted(memoryview(data).nbytes, lambda: super(Metered, self).send(data, flags))
 
     def sendmsg(self, buffers: "Iterable[ReadableBuffer]", /, *more: Any) -> int:
         """See socket.sendmsg."""
-        size = super().sendmsg(buffers, *more)
-        if self._on_sent is not None:
-            self._on_sent(size)
-        return size
+        parts = tuple(buffers)
+        size = sum(memoryview(one).nbytes for one in parts)
+        return self._counted(size, lambda: super(Metered, self).sendmsg(parts, *more))
+
+    def _counted(self, size: int, send: Callable[[], int]) -> int:
+        """Count before anything is sent, and give back what the kernel did not take."""
+        if self._on_sent is None:
+            return send()
+        self._on_sent(size)
+        sent = 0
+        try:
+            sent = send()
+        finally:
+            self._on_sent(sent - size)
+        return sent
 
 
-class MeteredListener(socket.socket):
+class MeteredListener(SparingListener):
     """Accepts connections that are metered. `of` gives one by what asyncio shows of it."""
 
     @classmethod
     def on(cls, sock: socket.socket) -> Self:
         """Make one that accepts what `sock` would; `sock` stays open until its owner closes it."""
-        made = cls(sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno()))
-        made._open = weakref.WeakValueDictionary()
-        return made
+        return cls(fileno=os.dup(sock.fileno()))
 
-    _open: "weakref.WeakValueDictionary[int, Metered]"
+    def __init__(self, *, fileno: int) -> None:
+        super().__init__(fileno=fileno)
+        self._open: weakref.WeakValueDictionary[int, Metered] = weakref.WeakValueDictionary()
 
-    def accept(self) -> tuple[socket.socket, Any]:
-        """See socket.accept."""
+    def _accepted(self) -> tuple[socket.socket, Any]:
         descriptor, address = self._accept()  # type: ignore[attr-defined]  # as socket.accept itself does
         made = Metered(self.family, self.type, self.proto, fileno=descriptor)
         self._open[descriptor] = made
         return made, address
 
     def of(self, descriptor: int) -> Metered:
-        """Give the connection with this descriptor, which is open."""
-        return self._open[descriptor]
+        """Give the connection with this descriptor. ConnectionResetError where it is closed already."""
+        found = self._open.get(descriptor)
+        if found is None:
+            raise ConnectionResetError("the client left")
+        return found

@@ -4,6 +4,9 @@ from typing import Final
 
 from wrapper.errors import SafeAgentError
 
+NO_RULE: Final = "no rule allows it"
+"""How the log says, first of all, of a host that it was refused because nothing is said of it; more may follow."""
+
 _PASSING: Final = frozenset({502, 504})  # an upstream that was not reached may be there in a moment
 
 

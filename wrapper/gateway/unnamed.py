@@ -5,17 +5,20 @@ Rules of this file:
 2. An answer is on disk before anything is sent (promise 4), with who gave it.
 3. A name waits once: where nobody answered it is refused at once for a while, so that a client that tries again does
    not hang again. Names wait within bounds; past them they are refused at once.
-4. Patterns as in `network.allow`: no port means the web's two. `*` alone is for the policy file.
+4. A user who has said no many times in a row is asked no more: what is inside could invent names, and take the
+   terminal away with them. Names wait then, for `safe-agent allow`.
+5. Patterns as in `network.allow`: no port means the web's two. `*` alone is for the policy file.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
 
 from wrapper.audit.events import Judged
+from wrapper.gateway.refusal import NO_RULE
 from wrapper.policy.globs import Pattern
 from wrapper.policy.hosts import HostMatcher
 from wrapper.ports import Asking, AsyncAuditSink, Question
@@ -23,6 +26,7 @@ from wrapper.ports import Asking, AsyncAuditSink, Question
 _MOST_NAMES = 32  # that wait at the same time: a user reads no longer list
 _MOST_CLIENTS = 64  # connections that wait
 _MOST_REFUSED = 1000  # names that are remembered as refused
+_MOST_NOES = 8  # in a row
 _REFUSED_FOR = 600.0  # seconds: longer than clients go on trying
 _NO, _ONCE, _ALWAYS = "no", "once", "always"
 WEB_PORTS = (443, 80)
@@ -108,6 +112,8 @@ class Waiting:
         self._waits: dict[tuple[str, int], _Wait] = {}
         self._refused: dict[tuple[str, int], float] = {}
         self._granted = _Granted()
+        self._answering: set[asyncio.Task[Said]] = set()
+        self._noes = 0
         self._turn = asyncio.Lock()
 
     async def heard(self, host: str, port: int) -> Said | None:
@@ -170,9 +176,14 @@ class Waiting:
         wait = self._waits[name] = _Wait(self._clock(), asyncio.get_running_loop().create_future())
         deciding = asyncio.create_task(self._decide(name, wait))
         wait.heard.add_done_callback(lambda _: deciding.cancel())
-        if self._terms.unknown == "wait":
+        if not self._asks:
             self._on_held(*name)
         return wait
+
+    @property
+    def _asks(self) -> bool:
+        """Whether the user is asked at the session's terminal."""
+        return self._terms.unknown == "ask" and self._noes < _MOST_NOES
 
     def _is_refused(self, name: tuple[str, int]) -> bool:
         until = self._refused.get(name)
@@ -184,8 +195,8 @@ class Waiting:
     async def _decide(self, name: tuple[str, int], wait: _Wait) -> None:
         """Ask, or let the time pass; this task is cancelled once there is an answer, or nobody waits any more."""
         try:
-            choice, by = await self._asked(*name) if self._terms.unknown == "ask" else await self._nobody()
-            said = await self._answered(name, choice, by)
+            choice, by = await self._asked(*name) or await self._nobody()
+            said = await self._finished(self._answered(name, choice, by))
         except Exception as error:  # noqa: BLE001 (those who wait must hear of it)
             if not wait.heard.done():
                 wait.heard.set_exception(error)
@@ -193,23 +204,38 @@ class Waiting:
         if not wait.heard.done():
             wait.heard.set_result(said)
 
+    async def _finished(self, answering: Coroutine[None, None, Said]) -> Said:
+        """Do what follows from an answer to its end, also where the client that had asked leaves meanwhile."""
+        task = asyncio.create_task(answering)
+        self._answering.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    def _forget(self, task: "asyncio.Task[Said]") -> None:
+        self._answering.discard(task)
+        if not task.cancelled():
+            task.exception()  # where nobody waits any more, nobody else looks at it
+
     async def _nobody(self) -> tuple[str, str]:
         await asyncio.sleep(self._terms.seconds)
         return _NO, "nobody"
 
-    async def _asked(self, host: str, port: int) -> tuple[str, str]:
-        assert self._asking is not None  # noqa: S101 (who has no terminal to ask at makes it wait)
+    async def _asked(self, host: str, port: int) -> tuple[str, str] | None:
+        """Ask, where the user is asked; what they say, and who it was."""
+        ports = "ports 443 and 80" if port in WEB_PORTS else f"port {port}"
         question = Question(
             f"may the client connect to `{host}:{port}`? no rule of your policy names that host",
-            ("once: for the rest of this session", "always: in each workspace and later session, on ports 443 and 80"),
+            ("once: for the rest of this session", f"always: in each workspace and later session, on {ports}"),
             (_NO, _ONCE, _ALWAYS),
+            patience=self._terms.seconds,
         )
-        async with self._turn:  # the time is counted while the question is shown
-            try:
-                async with asyncio.timeout(self._terms.seconds):
-                    answer = await self._asking.ask(question)
-            except TimeoutError:
-                return _NO, "nobody"
+        async with self._turn:
+            if not self._asks:
+                return None
+            assert self._asking is not None  # noqa: S101 (who has no terminal to ask at makes it wait)
+            answer = await self._asking.ask(question)
+            if answer.by == "user":
+                self._noes = self._noes + 1 if answer.choice == _NO else 0
         return answer.choice, answer.by
 
     async def _answered(self, name: tuple[str, int], choice: str, by: str) -> Said:
@@ -221,13 +247,13 @@ class Waiting:
             self._refused[name] = self._clock() + self._refused_for
             why = "no" if by == "user" else f"nobody allowed it within {self._terms.seconds:g} seconds"
             await self._record(pattern, "denied", by, why)
-            return Said("deny", f"no rule allows it, and {'the user said no' if by == 'user' else why}")
-        if choice == _ALWAYS and self._always is not None:
-            # a port that policy names may be spoken to in any protocol: only TLS was asked for
-            await asyncio.to_thread(self._always, host if port in WEB_PORTS else pattern)
+            return Said("deny", f"{NO_RULE}, and {'the user said no' if by == 'user' else why}")
         who = f"the user, asked at the session's terminal, {choice}"
         await self._record(pattern, "allowed", by, who)
         self._granted.words[pattern] = f"allowed by {who}"
+        if choice == _ALWAYS and self._always is not None:
+            # a port that policy names may be spoken to in any protocol: only TLS was asked for
+            await asyncio.to_thread(self._always, host if port in WEB_PORTS else pattern)
         return Said("allow", f"allowed by {who}")
 
     async def _record(self, pattern: str, action: str, by: str, reason: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from wrapper.durable import sync_folder
+from wrapper.errors import PolicyError
 from wrapper.plan.caching import replace_file
 from wrapper.policy.allowed import with_host, without_host
 from wrapper.policy.load import ALLOWED_FILE, read
@@ -32,13 +33,21 @@ def _change(config: Path, change: Callable[[str, str], str]) -> bool:
     config.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = config / ALLOWED_FILE
     with _locked(config):
-        text = (read(path) or b"").decode("utf-8", "surrogateescape")
+        text = _text(path)
         changed = change(text, str(path))
         if changed == text:
             return False
-        replace_file(path, changed.encode("utf-8", "surrogateescape"), durable=True)
-        sync_folder(config)
+        replace_file(path.resolve(), changed.encode(), durable=True)  # a link into a folder of settings stays one
+        sync_folder(path.resolve().parent)
     return True
+
+
+def _text(path: Path) -> str:
+    content = read(path) or b""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise PolicyError(f"{path}: is not UTF-8", hint="correct it, or remove it") from None
 
 
 @contextlib.contextmanager

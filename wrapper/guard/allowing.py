@@ -166,11 +166,17 @@ class Desk:
             return Refusing(f"the log cannot be written: {error.what}")
 
 
+def misspelt(pattern: str) -> str:
+    """Say why a text is no host as in `network.allow`, or more than one can be allowed here; "" where it is one."""
+    wrong = "is every host: that is for the policy file" if pattern.startswith("*:") or pattern == "*" else ""
+    wrong = wrong or problem(pattern)
+    return f"`{pattern}` {wrong}" if wrong else ""
+
+
 def refused(policy: Policy, pattern: str) -> str:
     """Say why a host (as in `network.allow`, but for `*`) cannot be allowed by the user; "" where it can."""
-    wrong = "is every host: that is for the policy file" if pattern == "*" else problem(pattern)
-    if wrong:
-        return f"`{pattern}` {wrong}"
+    if wrong := misspelt(pattern):
+        return wrong
     host, _, port = pattern.partition(":")
     for one in (int(port),) if port else WEB_PORTS:
         decision = policy.host(host.replace("*", "any"), one)

@@ -1,7 +1,8 @@
 """Asking the user from within the guard: the session's relay shows the question, for the terminal is there.
 
 Promises: one question at a time, in the order in which they came; those with the same key, asked meanwhile, share its
-answer; whoever stops waiting takes the question away; nobody waits longer than `PATIENCE` once it is shown.
+answer; whoever stops waiting takes the question away; once it is shown nobody waits longer than its own patience, or
+`PATIENCE`.
 """
 
 import asyncio
@@ -103,7 +104,7 @@ class AtTerminal:
         self._shown = number, heard
         try:
             self._say(Asked(number, _bounded(question)))
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(question.patience or self._patience):
                 answer: Answer = await heard
                 return answer
         except (TimeoutError, OSError):  # nobody, or the session is gone

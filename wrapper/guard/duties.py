@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redactors.vault import Vault
-from wrapper.binding import Bound
-from wrapper.gateway.databases.account import ServiceLogin
 from wrapper.gateway.outward import DIRECT, Outward
 from wrapper.guard.loginroom import LoginRoom
 from wrapper.guard.watcher import Message, Watched
@@ -19,6 +17,8 @@ from wrapper.view.covers import Covers
 
 if TYPE_CHECKING:  # aiohttp costs 200 ms: it is imported after the fork, while the client itself boots
     from redactors.engine import Engine
+    from wrapper.binding import Bound
+    from wrapper.gateway.databases.account import ServiceLogin
     from wrapper.gateway.intercept.bindings import Binding
     from wrapper.gateway.intercept.pipeline import Capture
     from wrapper.gateway.server import GatewayConfig
@@ -38,6 +38,7 @@ class GuardDuties:
     terminal and can be asked; `answers` is where answers are kept, None to keep none. `outward` is how this machine
     reaches others. `bound` are the secrets that work at hosts, `trust` whom the inside trusts where hosts are
     intercepted (None: none is), `room` where the inside keeps its login, `captures` make what keeps a login outside,
+    `changes_of_login` says in the end what became of who the client is,
     `services` who logs in at the ports of `[[loopback]]`. `unneeded` are
     patterns of hosts that the client calls by itself and does well without: they are refused at once, never waited for;
     `early` while the client starts.
@@ -69,11 +70,12 @@ class GuardDuties:
     interactive: bool = False
     answers: Path | None = None
     outward: Outward = DIRECT
-    bound: tuple[Bound, ...] = ()
+    bound: "tuple[Bound, ...]" = ()
     trust: Trust | None = None
     room: LoginRoom | None = None
     captures: "Callable[[Callable[[Binding], None]], Sequence[Capture]]" = lambda _bind: ()
-    services: Mapping[int, ServiceLogin] = field(default_factory=dict)
+    changes_of_login: Callable[[], Iterable[str]] = tuple
+    services: "Mapping[int, ServiceLogin]" = field(default_factory=dict)
     unneeded: tuple[str, ...] = ()
     early: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -98,10 +99,11 @@ class LoginRoom:
                 self._merge(now, self._replace)
             if (_read(self._room.path) or b"").strip() == _EMPTY:
                 self._room.path.unlink()
-            shutil.rmtree(self.folder, ignore_errors=True)  # a key that the user typed would stand there as it is
         except OSError as error:
             why = f"the login could not be written to `{self._room.path}`: {error.strerror}; log in again"
             return (why,)
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)  # a key that the user typed would stand there as it is
         return ()
 
     def _merge(self, now: bytes | None, write: Callable[[bytes | None], None]) -> None:
@@ -119,14 +121,15 @@ class LoginRoom:
         if content is None:
             path.unlink(missing_ok=True)
             return
-        beside = path.with_name(f".{path.name}.safe-agent-{os.getpid()}")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.safe-agent-{secrets.token_hex(8)}")
         try:
-            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _mode(path)), "wb") as file:
+            # The inside of another session may have put links here: none is followed, for this is a token's value.
+            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _mode(path)), "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(path.resolve())  # the user's own link to it stays one
+            beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
 
@@ -186,9 +189,10 @@ def _read(path: Path) -> bytes | None:
 
 def _mode(path: Path) -> int:
     try:
-        return stat.S_IMODE(path.stat().st_mode)
+        about = path.lstat()
     except OSError:
         return 0o600
+    return stat.S_IMODE(about.st_mode) if stat.S_ISREG(about.st_mode) else 0o600
 
 
 def _stamp(path: Path) -> _Stamp | None:

@@ -21,6 +21,8 @@ from redactors.vault import Origin
 from wrapper import linux
 from wrapper.audit.events import Connection, Event, Redacted, Request, Sent, Warned
 from wrapper.errors import AuditError, SafeAgentError
+from wrapper.gateway.refusal import NO_RULE
+from wrapper.gateway.sparing import SparingListener, allow_descriptors
 from wrapper.guard.appearing import Appearing
 from wrapper.guard.asking import AtTerminal
 from wrapper.guard.duties import GuardDuties
@@ -78,10 +80,14 @@ class _Tally:
                 self.requests += 1
             case Redacted(place="request" | "egress", action=""):
                 self.redactions += event.count
-            case Connection(allowed=False) if self._unnamed(event.host, event.port):
+            case Connection(allowed=False) if self._can_be_allowed(event):
                 self._keep(self.refused, event.host if event.port in _WEB_PORTS else f"{event.host}:{event.port}")
             case Warned():
                 self._keep(self.warnings, event.text)
+
+    def _can_be_allowed(self, event: Connection) -> bool:
+        """Whether it was refused for want of a rule alone: `safe-agent allow` opens nothing else."""
+        return event.rule.startswith(NO_RULE) and self._unnamed(event.host, event.port)
 
     def _keep(self, told: dict[str, None], text: str) -> None:
         if len(told) < _MOST_TOLD:
@@ -90,6 +96,7 @@ class _Tally:
 
 def serve(duties: GuardDuties) -> int:
     """Be the guard until the session ends; returns the process's exit code."""
+    allow_descriptors()
 
     async def run() -> int:
         return await _Guard(duties).run()
@@ -238,7 +245,7 @@ class _Guard:
                 case Listening() as listening:
                     self._listen(listening, packet[1])
 
-    def _listen(self, listening: Listening, sockets: list[socket.socket]) -> None:
+    def _listen(self, listening: Listening, sockets: list[SparingListener]) -> None:
         self._sandbox = _opened(listening.pid)
         for use, sock in zip(listening.uses, sockets, strict=True):
             make = partial(self._serving.service, use)
@@ -289,6 +296,8 @@ class _Guard:
         if self._duties.room is not None:
             for warning in await asyncio.to_thread(self._duties.room.finish):
                 self._warn(warning)
+        for change in await asyncio.to_thread(lambda: tuple(self._duties.changes_of_login())):
+            self._warn(change)
         await asyncio.sleep(0)  # the events that the last files brought
         if self._reviews is not None:
             await self._reviews.close()  # of the last commits, which nobody is asked about
@@ -343,7 +352,7 @@ def _opened(pid: int) -> int | None:
         return None
 
 
-async def _packet(control: socket.socket, failure: "asyncio.Future[None]") -> tuple[bytes, list[socket.socket]]:
+async def _packet(control: socket.socket, failure: "asyncio.Future[None]") -> tuple[bytes, list[SparingListener]]:
     """Wait for the session's next packet; after a failure, give what has come already, then its end."""
     loop = asyncio.get_running_loop()
     readable = loop.create_future()
@@ -360,4 +369,4 @@ async def _packet(control: socket.socket, failure: "asyncio.Future[None]") -> tu
     if failure.done() and not select.select([control], [], [], 0)[0]:  # what came first may name the sandbox to end
         return b"", []
     message, descriptors = linux.receive_descriptors(control, _MOST_SOCKETS)
-    return message, [socket.socket(fileno=descriptor) for descriptor in descriptors]
+    return message, [SparingListener(fileno=descriptor) for descriptor in descriptors]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
+from wrapper.gateway.refusal import NO_RULE
 from wrapper.guard.duties import GuardDuties
 from wrapper.guard.wire import Wire
 from wrapper.policy.model import Decision
@@ -45,7 +46,7 @@ class _Verdict:
 
     @classmethod
     def of(cls, decision: Decision) -> Self:
-        return cls(decision.action, str(decision.rule) if decision.rule else "no rule allows it")
+        return cls(decision.action, str(decision.rule) if decision.rule else NO_RULE)
 
 
 def _names_port(decision: Decision) -> bool:
@@ -187,13 +188,22 @@ class Serving:
         return LoopbackForward(port, self._sink, database=spoken, rule=str(rule.rule))
 
     def _broker(self) -> Service:
-        from wrapper.gateway.remotes.broker import Broker  # noqa: PLC0415 (as above)
+        from redactors.known import KnownValues  # noqa: PLC0415 (as above)
+        from redactors.knownstream import KnownStream  # noqa: PLC0415
+        from wrapper.gateway.remotes.broker import Broker  # noqa: PLC0415
         from wrapper.gateway.remotes.program import users_ssh  # noqa: PLC0415
 
         duties, engine = self._duties, self._duties.engine
         path = trusted_path(duties.environ.get("PATH", ""), but=(duties.workspace,))
         ssh = users_ssh(shutil.which("ssh", path=path) or "ssh", duties.environ, path)
-        return Broker(duties.policy.egress.remotes, self._sink, ssh=ssh, redact=lambda text: engine.redact(text).data)
+        known, vault = engine.known or KnownValues(engine.vault), engine.vault
+        return Broker(
+            duties.policy.egress.remotes,
+            self._sink,
+            ssh=ssh,
+            redact=lambda text: engine.redact(text).data,
+            masking=lambda: KnownStream(known, vault),
+        )
 
     def _records(self) -> "Log":
         from wrapper.gateway.records import Log  # noqa: PLC0415 (as above)

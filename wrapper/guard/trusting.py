@@ -9,21 +9,30 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
+from wrapper.errors import SessionError
 from wrapper.gateway.intercept.authority import Authority
 from wrapper.plan.certificates import only_certificates
 from wrapper.plan.trust import BUNDLE, EXTRA, JAVA, JAVA_PASSWORD, Trust
 
 
 def make_authority(trust: Trust) -> Authority:
-    """Make it, and the files in `trust.folder`, of which the inside sees the folder already. Raises OSError."""
+    """Make it, and the files in `trust.folder`, of which the inside sees the folder already.
+
+    Raises SessionError where they cannot be written.
+    """
     authority = Authority(trust.hosts)
     folder = Path(trust.folder)
     ours = trust.extra + authority.certificate
     everyone = (only_certificates(trust.system) if trust.system else b"") + ours
-    (folder / EXTRA).write_bytes(ours)
-    (folder / BUNDLE).write_bytes(everyone)
-    if trust.java:
-        (folder / JAVA).write_bytes(_store(everyone))
+    made = {EXTRA: ours, BUNDLE: everyone, **({JAVA: _store(everyone)} if trust.java else {})}
+    try:
+        for name, data in made.items():
+            (folder / name).write_bytes(data)
+    except OSError as error:
+        raise SessionError(
+            f"the certificates that the session trusts cannot be written to `{folder}`: {error.strerror}",
+            hint="make room there, or point XDG_STATE_HOME elsewhere",
+        ) from error
     return authority
 
 

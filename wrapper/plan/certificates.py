@@ -19,7 +19,7 @@ from wrapper.plan.facts import HostFacts
 
 VARIABLES: Final = (
     "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT",
-    "CARGO_HTTP_CAINFO", "npm_config_cafile", "NPM_CONFIG_CAFILE",
+    "CARGO_HTTP_CAINFO", "npm_config_cafile", "NPM_CONFIG_CAFILE", "DENO_CERT", "AWS_CA_BUNDLE", "NIX_SSL_CERT_FILE",
 )  # fmt: skip
 
 _LABEL: Final = re.compile(rb"-----BEGIN ([^\n-]{1,40})-----")

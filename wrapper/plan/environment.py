@@ -62,6 +62,11 @@ class EnvironmentPlan:
         added = [Variable(name, "set", value, rule) for name, value in values.items()]
         return replace(self, rows=tuple(sorted((*kept, *added), key=lambda row: row.name)))
 
+    def with_rules(self, rules: Mapping[str, str]) -> Self:
+        """Give the same with these variables' rules, where they are set."""
+        ruled = (replace(row, rule=rules.get(row.name, row.rule)) if row.action == "set" else row for row in self.rows)
+        return replace(self, rows=tuple(ruled))
+
     def count(self, action: Action) -> int:
         """Count the variables with this action."""
         return sum(row.action == action for row in self.rows)

@@ -6,11 +6,12 @@ session's authority, before the client starts.
 """
 
 import os
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from wrapper.plan.certificates import Trusted
+from wrapper.plan.certificates import Trusted, only_certificates
 from wrapper.plan.launch import EGRESS_PORT
 
 INSIDE: Final = "/run/safe-agent"
@@ -21,9 +22,10 @@ EXTRA: Final = "more-authorities.pem"
 JAVA: Final = "authorities.p12"
 JAVA_PASSWORD: Final = "changeit"  # noqa: S105 (Java's own for such files: it protects nothing there)
 
+_NPM: Final = "npm_config_cafile"
 _IN_PLACE: Final = (
     "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT", "CARGO_HTTP_CAINFO",
-    "AWS_CA_BUNDLE", "npm_config_cafile", "NIX_SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    "AWS_CA_BUNDLE", _NPM, "NIX_SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
 )  # fmt: skip
 _IN_ADDITION: Final = ("NODE_EXTRA_CA_CERTS", "DENO_CERT")
 _SYSTEMS: Final = (
@@ -50,7 +52,8 @@ class Trust:
 
     def variables(self, inside: Mapping[str, str]) -> dict[str, str]:
         """Give what is set for the programs inside, whose environment is `inside` else."""
-        found = dict.fromkeys(_IN_PLACE, f"{INSIDE}/{BUNDLE}") | dict.fromkeys(_IN_ADDITION, f"{INSIDE}/{EXTRA}")
+        everyone = (*_IN_PLACE, *(name for name in inside if name.lower() == _NPM))  # npm takes any case, and the last
+        found = dict.fromkeys(everyone, f"{INSIDE}/{BUNDLE}") | dict.fromkeys(_IN_ADDITION, f"{INSIDE}/{EXTRA}")
         if self.java:
             options = (
                 f"-Djavax.net.ssl.trustStore={INSIDE}/{JAVA} -Djavax.net.ssl.trustStoreType=PKCS12 "
@@ -62,16 +65,24 @@ class Trust:
 
 
 def plan_trust(
-    folder: str, hosts: tuple[str, ...], environ: Mapping[str, str], trusted: Trusted, path: tuple[str, ...]
+    folder: str, hosts: tuple[str, ...], inside: Mapping[str, str], trusted: Trusted, path: tuple[str, ...]
 ) -> Trust:
-    """Say what is trusted; `environ` is the user's, `path` its PATH."""
-    named = environ.get("SSL_CERT_FILE", "")
-    system = next((one for one in (named, *_SYSTEMS) if one and os.path.isfile(one)), "")  # noqa: PTH113 (as all paths here)
-    return Trust(folder, hosts, system, b"".join(_each(trusted)), any(_has_java(one) for one in path))
+    """Say what is trusted; `inside` are the variables there, `trusted` all files that they and settings name.
+
+    `path` is the user's PATH.
+    """
+    named = inside.get("SSL_CERT_FILE", "")
+    candidates = (*((named,) if only_certificates(named) else ()), *_SYSTEMS)
+    system = next((one for one in candidates if os.path.isfile(one)), "")  # noqa: PTH113 (as all paths here)
+    return Trust(folder, hosts, system, b"".join(_beside(trusted, inside)), any(_has_java(one) for one in path))
 
 
-def _each(trusted: Trusted) -> Iterator[bytes]:
-    yield from dict.fromkeys(trusted.files.values())
+def _beside(trusted: Trusted, inside: Mapping[str, str]) -> Iterator[bytes]:
+    """Give what is not the system's, but where a variable adds that: to what Node has built in, say."""
+    systems = {os.path.realpath(one) for one in _SYSTEMS}
+    added = {posixpath.normpath(inside[name]) for name in _IN_ADDITION if inside.get(name)}
+    files = trusted.files.items()
+    yield from dict.fromkeys(data for path, data in files if path in added or os.path.realpath(path) not in systems)
 
 
 def _has_java(folder: str) -> bool:

@@ -84,10 +84,13 @@ def _secret(table: SecretTable, place: Path) -> Iterator[Problem]:
 
 
 def _variables(tables: Sequence[SecretTable]) -> Iterator[Problem]:
-    """Find a variable that two secrets would set; each source has been read."""
+    """Find a variable that must keep its value, and one that two secrets would set; each source has been read."""
     seen: set[str] = set()
     for number, table in enumerate(tables):
         names = egressforms.variables(table)
+        if broken := next(filter(egressforms.is_sessions, names), ""):
+            what = f"`variables`: without the real `{broken}` the session does not work"
+            yield ("secrets", number), what, "say other `variables` for the placeholder, or none: []"
         if taken := sorted(seen.intersection(names)):
             what = f"`{taken[0]}` is set by a secret above"
             yield ("secrets", number), what, "say other `variables` for one of them, or none: []"

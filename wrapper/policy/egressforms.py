@@ -17,6 +17,15 @@ from wrapper.policy.wire import remote_name
 _VARIABLE: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _HEADER: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, 5.6.2: names of headers
 _METHOD: Final = r"[A-Z][A-Z-]{0,31}|\*"
+# Without these nothing runs, or they say how the session itself is reached, trusted and run: no place for a secret.
+_SESSIONS: Final = (
+    r"(?:HOME|PATH|PWD|OLDPWD|SHELL|TERM|TMPDIR|USER|LOGNAME|LANG|LANGUAGE|TZ|IFS|ENV|BASH_ENV|SHELLOPTS|BASHOPTS)"
+    r"|(?:NODE_OPTIONS|PYTHONHOME|PYTHONPATH|PERL5OPT|PERL5LIB|RUBYOPT|RUBYLIB|_?JAVA_(?:TOOL_)?OPTIONS)"
+    r"|(?:LD|DYLD|LC|XDG|SAFE_AGENT|GIT_CONFIG|GIT_SSH|GIT_SSL)(?:_.*)?|GIT_(?:DIR|WORK_TREE|EXEC_PATH|ASKPASS)"
+    r"|(?i:.*_PROXY|NPM_CONFIG_(?:CAFILE|NOPROXY))|(?:ANTHROPIC|OPENAI)_BASE_URL|CLAUDE_CONFIG_DIR|CODEX_HOME"
+    r"|SSL_CERT_.*|(?:REQUESTS|CURL|AWS)_CA_BUNDLE|(?:PIP|DENO)_CERT|NODE_EXTRA_CA_CERTS|CARGO_HTTP_CAINFO"
+    r"|CARGO_NET_GIT_FETCH_WITH_CLI|NIX_SSL_CERT_FILE|GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
+)
 _LONGEST_WORD: Final = 24  # of letters and digits in one name; longer ones that have both are tokens, not names
 _MOST_TEXT: Final = 4096
 # Swapping there would change how a message is read, or where it goes.
@@ -57,6 +66,11 @@ def is_variable(text: str) -> bool:
     long = [word for word in text.split("_") if len(word) > _LONGEST_WORD]
     mixed = any(re.search("[0-9]", word) and re.search("[A-Za-z]", word) for word in long)
     return re.fullmatch(_VARIABLE, text) is not None and not mixed
+
+
+def is_sessions(name: str) -> bool:
+    """Whether a variable is the session's own, so that a placeholder in it would break it."""
+    return re.fullmatch(_SESSIONS, name) is not None
 
 
 def _file_problem(text: str) -> tuple[str, str]:

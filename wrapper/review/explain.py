@@ -12,7 +12,7 @@ from wrapper.policy.model import Policy
 from wrapper.policy.wire import Place
 from wrapper.review.reach import There, reach
 
-_HOST = re.compile(r"(?=.*[.:])[a-z0-9*-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?\Z", re.IGNORECASE)
+_HOST = re.compile(r"(?=.*[.:])[a-z0-9*-]+(?:\.[a-z0-9-]+)*\.?(?::\d{1,5})?\Z", re.IGNORECASE)
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*\Z")
 
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from wrapper.plan.launch import Usable
+from wrapper.policy import hosts
 from wrapper.policy.egress import HostRule, LoopbackRule, Terms
 from wrapper.policy.model import Decision, Policy
 
 _HERE: Final = ("127.0.0.1", "localhost")
 _PLAIN_PORT: Final = 80
-_WEB_PORTS: Final = (443, 80)
+_TLS_PORT: Final = 443
+_WEB_PORTS: Final = (_TLS_PORT, _PLAIN_PORT)
 _NO_RULE: Final = "default: no rule allows it"
 _UNKNOWN: Final = {
     "wait": "at a terminal: held for {:g} s, until `safe-agent allow {}` in another one",
@@ -83,11 +85,14 @@ class Reach:
 
 def reach(host: str, port: int, policy: Policy, usable: Sequence[Usable] = ()) -> Reach:
     """Say it; `usable` are the secrets as they were found for a session."""
+    host = host.lower().removesuffix(".")
     if host in _HERE:
         return _here(port, policy)
+    if wrong := hosts.problem(f"{host}:{port}"):
+        return Reach("deny", f"default: it {wrong}", "", There("refused"))
     decision, terms = policy.host(host, port), policy.egress.terms(host, port)
     denied = decision.action != "allow"
-    if terms.intercepts and port == _PLAIN_PORT and not (denied and decision.rule):
+    if port == _PLAIN_PORT and policy.egress.terms(host, _TLS_PORT).intercepts and not (denied and decision.rule):
         return Reach("deny", "default: no plain http to a host that is intercepted", "", There("refused"))
     if denied:
         return _denied(host, port, policy, decision)
@@ -117,7 +122,7 @@ def _denied(host: str, port: int, policy: Policy, decision: Decision) -> Reach:
 
 
 def _remotes(host: str, policy: Policy) -> tuple[Repository, ...]:
-    there = (one for one in policy.egress.remotes if one.host == host.lower())
+    there = (one for one in policy.egress.remotes if one.host == host)
     return tuple(Repository(one.url, one.push, str(one.rule)) for one in there)
 
 

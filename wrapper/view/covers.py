@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from redactors.vault import Vault
 from wrapper.plan.contents import MOST_BYTES
 from wrapper.view.beneath import open_beneath, open_regular
 from wrapper.view.sockets import is_bound_outside
@@ -100,17 +99,23 @@ def _reserve(descriptor: int, size: int, needed: int) -> None:
 class Covers:
     """The covered files of one session; made before the guard is forked, which goes on with it.
 
-    `judge(path)` decides whether a file that is not covered yet must be; paths are absolute. `report(path, action)`
-    hears of `masked` and `restored` files; `roots` are the folders that the inside can change. One thread at a time.
+    `judge(path)` decides whether a file that is not covered yet must be; paths are absolute. `restored(path, content)`
+    gives what is real for what stands in a file of the inside's own making. `report(path, action)` hears of `masked`
+    and `restored` files; `roots` are the folders that the inside can change. One thread at a time.
     """
 
     def __init__(
-        self, view: CoveringView, vault: Vault, judge: Callable[[str], Disguise | None], *, roots: Sequence[str]
+        self,
+        view: CoveringView,
+        judge: Callable[[str], Disguise | None],
+        restored: Callable[[str, bytes], bytes],
+        *,
+        roots: Sequence[str],
     ) -> None:
         self._view = view
         self._roots = tuple(roots)
-        self._vault = vault
         self._judge = judge
+        self._restored = restored
         self.report: Callable[[str, str], None] = lambda _path, _action: None
         self._covers: dict[str, _Cover] = {}
         self._staged: dict[str, str] = {}
@@ -135,7 +140,7 @@ class Covers:
         disguise = self._judge(path)
         if disguise is not None and not _hides_nothing(disguise, content):
             self.add(path, disguise, early=False)
-        elif content is None or self._restored(content) != content:
+        elif content is None or self._restored(path, content) != content:
             self._quoting.add(path)
 
     def replaced(self, path: str) -> None:
@@ -178,7 +183,7 @@ class Covers:
                 if self._quotes(path):
                     yield path
                 continue
-            restored = self._restored(content)
+            restored = self._restored(path, content)
             if restored != content:
                 if self._write(path, restored):
                     self.report(path, "restored")
@@ -190,9 +195,6 @@ class Covers:
         for path, cover in self._covers.items():
             if cover.early:
                 self._write_back(path, cover)
-
-    def _restored(self, content: bytes) -> bytes:
-        return self._vault.restore_in_file(content)
 
     def _show(self, path: str, cover: _Cover) -> None:
         """Make the staging file what the real file is now, masked."""
@@ -250,7 +252,7 @@ class Covers:
         with contextlib.suppress(OSError), os.fdopen(open_regular(self._roots, path, os.O_RDONLY), "rb") as opened:
             while seen < _MOST_SEARCHED and (part := opened.read(_WINDOW)):
                 window = before + part
-                if self._restored(window) != window:
+                if self._restored(path, window) != window:
                     return True
                 seen, before = seen + len(part), window[-_OVERLAP:]
         return False

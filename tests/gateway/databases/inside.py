@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -54,6 +55,8 @@ async def inside(
     sink = MemorySink()
     forward = LoopbackForward(port, sink, database=database, clock=lambda: 7.0, most=most, log_in=log_in)
     inner, tapped = listening(), listening()
+    for sock in (inner, tapped):  # asyncio does that for sockets that say their protocol, as those of a session do
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     made = Inside(tapped.getsockname()[1], sink, forward)
     await forward.start(inner)
 

@@ -105,6 +105,9 @@ async def test_a_wrong_password_is_the_servers_answer_and_a_warning_without_it()
         assert len(at.told()) == 1
         assert "did not take the password" in at.told()[0]
         assert "not-the-password" not in at.told()[0]
+    async with inside(server.port, known(server)) as at:
+        assert (await at.talk(b"AUTH %b\r\nAUTH its-own\r\n" % MARK)).startswith(b"+OK\r\n-WRONGPASS")
+        assert at.told() == []
 
 
 def test_the_password_of_a_log_in_is_found_where_the_server_looks_for_it() -> None:

@@ -106,6 +106,22 @@ def test_the_value_is_replaced_in_lines_and_short_values_with_the_right_length(c
     assert len(heard) == 1
 
 
+@pytest.mark.parametrize("value", [b"123456789", b"12", b"redis", b"OK"])
+def test_numbers_and_counts_and_texts_with_a_common_word_are_left_as_they_are(value: bytes) -> None:
+    """A password of a developer's own machine may be what stands everywhere; alone in a value it is replaced."""
+    counts = b"".join(kind + b"123456789\r\n" for kind in (b":", b"*", b"%", b">", b"(", b","))
+    said = b"+OK\r\n-ERR redis 12\r\n" + bulk(b"redis 12 OK") + counts
+    answers = Answers(value, MARK, lambda _: None)
+    assert answers.feed(said + bulk(value)) == said + bulk(MARK)
+
+
+@pytest.mark.parametrize("size", range(1, len(SECRET)))
+def test_a_value_that_comes_in_two_parts_of_a_very_long_line_leaves_no_end_behind(size: int) -> None:
+    answers = Answers(SECRET, MARK, lambda _: None)
+    line = b"+" + LONG + SECRET
+    assert answers.feed(line[:-size]) + answers.feed(line[-size:] + b"\r\n") == b"+" + LONG + MARK + b"\r\n"
+
+
 @pytest.mark.parametrize("length", range(0, 24, 3))
 def test_an_error_that_repeats_a_command_loses_what_it_repeats(length: int) -> None:
     """A client decides by what it sends before the password how much of it a server of old repeats."""

@@ -114,3 +114,19 @@ def test_no_key_is_ever_a_file(tmp_path: Path) -> None:
 def test_its_representation_tells_nothing() -> None:
     assert "PRIVATE" not in repr(Authority(HOSTS))
     assert "PRIVATE" not in repr(vars(Authority(HOSTS)))
+
+
+def test_it_vouches_for_no_address() -> None:
+    """A constraint to names alone leaves every address to whoever has the key (RFC 5280, 4.2.1.10)."""
+    certificate = x509.load_pem_x509_certificate(Authority(HOSTS).certificate)
+    constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    excluded = {str(one.value) for one in constraints.excluded_subtrees or ()}
+    assert excluded == {"0.0.0.0/0", "::/0"}
+
+
+def test_hosts_that_the_inside_makes_up_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wrapper.gateway.intercept.authority._MOST_KEPT", 2)
+    authority = Authority(HOSTS)
+    first, second, _ = (authority.context(f"{name}.example.org") for name in "abc")
+    assert authority.context("b.example.org") is second
+    assert authority.context("a.example.org") is not first

@@ -13,13 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redactors import KnownValues, Origin, Vault
+from tests.gateway.intercept import desk as judges
+from tests.gateway.intercept.desk import HOST as JUDGED
 from tests.machine import fake
 from tests.test_tokens import jwt
 from wrapper.agents.client import Credential, LoginFile, Renewal
 from wrapper.gateway.destination import Destination
 from wrapper.gateway.intercept.bindings import Bindings
 from wrapper.gateway.intercept.capturing import LoginCapture
-from wrapper.gateway.intercept.exchange import RequestHead
+from wrapper.gateway.intercept.exchange import Answer, AnswerHead, Request, RequestHead
+from wrapper.gateway.intercept.pieces import Whole
 from wrapper.gateway.intercept.swapping import swapped_body, swapped_head
 from wrapper.gateway.refusal import RefusedError
 
@@ -237,6 +240,49 @@ def test_only_what_renews_waits_for_its_turn(desk: Desk) -> None:
     desk.capture.own_turn = Turn
     assert not asyncio.run(alone(PROFILE))
     assert asyncio.run(alone(TOKEN))
+
+
+def test_what_else_is_asked_meanwhile_does_not_make_a_renewal_forgotten(kept: Desk) -> None:
+    """Promise 3: while the provider takes its time, the inside asks for the profile."""
+    new = fake("rt_", 40)
+    kept.capture.learn([])
+    kept.capture.asked(TOKEN, refreshing(refresh_of(kept)))
+    kept.capture.asked(PROFILE, b"")
+    kept.capture.answered(PROFILE, 200, b"{}")
+    kept.capture.answered(TOKEN, 200, json.dumps({"access_token": fake("at_"), "refresh_token": new}).encode())
+    assert refresh_of(kept) == new
+
+
+def test_a_renewal_comes_to_its_end_though_the_inside_hangs_up(kept: Desk) -> None:
+    """Promise 3: the provider has taken the old token back by then, and the bare client would have no login any more."""
+    new = fake("rt_", 40)
+    kept.capture.hosts = (JUDGED.host,)
+    kept.capture.learn([])
+    judging = judges.Desk(captures=[kept.capture])
+
+    async def hang_up() -> None:
+        reached, answering = asyncio.Event(), asyncio.Event()
+
+        async def send(_request: Request) -> Answer:
+            reached.set()
+            await answering.wait()
+            said = json.dumps({"access_token": fake("at_"), "refresh_token": new}).encode()
+            return Answer(AnswerHead(200, ((b"content-type", b"application/json"),)), Whole(said))
+
+        body = Whole(refreshing(refresh_of(kept)))
+        head = RequestHead("POST", JUDGED.host, "/oauth/token", ((b"content-type", b"application/json"),))
+        asking = asyncio.ensure_future(judging.judge.handler(JUDGED)(Request(head, body), send))
+        await reached.wait()
+        for _ in range(3):  # the stream, then its connection, then the session
+            asking.cancel()
+            await asyncio.sleep(0)
+        answering.set()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    judges.run(hang_up())
+    judging.close()
+    assert refresh_of(kept) == new
 
 
 @given(

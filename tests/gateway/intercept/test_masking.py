@@ -321,3 +321,11 @@ def test_the_prefixed_form_stands_for_a_value_that_has_one() -> None:
     given = Masker(known, vault).answer(answer, asked(), Heard())
     assert given.head.get(b"x") == placeholder
     assert read(given.body) == placeholder + b" " + placeholder
+
+
+@given(st.sampled_from(["%%%02x", "\\u%04x"]), st.integers(0, 600), st.integers(1, 700))
+@settings(max_examples=60, deadline=None)
+def test_a_value_behind_escapes_is_masked_to_its_last_letter_however_it_comes(form: str, place: int, size: int) -> None:
+    escaped = "".join(form % byte for byte in V).encode()
+    before = (b"a line of text\n" * 40)[:place]
+    assert masked(before + escaped, [size]) == before + P

@@ -106,6 +106,7 @@ def test_every_reading_of_a_path_must_be_allowed(target: str) -> None:
         (b"x-http-method-override", b"DELETE"),
         (b"x-http-method", b"delete"),
         (b"x-method-override", b"PATCH"),
+        (b"x_http_method_override", b"DELETE"),
         (b"x-original-url", b"/user/keys"),
         (b"x-rewrite-url", b"/user/keys"),
     ],
@@ -150,3 +151,25 @@ def test_a_refusal_names_the_rule_what_was_asked_and_what_is_allowed() -> None:
     assert "`PUT /user/keys`" in said
     assert "/policy.toml:7" in said
     assert "`GET /repos/**`, `POST /repos/*/*/issues/*/comments`" in said
+
+
+@pytest.mark.parametrize("query", [".method=DELETE", "[method=DELETE", "_method%00x=DELETE", "%2emethod=PUT"])
+def test_a_field_is_read_as_lenient_frameworks_read_it(query: str) -> None:
+    assert "another method" in refusal("GET", f"/repos/a?{query}")
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"_method": "PUT"}', b'{"a":{},"\\u005fm\\u0065thod" :"DELETE"}', b'{"_method":["PUT"]}']
+)
+def test_json_that_asks_for_another_method_is_refused(body: bytes) -> None:
+    asked = head("POST", "/repos/a", (b"content-type", b"application/json; charset=utf-8"))
+    with pytest.raises(RefusedError):
+        check_form(ALLOW, asked, HOST, body)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"_method": "POST"}', b'{"body": "say {\\"_method\\": \\"PUT\\"}"}', b'{"method": "PUT"}']
+)
+def test_json_that_asks_for_the_method_it_has_or_only_speaks_of_one_passes(body: bytes) -> None:
+    asked = head("POST", "/repos/a", (b"content-type", b"application/json"))
+    check_form(ALLOW, asked, HOST, body)

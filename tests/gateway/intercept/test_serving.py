@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 from h2.events import DataReceived, PingAckReceived
+from h2.settings import SettingCodes
 
 from tests.gateway.intercept.scene import HOST, Scene, scene
-from tests.gateway.intercept.speaking import Host, Message, Talk, read_message, write_message
+from tests.gateway.intercept.speaking import BrokenError, Host, Message, Talk, read_message, write_message
 from wrapper.errors import AuditError
 from wrapper.gateway.intercept.exchange import Answer, AnswerHead, Headers, Request, Send
 from wrapper.gateway.intercept.exchanging import Limits
@@ -460,5 +461,107 @@ def test_a_silent_host_is_a_gateway_timeout() -> None:
             async with scene(host, protocols=(protocol,), offers=(protocol,), limits=Limits(answer=0.2)) as made:
                 got = await made.say(_GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
                 assert got.startswith(b"HTTP/1.1 504 "), protocol
+
+    asyncio.run(run())
+
+
+def test_what_came_before_an_answer_broke_off_is_not_lost_with_it() -> None:
+    async def host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart")  # and closes
+
+    async def run() -> None:
+        async with scene(host) as made:
+            assert (await made.say(_GET)).endswith(b"\r\n\r\npart")
+
+    asyncio.run(run())
+
+
+def test_a_switch_to_no_protocol_at_all_is_no_answer() -> None:
+    async def host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await reader.read(-1)
+
+    async def run() -> None:
+        async with scene(host) as made:
+            assert (await made.say(_UPGRADE)).startswith(b"HTTP/1.1 502 ")
+
+    asyncio.run(run())
+
+
+def test_wishes_for_other_protocols_in_a_row_are_requests_each() -> None:
+    """All in one read: none of them is parsed within another."""
+
+    async def run() -> None:
+        async with scene(Host().serve) as made:
+            wish = f"GET /x HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n".encode()
+            got = await made.say(wish * 700 + _GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            assert got.count(b"HTTP/1.1 200 ") == 701
+            assert made.refused == []
+
+    asyncio.run(run())
+
+
+def test_blanks_around_a_value_are_taken_away_in_both_http() -> None:
+    """curl sends `Bearer ` for a variable that is not set; h2 would end the connection without a word."""
+
+    async def run() -> None:
+        for protocol in _PROTOCOLS:
+            host = Host([Message((b"200",), ((b"x-back", b"value "),), (b"fine",), length=True)])
+            async with scene(host.serve, protocols=(protocol,)) as made, _asking(made, protocol) as client:
+                answer = await client.ask(Message((b"GET", b"/"), ((b"authorization", b"Bearer "),)))
+                assert dict(host.got[0].headers)[b"authorization"] == b"Bearer", protocol
+                assert dict(answer.headers)[b"x-back"] == b"value", protocol
+
+    asyncio.run(run())
+
+
+def test_a_host_that_grants_our_encoder_much_memory_is_not_obeyed() -> None:
+    """What is kept is searched for each field of each request."""
+    sizes: list[int] = []
+
+    async def host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = Talk(reader, writer, client=False)
+        talk.h2.update_settings({SettingCodes.HEADER_TABLE_SIZE: 2**24})
+        talk.flush()
+        with contextlib.suppress(EOFError, BrokenError):
+            while True:
+                number = await talk.wait(lambda: next((n for n in talk.whole if n not in talk.done), None))
+                talk.done.add(number)
+                sizes.append(talk.h2.decoder.header_table_size)
+                await talk.send(number, Message((b"200",)))
+
+    async def run() -> None:
+        async with scene(host, protocols=("h2",)) as made, _asking(made, "h2") as client:
+            for _ in range(3):
+                await client.ask(Message((b"GET", b"/")))
+            assert sizes == [4096] * 3
+
+    asyncio.run(run())
+
+
+def test_an_upload_that_its_client_ends_early_is_no_refusal_of_ours() -> None:
+    """curl does so when the answer is an error: `HTTP error before end of send, stop sending`."""
+
+    async def forbids(request: Request, send: Send) -> Answer:
+        del request, send
+        return Answer(AnswerHead(403, ()), Whole(b"no"))
+
+    async def run() -> None:
+        async with scene(Host().serve, handle=forbids) as made:
+            talk = Talk(*await made.open("h2"))
+            head = [(b":method", b"POST"), (b":scheme", b"https"), (b":authority", HOST.encode()), (b":path", b"/")]
+            talk.h2.send_headers(1, [*head, (b"content-length", b"9")])
+            talk.flush()
+            await talk.wait(lambda: 1 if 1 in talk.whole else None)
+            assert talk.messages[1].body == b"no"
+            talk.h2.send_data(1, b"part", end_stream=True)
+            talk.flush()
+            with contextlib.suppress(EOFError, BrokenError):
+                async with asyncio.timeout(5):
+                    await talk.wait(lambda: None)
+            assert talk.gone is not None  # this length was seen to be wrong
+            assert made.refused == []
 
     asyncio.run(run())

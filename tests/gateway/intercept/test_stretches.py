@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.gateway.intercept.desk import SECRET, TOKEN, Desk, chunked
-from wrapper.gateway.intercept.finding import BLOCKED, MONITORED, REPLACED, Looked, Weighing, look_at_body
+from wrapper.gateway.intercept.finding import BLOCKED, MONITORED, REPLACED, Looked, Weighing, look_at_found
 from wrapper.gateway.intercept.stretches import Stretches
+from wrapper.gateway.unfold import Unfolding
 
 DESK = Desk()
 ENGINE = DESK.judge._engine
@@ -46,7 +47,7 @@ def test_a_value_is_found_wherever_it_stands_and_nothing_else_changes(place: int
     data = FILLER[:place] + b"\n" + value + b"\n" + FILLER[place:]
     gone = left(data, [65_536] * 20)
     assert value not in gone
-    assert gone == look_at_body(data, b"", weighing("redact")).leaving
+    assert gone == look_at_found(data, b"", Unfolding(ENGINE).find(data), weighing("redact")).leaving
     assert len(gone) > len(FILLER)
 
 
@@ -82,3 +83,18 @@ def test_what_a_stretch_ends_in_is_judged_with_what_comes_behind_it() -> None:
     looked = stretches.next()
     assert [note.action for note in looked.notes] == [REPLACED]
     assert TOKEN[:10] not in looked.leaving
+
+
+def test_a_pause_lets_out_whole_lines_only_and_the_end_all() -> None:
+    stretches = Stretches(weighing("stop"))
+    stretches.take(b"one\ntwo\npass: " + SECRET[:-1])
+    assert stretches.pause().leaving == b"one\ntwo\n"
+    assert stretches.settled == 0
+    stretches.take(SECRET[-1:])
+    assert [note.action for note in next(stretches.flush()).notes] == [BLOCKED]
+
+
+def test_a_pause_lets_out_all_of_what_has_no_lines() -> None:
+    stretches = Stretches(weighing("stop"))
+    stretches.take(b"\0\0\0\0\5hello")
+    assert stretches.pause().leaving == b"\0\0\0\0\5hello"

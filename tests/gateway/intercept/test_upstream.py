@@ -7,10 +7,12 @@ from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 
 import pytest
+from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
 
 from tests.fakes.company import Authority
 from tests.gateway.intercept.scene import HOST, scene
-from tests.gateway.intercept.speaking import Host, Message, Talk, read_message, write_message
+from tests.gateway.intercept.speaking import BrokenError, Host, Message, Talk, read_message, write_message
 from tests.gateway.wire import listening
 from wrapper.gateway.destination import Destination
 from wrapper.gateway.intercept.exchange import Request, RequestHead
@@ -235,5 +237,97 @@ def test_a_kept_connection_is_closed_when_nobody_wants_it() -> None:
             await made.say(_GET)
             async with asyncio.timeout(10):
                 await ended.wait()
+
+    asyncio.run(run())
+
+
+def test_streams_wait_for_the_hosts_word_on_how_many_it_takes() -> None:
+    """Those that it refuses cannot be sent again where they have a body."""
+
+    async def host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.1)  # the way to the host
+        talk = Talk(reader, writer, client=False)
+        talk.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 5})
+        talk.flush()
+        refused: set[int] = set()
+        with contextlib.suppress(EOFError, BrokenError):
+            while True:
+                await talk.read()
+                for number in [one for one in talk.messages if one not in talk.done | refused]:
+                    if len(talk.messages) - len(talk.done | refused) > 5:
+                        talk.h2.reset_stream(number, ErrorCodes.REFUSED_STREAM)
+                        refused.add(number)
+                for number in [one for one in talk.whole if one not in talk.done | refused]:
+                    talk.done.add(number)
+                    await talk.send(number, Message((b"200",), (), (b"fine",), length=True))
+
+    async def run() -> None:
+        async with scene(host, protocols=("h2",)) as made:
+            talk = Talk(*await made.open("h2"))
+            numbers = []
+            for _ in range(20):
+                numbers.append(talk.h2.get_next_available_stream_id())
+                await talk.send(numbers[-1], Message((b"POST", b"/"), (), (b"body",), length=True))
+            async with asyncio.timeout(10):
+                await talk.wait(lambda: 1 if {*numbers} <= {*talk.whole} else None)
+            assert {talk.messages[one].first for one in numbers} == {(b"200",)}
+            talk.writer.close()
+
+    asyncio.run(run())
+
+
+async def _silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(-1)
+    writer.close()
+
+
+def test_a_host_may_be_silent_as_long_as_policy_lets_a_connection(tmp_path: Path) -> None:
+    """It was ten minutes for a WebSocket, whatever `idle_seconds` said."""
+
+    async def run() -> None:
+        authority = Authority(tmp_path)
+        limits = Limits(idle=0.2)
+        server = await asyncio.start_server(_silent, "127.0.0.1", 0, ssl=authority.context(HOST))
+        port = server.sockets[0].getsockname()[1]
+        kept = Kept(lambda: ssl.create_default_context(cafile=str(authority.file)), limits)
+        upstream = Upstream(
+            Destination(HOST, 443), lambda: asyncio.open_connection("127.0.0.1", port), kept, limits, ("http/1.1",)
+        )
+        async with asyncio.timeout(10):
+            with pytest.raises(RefusedError) as refused:
+                await upstream.sending()(Request(RequestHead("GET", HOST, "/", ())))
+        assert refused.value.status == 504
+        kept.close()
+        server.close()
+
+    asyncio.run(run())
+
+
+def test_a_host_that_asks_for_a_clients_certificate_says_so(tmp_path: Path) -> None:
+    """By TLS 1.3 it does after the handshake, and as OpenSSL's own server does: Python's says nothing."""
+
+    async def run() -> None:
+        authority = Authority(tmp_path)
+        authority.context(HOST)
+        with listening() as free:
+            port = free.getsockname()[1]
+        pair = tmp_path / f"{HOST}.key-and-certificate"
+        command = f"openssl s_server -accept 127.0.0.1:{port} -key {pair} -cert {pair} -Verify 1 -www".split()
+        server = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
+        assert server.stdout is not None
+        while b"ACCEPT" not in await server.stdout.readline():
+            pass
+        kept = Kept(lambda: ssl.create_default_context(cafile=str(authority.file)), Limits())
+        upstream = Upstream(
+            Destination(HOST, 443), lambda: asyncio.open_connection("127.0.0.1", port), kept, Limits(), ("http/1.1",)
+        )
+        try:
+            async with asyncio.timeout(10):
+                with pytest.raises(RefusedError, match="certificate required"):
+                    await upstream.sending()(Request(RequestHead("GET", HOST, "/", ())))
+        finally:
+            kept.close()
+            server.kill()
+            await server.communicate()
 
     asyncio.run(run())

@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from redactors import KnownValues, Vault
+from redactors.knownstream import KnownStream
 from tests.gateway.remotes.forge import HOST, USER, Forge, SshServer
-from tests.gateway.wire import MemorySink, listening
+from tests.gateway.wire import MASKING_KEY, MemorySink, listening
 from wrapper.gateway.remotes.broker import Broker
 from wrapper.gateway.remotes.program import users_ssh
 from wrapper.gateway.remotes.stub import stub
@@ -40,6 +42,11 @@ async def ran(command: Sequence[str], cwd: Path, environment: Mapping[str, str])
 
 def as_it_is(data: bytes) -> bytes:
     return data
+
+
+def unmasked() -> KnownStream:
+    vault = Vault(MASKING_KEY)
+    return KnownStream(KnownValues(vault), vault)
 
 
 @dataclass
@@ -85,12 +92,13 @@ class Inside:
 
 
 @contextlib.asynccontextmanager
-async def inside(  # whatever a test wants otherwise
+async def inside(  # noqa: PLR0913 (whatever a test wants otherwise)
     folder: Path,
     forge: Forge,
     server: SshServer,
     *rules: RemoteRule,
     redact: Callable[[bytes], bytes] = as_it_is,
+    masking: Callable[[], KnownStream] = unmasked,
     sink: MemorySink | None = None,
     options: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
@@ -100,7 +108,7 @@ async def inside(  # whatever a test wants otherwise
     assert program is not None
     own = {"GIT_SSH_COMMAND": " ".join(("ssh", "-F", str(server.config), *options)), **(environ or {})}
     sink = sink or MemorySink()
-    broker = Broker(rules, sink, ssh=users_ssh(program, own, "/usr/bin:/bin"), redact=redact)
+    broker = Broker(rules, sink, ssh=users_ssh(program, own, "/usr/bin:/bin"), redact=redact, masking=masking)
     sock = listening()
     port = int(sock.getsockname()[1])
     await broker.start(sock)

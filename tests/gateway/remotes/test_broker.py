@@ -1,19 +1,25 @@
 """git inside, our stub, the broker, the real ssh and a real sshd."""
 
 import asyncio
+import gc
 import os
 import shutil
+import signal
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from redactors import KnownValues, Origin, Vault
+from redactors.knownstream import KnownStream
 from tests.gateway.remotes.forge import USER, Forge, SshServer, by_ssh, ssh_agent
 from tests.gateway.remotes.sshing import URL, Inside, inside
-from tests.gateway.wire import MemorySink, in_loop
-from tests.machine import until
+from tests.gateway.wire import MASKING_KEY, MemorySink, in_loop
+from tests.machine import fake, until
 from tests.repository import git
 from wrapper.audit.events import Connection, Event, Judged
+from wrapper.gateway.remotes import carrying
 from wrapper.gateway.remotes.inside import HELLO, INPUT, INPUT_END, OUTPUT, frame, hello
 from wrapper.gateway.remotes.program import Ssh
 
@@ -417,3 +423,82 @@ async def test_an_ssh_that_is_not_there_is_told(home: Path, forge: Forge, sshd: 
         here.broker._ssh = Ssh("/nowhere/ssh", (), {})
         done = await here.git("ls-remote", URL, cwd=home)
         assert "safe-agent: ssh cannot be started outside" in done.stderr
+
+
+@in_loop
+async def test_what_ssh_and_the_server_say_has_no_known_value_in_it(home: Path, forge: Forge, sshd: SshServer) -> None:
+    """Promise 2; also where it comes in two pieces, and what only looks like its beginning is not held back for ever."""
+    vault, value = Vault(MASKING_KEY), fake("", 30)
+    known = KnownValues(vault)
+    known.add("TOKEN", value.encode(), Origin.OUTSIDE)
+    shown = vault.issue("TOKEN", value.encode(), Origin.OUTSIDE)
+    async with inside(home, forge, sshd, AGENTS, masking=lambda: KnownStream(known, vault)) as here:
+        mark = standing_in(
+            here,
+            f"printf 'deploy key {value[:9]}' >&2; touch $mark; while [ -e $mark ]; do sleep 0.01; done; "
+            f"printf '%s.\\n' {value} >&2; exit 3",
+        )
+        process = await asyncio.create_subprocess_exec(
+            here.ssh, f"{USER}@forge.test", "git-upload-pack 'org/repo.git'",
+            env=here.environment, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stderr is not None
+        said = await process.stderr.readuntil(value[:9].encode())  # though more could come
+        mark.unlink()
+        said += await process.stderr.read()
+        assert await process.wait() == 3
+        assert value not in said.decode()
+        assert said.decode() == f"deploy key {value[:9]}{shown}.\n"
+
+
+@in_loop
+async def test_what_a_server_says_behind_a_refused_push_is_not_gathered(
+    home: Path, forge: Forge, sshd: SshServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Promise 5: a hostile server fills no memory."""
+    monkeypatch.setattr(carrying, "_ENDING", 1.0)
+    async with inside(home, forge, sshd, AGENTS) as here:
+        standing_in(here, "exec cat /dev/zero")
+        reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+        writer.write(hello([f"{USER}@forge.test", "git-receive-pack 'org/repo.git'"], ""))
+        line = f"{'0' * 40} {'1' * 40} refs/heads/main\0report-status"
+        writer.write(frame(INPUT, f"{len(line) + 4:04x}{line}0000PACK".encode()) + frame(INPUT_END))
+        tracemalloc.start()
+        try:
+            while await reader.read(2**16):
+                pass
+            assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+        finally:
+            tracemalloc.stop()
+            writer.close()
+
+
+@in_loop
+async def test_our_stub_ends_on_an_interrupt_without_a_word(home: Path, forge: Forge, sshd: SshServer) -> None:
+    async with inside(home, forge, sshd, AGENTS) as here:
+        mark = standing_in(here, "touch $mark; exec cat")
+        process = await asyncio.create_subprocess_exec(
+            here.ssh, f"{USER}@forge.test", "git-upload-pack 'org/repo.git'",
+            env=here.environment, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        await asyncio.to_thread(until, mark.exists)
+        process.send_signal(signal.SIGINT)
+        _, said = await process.communicate()
+        assert (process.returncode, said) == (130, b"")
+
+
+@in_loop
+async def test_an_ssh_that_ends_while_it_is_written_to_leaves_no_word_behind(
+    home: Path, forge: Forge, sshd: SshServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context))
+    async with inside(home, forge, sshd, AGENTS) as here:
+        standing_in(here, "head -c 1 >/dev/null; exit 3")
+        reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+        writer.write(hello([f"{USER}@forge.test", "git-upload-pack 'org/repo.git'"], ""))
+        writer.write(frame(INPUT, b"x" * 65536) * 40 + frame(INPUT_END))
+        assert (await reader.read())[-1] == 3
+        writer.close()
+    gc.collect()
+    assert (told, caplog.records) == ([], [])

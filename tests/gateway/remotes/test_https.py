@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 from pathlib import Path
 
 from tests.gateway.intercept.scene import HOST
@@ -138,3 +139,21 @@ async def test_where_the_placeholder_is_refused_git_ends_and_asks_nobody(home: P
         done = await here.git("ls-remote", URL, cwd=home, **settings)
         assert done.returncode == 128
         assert re.search("Authentication failed|terminal prompts disabled", done.stderr)
+
+
+@in_loop
+async def test_a_push_is_searched_for_known_values_and_not_by_rules(home: Path, forge: Forge) -> None:
+    """What rules find in packed bytes is chance; a value that is known has no business there, however it came."""
+    async with inside(home, forge) as here:
+        await here.cloned()
+        await here.well("config", "core.compression", "0")
+        certain = "AKIA" + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16))
+        await here.commit("certain", f"aws_access_key_id = {certain}\n".encode())
+        await here.well("push", "-q", "origin", "HEAD:agent/certain")
+        await here.commit("known", f"deploy with {here.token}\n".encode())
+        done = await here.git("push", "origin", "HEAD:agent/known")
+        assert done.returncode == 1
+        assert {"refs/heads/agent/certain", "refs/heads/agent/known"} & set(forge.refs()) == {
+            "refs/heads/agent/certain"
+        }
+        assert (await here.git("ls-remote", "origin")).returncode == 0

@@ -135,11 +135,22 @@ def test_marks_that_no_push_has_are_refused(mark: bytes) -> None:
 
 def test_commands_without_end_are_refused() -> None:
     reader = PushReader()
-    line = push("refs/heads/agent/" + "x" * 60_000)[:-4]
+    line = push("refs/heads/agent/" + "x" * 4000)[:-4]
     with pytest.raises(NotAPushError, match="longer than"):
-        for _ in range(MOST_BYTES // len(line) + 1):
+        for _ in range(MOST_BYTES // 4000 + 1):
             reader.feed(line)
-            line = packet(f"{OLD} {NEW} refs/heads/agent/{'x' * 60_000}".encode())
+            line = packet(f"{OLD} {NEW} refs/heads/agent/{'x' * 4000}".encode())
+
+
+def test_a_ref_with_a_name_too_long_for_a_report_is_refused() -> None:
+    """The refusal names the ref, and has to fit into a packet too."""
+    for size in (4000, 65_350):
+        data = push("refs/heads/" + "x" * size)
+        if size == 4000:
+            assert len(report(said(data), refusals(said(data), AGENTS), "")) > size  # the control
+        else:
+            with pytest.raises(NotAPushError, match="too long a name"):
+                read(data)
 
 
 def test_an_option_that_hides_behind_a_value_is_still_an_option() -> None:

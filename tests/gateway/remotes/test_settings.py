@@ -102,3 +102,10 @@ def test_no_name_of_a_user_is_run_by_the_shell(tmp_path: Path) -> None:
 def test_without_a_name_forges_get_one_that_they_take_with_tokens(tmp_path: Path) -> None:
     said = asked(tmp_path, git_settings((secret("forge.test", username=""),), SHOWN, ()), "https://forge.test/x")
     assert "username=x-access-token\n" in said
+
+
+def test_git_speaks_http_1_where_it_has_something_to_push() -> None:
+    """By HTTP/2 a long push hangs with some versions of libcurl."""
+    assert git_settings((), {}, (by_ssh(),)) == ()
+    for secrets, remotes in (((secret("forge.test"),), ()), ((), (by_https(),))):
+        assert ("http.version", "HTTP/1.1") in git_settings(secrets, SHOWN, remotes)

@@ -10,7 +10,7 @@ from tests.gateway.remotes.forge import by_https, by_ssh
 from tests.gateway.remotes.sshing import as_it_is
 from tests.gateway.wire import MemorySink, in_loop
 from wrapper.gateway.destination import Destination
-from wrapper.gateway.intercept.exchange import RequestHead
+from wrapper.gateway.intercept.exchange import Headers, RequestHead
 from wrapper.gateway.intercept.pieces import Whole
 from wrapper.gateway.refusal import RefusedError
 from wrapper.gateway.remotes.smarthttp import GitRequests
@@ -21,14 +21,19 @@ ELSEWHERE = by_https("/org/repo.git", port=8443)
 GIT = GitRequests((READS, WRITES, ELSEWHERE, by_ssh("org/ssh.git", "*")), MemorySink(), redact=as_it_is)
 
 
-def head(method: str, target: str, authority: str = HOST) -> RequestHead:
-    return RequestHead(method, authority, target, ())
+def head(method: str, target: str, authority: str = HOST, headers: Headers = ()) -> RequestHead:
+    return RequestHead(method, authority, target, headers)
 
 
-async def passes(method: str, target: str, data: bytes | None = None, authority: str = HOST) -> bool:
+JSON = ((b"content-type", b"application/vnd.git-lfs+json; charset=utf-8"),)
+
+
+async def passes(
+    method: str, target: str, data: bytes | None = None, authority: str = HOST, headers: Headers = JSON
+) -> bool:
     body = None if data is None else Whole(data)
     try:
-        given_on = await GIT.inspected(head(method, target, authority), body)
+        given_on = await GIT.inspected(head(method, target, authority, headers), body)
     except RefusedError:
         return False
     got = None if given_on is None else b"".join([piece async for piece in given_on])
@@ -115,6 +120,21 @@ async def test_a_batch_of_large_files_is_only_of_downloads_where_nothing_may_be_
 ) -> None:
     assert await passes("POST", "/org/read.git/info/lfs/objects/batch", text.encode()) is reads
     assert await passes("POST", "/org/repo.git/info/lfs/objects/batch", text.encode())
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        ((b"content-type", b"application/x-www-form-urlencoded"),),
+        (*JSON, (b"content-type", b"application/x-www-form-urlencoded")),
+    ],
+)
+@in_loop
+async def test_a_batch_that_a_server_may_read_as_a_form_is_refused(headers: Headers) -> None:
+    both = b'{"operation": "download", "x": "&operation=upload&"}'
+    assert await passes("POST", "/org/read.git/info/lfs/objects/batch", both)  # the control
+    assert not await passes("POST", "/org/read.git/info/lfs/objects/batch", both, headers=headers)
 
 
 @pytest.mark.parametrize("data", [None, b"", b"00", b"hello", b"0000extra", b"0000"])

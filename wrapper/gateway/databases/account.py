@@ -29,6 +29,8 @@ _GO: Final = re.compile(r"([^:@/]+):(.*)@(?:tcp|unix)?(?:\([^)]*\))?/[^/]*", re.
 _GO_HOST: Final = re.compile(r"@(?:tcp|unix)\(")
 # What PostgreSQL and MySQL take; Redis has no limit of its own.
 _LONGEST: Final = 4096
+# JDBC reads it as a blank, libpq as itself
+_PLUS: Final = re.compile(r"(?:^|&)(?:user|password)=[^&]*\+")
 _ESCAPE: Final = "percent-encode them, as in `p%40ss`"
 
 
@@ -53,8 +55,11 @@ class ServiceLogin:
 def account(protocol: str, value: str) -> Account:
     """Read a URL, a string of libpq's (`host=… user=… password=…`), Go's form for MySQL, or a bare password.
 
-    PolicyError where `value` has no password, is for another protocol, or wants TLS, which is not spoken on loopback.
+    PolicyError where `value` has no password, is no UTF-8, is for another protocol, or wants TLS, which is not spoken
+    on loopback.
     """
+    if any("\ud800" <= one <= "\udfff" for one in value):  # how bytes that are no UTF-8 are read
+        raise _not_utf8()
     url = _URL.fullmatch(value)
     if url is not None:
         found = _of_url(protocol, url[1].lower(), _split(url[3]))
@@ -91,14 +96,26 @@ def _of_url(protocol: str, scheme: str, url: SplitResult) -> Account:
     if scheme not in _SCHEMES.get(protocol, ()):
         known = ", ".join(f"`{one}://`" for one in sorted(_SCHEMES.get(protocol, ())))
         raise PolicyError(
-            f"a URL of the scheme `{scheme}` is none of {protocol}",
+            f"a URL of its scheme is none of {protocol}",  # which may be a piece of a password with `://` in it
             hint=f"it may begin with {known}" if known else "name the `protocol` of this port",
         )
-    asked = parse_qs(url.query, keep_blank_values=True)
-    user = unquote(url.username or "") or asked.get("user", [""])[0]
-    password = unquote(url.password or "") or asked.get("password", [""])[0]
+    if _PLUS.search(url.query):
+        raise PolicyError("a `+` in its query is a blank to some clients", hint="write `%2B`, or `%20` for a blank")
+    try:
+        asked = parse_qs(url.query, keep_blank_values=True, errors="strict")
+        user = unquote(url.username or "", errors="strict") or asked.get("user", [""])[0]
+        passwords = {unquote(url.password or "", errors="strict"), *asked.get("password", ())} - {""}
+    except UnicodeDecodeError:
+        raise _not_utf8() from None  # the error has the text in it
+    if len(passwords) > 1:
+        raise PolicyError("it has two passwords", hint="leave one of them out")
+    password = "".join(passwords)
     # Redis logs in as `default` where only a password is given (documentation of AUTH)
     return Account(user or ("default" if protocol == "redis" else None), password.encode())
+
+
+def _not_utf8() -> PolicyError:
+    return PolicyError("it has bytes that are no UTF-8", hint="give the account another password")
 
 
 def _split(rest: str) -> SplitResult:

@@ -5,9 +5,9 @@ Rules of this file:
    server lets everybody in.
 2. The placeholder is swapped as the password of an AUTH or HELLO for the account's user only, as a whole word: in all
    other commands (MIGRATE … AUTH, CONFIG SET requirepass) it is data and stays what it is.
-3. The password does not come back: a value that is the password, and a line with it, has the placeholder instead. A
-   server repeats the beginning of a command that it does not know (HELLO before Redis 6), cut off where a client wants
-   it by how long its name is: see `resp.Answers`.
+3. The password does not come back: a value that is the password, and (but for a commonplace one) a short value or line
+   with it, has the placeholder instead. A server repeats the beginning of a command that it does not know (HELLO before
+   Redis 6), cut off where a client wants it by how long its name is: see `resp.Answers`.
 4. Answers that are none (replication, which follows SYNC and PSYNC) end the connection: there the password could not be
    found.
 """
@@ -56,9 +56,10 @@ class Conversation:
     def _swapped(self, words: Words) -> Words:
         out = list(words)
         for user, at in logins(words):
-            if words[at] in self._placeholders and self._is_account(user):
+            # of the last log-in only: a wrong password of the inside's own is no news of this one
+            self._is_swapped = words[at] in self._placeholders and self._is_account(user)
+            if self._is_swapped:
                 out[at] = self._account.password
-                self._is_swapped = True
         return out
 
     def _is_account(self, user: bytes) -> bool:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from redactors.commonplace import why_unmatched
+
 _NUMBER: Final = re.compile(rb"0|[1-9][0-9]{0,11}")
 _LINE: Final = 64 * 2**10
 """Bytes of a line: PROTO_INLINE_MAX_SIZE of the server."""
@@ -172,7 +174,10 @@ class Requests(_Frames):
 
 
 class Answers(_Frames):
-    """What a server sends, with `placeholder` for `value` in lines and in short values; `said` hears lines of errors.
+    """What a server sends, with `placeholder` for `value` in texts and in short values; `said` hears lines of errors.
+
+    One that is commonplace (`redis`, `12345`) is replaced only where it is all of a value: in half of all texts it
+    means something else.
 
     Its beginning is replaced too, where that is so long that nobody guesses it: what is replaced tells that a guess was
     right. So an error that repeats what was sent, cut off at a length that the client decides by what it sends before,
@@ -183,6 +188,7 @@ class Answers(_Frames):
         super().__init__()
         self._secret = value
         self._placeholder = placeholder
+        self._is_common = bool(why_unmatched(value))
         self._said = said
         # what a server may write around it: `txt:` of a verbatim text, `... (123 more bytes)` of SLOWLOG
         self._longest = len(value) + 32
@@ -207,7 +213,8 @@ class Answers(_Frames):
         if kind == b"-":
             line = _REPEATED.sub(_END, line)
             self._said(line)
-        self._out.append(self._masked(line))
+        # not the others: a number, or how much follows
+        self._out.append(self._masked(line) if kind in _TEXTS else line)
         return True
 
     def _begun(self, kind: bytes, line: bytes) -> None:
@@ -231,14 +238,18 @@ class Answers(_Frames):
         if len(self._buffer) - self._at > _LINE:
             if not self._is_long and bytes(self._buffer[self._at : self._at + 1]) not in _KINDS - _SIZED:
                 raise BrokenError("what answers there is no Redis")
-            text = self._masked(self._take(len(self._buffer) - self._at))
-            self._out.append(text[: -self._longest])
+            text = self._take(len(self._buffer) - self._at)
+            # whole ones first: what ends it may be the beginning of one of which the rest is still to come
+            text = text if self._is_common else text.replace(self._secret, self._placeholder)
+            self._out.append(self._masked(text[: -self._longest]))
             self._buffer[:] = text[-self._longest :]
             self._at = 0
             self._is_long = True
         return False
 
     def _masked(self, text: bytes) -> bytes:
+        if self._is_common:
+            return self._placeholder if text == self._secret else text
         if self._secret[:_LEAST] in text:
             for size in range(len(self._secret), min(_LEAST, len(self._secret)) - 1, -1):
                 text = text.replace(self._secret[:size], self._placeholder)
@@ -249,6 +260,7 @@ _LEAST: Final = 16
 """Bytes of a value's beginning, where it has more."""
 _REPEATED: Final = re.compile(rb"(?i),? with args beginning with.*", re.DOTALL)
 _SIZED: Final = frozenset({b"$", b"=", b"!"})
+_TEXTS: Final = frozenset({b"+", b"-"})
 _KINDS: Final = _SIZED | frozenset({b"+", b"-", b":", b"_", b",", b"#", b"(", b"*", b"%", b"~", b">", b"|"})
 
 

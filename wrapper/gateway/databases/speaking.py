@@ -66,7 +66,9 @@ async def reached(connect: Connect, refused: Callable[[str], RefusedLoginError])
     try:
         return await connect()
     except OSError as error:
-        raise refused("nothing listens on this port of the user's machine, or it does not answer") from error
+        raise refused(
+            "nothing listens on this port of the user's machine at 127.0.0.1 (IPv6 and Unix sockets are not tried)"
+        ) from error
 
 
 MOST_HANDSHAKE: Final = 64 * 2**10

@@ -8,6 +8,7 @@ Rules of this file:
 """
 
 import datetime as dt
+import ipaddress
 import os
 import ssl
 import threading
@@ -25,6 +26,9 @@ _HOST_LIFE: Final = dt.timedelta(days=1)
 _BEFORE: Final = dt.timedelta(hours=1)  # the clocks of a machine and its containers differ
 _LONGEST_NAME: Final = 64  # of a common name, RFC 5280 appendix A.1
 _RENEW: Final = 0.5  # of a certificate's life
+# a constraint is about names of its kind only: without these it could sign for any address
+_ADDRESSES: Final = [x509.IPAddress(ipaddress.ip_network(every)) for every in ("0.0.0.0/0", "::/0")]
+_MOST_KEPT: Final = 1000  # hosts, 20 KiB each: below a pattern the inside can ask for any number
 _SIGNING: Final = {"digital_signature": True}
 _ISSUING: Final = {"key_cert_sign": True}
 _USES: Final = (
@@ -62,7 +66,10 @@ class Authority:
             made, context = self._contexts.get(host, (0.0, None))
             if context is None or self._clock() - made > _HOST_LIFE.total_seconds() * _RENEW:
                 context = self._made(host)
+                self._contexts.pop(host, None)
                 self._contexts[host] = (self._clock(), context)
+                if len(self._contexts) > _MOST_KEPT:
+                    del self._contexts[next(iter(self._contexts))]
             return context
 
     def _made(self, host: str) -> ssl.SSLContext:
@@ -111,7 +118,7 @@ def _constraints(hosts: Iterable[str]) -> Iterable[x509.NameConstraints]:
     """Give the constraint to `hosts`; none where they are all there are. A name stands for those below it, too."""
     names = dict.fromkeys(host.rpartition(":")[0] or host for host in map(str.lower, hosts))
     if names and "*" not in names:
-        yield x509.NameConstraints([x509.DNSName(name.removeprefix("*.")) for name in names], None)
+        yield x509.NameConstraints([x509.DNSName(name.removeprefix("*.")) for name in names], _ADDRESSES)
 
 
 def _named(text: str) -> x509.Name:

@@ -28,7 +28,7 @@ from wrapper.gateway.login import LoginFile
 from wrapper.gateway.refusal import RefusedError
 from wrapper.gateway.turns import Turn, nobody_else
 from wrapper.policy.egress import Where
-from wrapper.tokens import parted
+from wrapper.tokens import claims, parted
 
 _PORT: Final = 443
 _WHERE: Final = (Where("body"), Where("header", "authorization"))
@@ -56,7 +56,7 @@ class LoginCapture:
 
     `hosts` are its authorisation hosts, `client` is its id there, `kind` that of the placeholders. `issue` makes a
     value known and gives its placeholder, `bind` lets one work at a host. `current` reads the login anew; `own_turn` is
-    that of its file.
+    that of its file. `made` hears of a new login, and of whom it is, "" where the provider does not say.
     """
 
     name: str
@@ -67,9 +67,10 @@ class LoginCapture:
     bind: Callable[[Binding], None] = field(repr=False)
     current: Callable[[], Known | None] = field(repr=False)
     own_turn: Turn = nobody_else
+    made: Callable[[str], object] = lambda _account: None
     clock: Callable[[], float] = time.time
     _ours: set[str] = field(default_factory=set, repr=False)  # refresh tokens that this login had
-    _is_granted: bool = False
+    _asked: str = ""  # what kind of grant this client has asked for
     _renewing: LoginFile | None = field(default=None, repr=False)
 
     def wants(self, head: RequestHead, destination: Destination) -> bool:
@@ -84,28 +85,33 @@ class LoginCapture:
 
     def asked(self, head: RequestHead, body: bytes) -> bytes:
         """Put the newest refresh token in the place of one that was this login's."""
-        given = _fields(body) if _renews(head) else {}
-        self._is_granted = given.get("client_id") == self.client
+        if not _renews(head):
+            return body  # it may run beside one that does
+        given = _fields(body)
+        self._asked = given.get("grant_type", "") if given.get("client_id") == self.client else ""
         self._renewing = None
         login = self._login()
         token, newest = given.get("refresh_token", ""), _refresh_token(login)
-        if not self._is_granted or given.get("grant_type") != "refresh_token" or token not in (*self._ours, newest):
+        if self._asked != "refresh_token" or token not in (*self._ours, newest):
             return body
         self._renewing = login
         return _replaced(body, token, newest) if newest else body
 
     def answered(self, head: RequestHead, status: int, body: bytes) -> bytes:
         """Keep the secrets. RefusedError for an answer that could hold some and cannot be read."""
-        del head
-        renewed, self._renewing = self._renewing, None
+        renewed, asked = None, ""
+        if _renews(head):
+            renewed, asked, self._renewing, self._asked = self._renewing, self._asked, None, ""
         try:
             told = json.loads(body, object_pairs_hook=_Pairs) if body.strip() else None
         except (ValueError, RecursionError):
             return _unreadable(status)
         if renewed is not None and status == 200:
             self._keep(renewed, body)
-        if self._is_granted and isinstance(told, _Pairs):
+        if asked and isinstance(told, _Pairs):
             self._ours |= {one for key, one in told if key == "refresh_token" and isinstance(one, str)}
+            if asked == "authorization_code" and status == 200:
+                self.made(_account(dict(told)))
         return self._masked(body, _secrets(told))
 
     def learn(self, values: Iterable[bytes]) -> None:
@@ -184,6 +190,15 @@ class _Pairs(tuple[tuple[str, Any], ...]):
     """A JSON object with all of its entries, also those that have one name."""
 
     __slots__ = ()
+
+
+def _account(told: dict[str, Any]) -> str:
+    """Say of whom a new login is, as its provider says it: in the answer itself, or in a JWT's claims."""
+    account = told.get("account")
+    mail = (
+        dict(account).get("email_address") if isinstance(account, _Pairs) else claims(told.get("id_token")).get("email")
+    )
+    return mail if isinstance(mail, str) else ""
 
 
 def _secrets(told: Any, name: str = "") -> Iterator[str]:

@@ -1,24 +1,23 @@
 """The way of one request through the steps that `judging` lists."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+import math
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from wrapper.errors import AuditError
 from wrapper.gateway.answer import Offload
 from wrapper.gateway.bodies import check_plain, decoded
 from wrapper.gateway.destination import Destination
 from wrapper.gateway.intercept.answering import Counted
-from wrapper.gateway.intercept.archives import unpacked
 from wrapper.gateway.intercept.bindings import Binding
 from wrapper.gateway.intercept.exchange import Answer, AnswerHead, Body, Headers, Request, RequestHead, Send
 from wrapper.gateway.intercept.finding import (
     Looked,
     LookedHead,
     Weighing,
-    look_at_body,
     look_at_head,
-    look_at_packed,
 )
 from wrapper.gateway.intercept.masking import Masker, asking_readable
 from wrapper.gateway.intercept.passing import Passage
@@ -26,6 +25,7 @@ from wrapper.gateway.intercept.pieces import Whole
 from wrapper.gateway.intercept.pipeline import MOST_CAPTURED, Capture, Inspection
 from wrapper.gateway.intercept.recording import Entry
 from wrapper.gateway.intercept.routes import check_form, check_route, deciding
+from wrapper.gateway.intercept.searching import LONG, looked_at
 from wrapper.gateway.intercept.swapping import Swaps, swapped_body, swapped_head, swapped_stream
 from wrapper.gateway.intercept.talking import messages
 from wrapper.gateway.intercept.weighed import weigh
@@ -34,10 +34,14 @@ from wrapper.gateway.outgoing import Masked
 from wrapper.gateway.refusal import RefusedError
 from wrapper.policy.egress import Terms
 
+T = TypeVar("T")
+
+_AFTER_ALL: Final = 2.5  # seconds that an exchange about a login goes on for a client that has gone away
 _DECODED: Final = 64 * 2**20  # bytes of a body whose codings are undone, as of the gateway
 _WEBSOCKET: Final = "websocket"
 _STREAMS: Final = (b"application/grpc", b"application/x-git-")  # bodies that are streams by their nature
 _CODING: Final = b"content-encoding"
+_TYPE: Final = b"content-type"
 _BODY: Final = "body"
 
 
@@ -69,11 +73,14 @@ class Course:
         self._terms = terms
         self._entry = entry
         self._send = send
+        self._is_packed = False
         self._stopped: RefusedError | AuditError | None = None  # why what was being sent was broken off
 
     async def run(self, request: Request) -> Answer:
         """Give the answer."""
         head, body = request.head, request.body
+        if sum(name == _TYPE for name, _ in head.headers) > 1:
+            raise RefusedError(400, "a request with two content types, which servers read differently")
         inspections = [one for one in self._means.inspections if one.covers(head, self._destination)]
         if not inspections:
             self._check_route(lambda: check_route(self._terms, head, self._destination))
@@ -84,6 +91,7 @@ class Course:
         head, body = await self._plain(head, body)
         for inspection in inspections:
             body = await inspection.inspected(head, body)
+            self._is_packed |= inspection.is_packed(head)
         for capture in self._means.captures:
             if capture.wants(head, self._destination):
                 return await self._captured(capture, head, body)
@@ -106,7 +114,7 @@ class Course:
             got.rest.drop()
             what = f"the packed body has more than {WITHIN} bytes, or does not end"
             raise RefusedError(413, what, hint="send it without a Content-Encoding")
-        plain = await self._means.offload(2 * len(got.data), decoded, got.data, coding, _DECODED)
+        plain = await self._means.offload(LONG, decoded, got.data, coding, _DECODED)
         return head.with_headers(_without(head.headers, _CODING)), Whole(plain)
 
     # Judging.
@@ -118,13 +126,18 @@ class Course:
 
     async def _judge_body(self, head: RequestHead, data: bytes, weighing: Weighing) -> Looked:
         """Judge a whole body, and what is packed in it."""
-        media = head.get(b"content-type") or b""
-        if media:
-            check_plain(data, media.decode("latin-1"))
-        self._check_route(lambda: check_form(self._terms, head, self._destination, data))
-        looked, packed = await self._means.offload(len(data), _looked_at, data, media, weighing)
+        media = head.get(_TYPE) or b""
+        self._check_body(head, data, is_first=True)
+        looked, packed = await looked_at(data, media, weighing, self._means.offload)
         self._weigh((*looked.notes, *packed))
         return looked
+
+    def _check_body(self, head: RequestHead, data: bytes, *, is_first: bool) -> None:
+        """Refuse a body, or a stretch of one, that cannot be searched, or that asks for another method."""
+        media = head.get(_TYPE)
+        if media and is_first:
+            check_plain(data, media.decode("latin-1"))
+        self._check_route(lambda: check_form(self._terms, head, self._destination, data))
 
     def _weigh(self, notes: Sequence[Masked]) -> None:
         weigh(notes, self._entry, self._destination)
@@ -132,7 +145,7 @@ class Course:
     # One exchange.
 
     async def _exchanged(self, head: RequestHead, body: Body | None) -> Answer:
-        media = (head.get(b"content-type") or b"").lower()
+        media = (head.get(_TYPE) or b"").lower()
         got = await gathered(body, at_once=media.startswith(_STREAMS))
         try:
             looked = self._judge_head(head)
@@ -154,7 +167,7 @@ class Course:
         bindings = self._means.bindings
         head, swaps = swapped_head(looked.head, bindings)
         if body and bindings:
-            body, more = swapped_body(body, head.get(b"content-type"), bindings)
+            body, more = swapped_body(body, head.get(_TYPE), bindings)
             swaps += more
         self._told(swaps)
         self._entry.looked_at(looked.target, looked.headers, swaps.used)
@@ -169,10 +182,16 @@ class Course:
         in_body = (one.name for one in bindings if any(where.place == _BODY for where in one.where))
         self._entry.looked_at(looked.target, looked.headers, (*swaps.used, *in_body))
         weighing = self._means.weighing._replace(replaces=self._terms.found == "redact")
-        passage = Passage(got, weighing, self._entry, self._weigh, self._means.offload)
+        if self._is_packed:
+            weighing = weighing._replace(engine=self._means.masker.engine, unpacks=False)
+
+        def check(data: bytes, is_first: bool) -> None:  # noqa: FBT001  (of Passage)
+            self._check_body(looked.head, data, is_first=is_first)
+
+        passage = Passage(got, weighing, self._entry, self._weigh, self._means.offload, check)
         await passage.begin()
         passing = Passing(passage.pieces(self._broken), None if weighing.replaces else length)
-        return _Ready(head, swapped_stream(passing, head.get(b"content-type"), bindings, self._told))
+        return _Ready(head, swapped_stream(passing, head.get(_TYPE), bindings, self._told))
 
     async def _sent(self, ready: _Ready) -> Answer:
         try:
@@ -205,9 +224,13 @@ class Course:
             going, swapped = self._swapped(looked, plain.leaving)
             asked = capture.asked(going, swapped)
             await self._entry.leaves(plain.logged)
-            answer = await self._sent(_Ready(going, Whole(asked) if asked or body is not None else None))
-            said = await _said(answer)
-            given = capture.answered(head, answer.head.status, said)
+
+            async def answered() -> tuple[Answer, bytes, bytes]:
+                answer = await self._sent(_Ready(going, Whole(asked) if asked or body is not None else None))
+                said = await _said(answer)
+                return answer, said, capture.answered(head, answer.head.status, said)
+
+            answer, said, given = await _to_its_end(answered())
         kept = (capture.name,) if given != said else ()
         headers = _without(answer.head.headers, _CODING, b"content-length")
         return self._masked(head, Answer(AnswerHead(answer.head.status, headers), Whole(given)), captured=kept)
@@ -247,9 +270,23 @@ class Course:
         return self._masked(head, await self._sent(_Ready(going, talk)))
 
 
-def _looked_at(data: bytes, media: bytes, weighing: Weighing) -> tuple[Looked, tuple[Masked, ...]]:
-    packed = [note for text in unpacked(data) for note in look_at_packed(text, weighing)]
-    return look_at_body(data, media, weighing), tuple(packed)
+async def _to_its_end(exchange: Coroutine[Any, Any, T]) -> T:
+    """Let an exchange come to its end, though the inside goes away: the host's answer may end the login that was.
+
+    Not for long, and however often this is cancelled: at the end of a session all waits for it.
+    """
+    task, gone = asyncio.ensure_future(exchange), asyncio.CancelledError()
+    now, until = asyncio.get_running_loop().time, math.inf
+    while not task.done() and now() < until:
+        try:
+            await asyncio.wait([task], timeout=None if until == math.inf else until - now())
+        except asyncio.CancelledError as error:
+            gone, until = error, min(until, now() + _AFTER_ALL)
+    if until == math.inf:
+        return task.result()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    raise gone
 
 
 async def _said(answer: Answer) -> bytes:

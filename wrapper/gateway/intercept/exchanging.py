@@ -16,12 +16,13 @@ from wrapper.gateway.refusal import RefusedError
 class Limits:
     """Seconds: for both handshakes and a head; without a byte either way; for a host's answer; of an unused connection.
 
-    `reuse`: as long after the last answer a connection is still trusted with what cannot be repeated.
+    `answer`: None is as `idle`, since a WebSocket's silence is one at both ends. `reuse`: as long after the last answer
+    a connection is still trusted with what cannot be repeated.
     """
 
     head: float = 30.0
     idle: float = 600.0
-    answer: float = 600.0
+    answer: float | None = None
     kept: float = 60.0
     reuse: float = 5.0
 

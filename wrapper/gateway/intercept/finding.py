@@ -42,6 +42,7 @@ class Weighing(NamedTuple):
 
     `found` is the host's `found`; `wire` decides over a kind as `Policy.wire_action`. `replaces`: whether a text can
     have another length than it came with. `excuses`: only known values count, and kinds that policy blocks.
+    `unpacks`: what is packed in a text is looked at, too.
     """
 
     engine: Engine
@@ -49,6 +50,7 @@ class Weighing(NamedTuple):
     found: str
     replaces: bool = True
     excuses: bool = False
+    unpacks: bool = True
 
     def action(self, finding: Finding) -> str:
         """Decide."""
@@ -99,11 +101,8 @@ class LookedHead(NamedTuple):
         return tuple(note for note in self.notes if note.action == BLOCKED)
 
 
-def look_at_body(data: bytes, content_type: bytes, weighing: Weighing) -> Looked:
-    """Look at a whole body, its codings undone; some milliseconds for a megabyte."""
-    if not data:
-        return Looked(data, data)
-    found = Unfolding(weighing.engine).find(data)
+def look_at_found(data: bytes, content_type: bytes, found: Sequence[Finding], weighing: Weighing) -> Looked:
+    """Say what becomes of what was found in a whole body, its codings undone; see `searching`."""
     if not found:
         return Looked(data, data)
     if not says_json(content_type.decode("latin-1"), data):

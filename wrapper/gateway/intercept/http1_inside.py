@@ -86,16 +86,11 @@ class Http1Inside(http1.Framing):
 
     def received(self, data: bytes) -> None:
         """Parse."""
+        while data and self._raw is None and not self._broken:
+            data = self._parsed(data)
+            self._time_head()
         if self._raw is not None:
             self._raw.feed(data)
-        elif not self._broken:
-            try:
-                self.parse(self._parser.feed_data, data)
-            except httptools.HttpParserUpgrade as switch:
-                self._switched(data[switch.args[0] :])
-            except RefusedError as error:
-                self._fail(error)
-            self._time_head()
         self._throttle()
 
     def ended(self, error: OSError | None) -> None:
@@ -164,15 +159,19 @@ class Http1Inside(http1.Framing):
     def _continue(self) -> None:
         self._link.write(_CONTINUE)
 
-    def _switched(self, rest: bytes) -> None:
-        """Go on after a request that wanted another protocol: with its bytes, or with the next request."""
-        if self._current is not None and self._current.head.upgrade:
-            self._raw = self._current.body
-            self._raw.feed(rest)
-            return
-        self._parser = httptools.HttpRequestParser(self)
-        if rest:
-            self.received(rest)
+    def _parsed(self, data: bytes) -> bytes:
+        """Parse; give what is left behind a request for another protocol: that one's bytes, or the next request."""
+        try:
+            self.parse(self._parser.feed_data, data)
+        except httptools.HttpParserUpgrade as switch:
+            if self._current is not None and self._current.head.upgrade:
+                self._raw = self._current.body
+            else:
+                self._parser = httptools.HttpRequestParser(self)
+            return data[switch.args[0] :]
+        except RefusedError as error:
+            self._fail(error)
+        return b""
 
     def _fail(self, error: RefusedError) -> None:
         """Refuse all that comes from here on."""
@@ -252,6 +251,7 @@ class Http1Inside(http1.Framing):
             else:
                 await http1.send_raw(self._link, body)
         except (OSError, RefusedError) as error:
+            self._link.flush()  # what has come is not lost with it
             self._link.abort(ConnectionAbortedError(f"the answer broke off ({type(error).__name__})"))
             raise ConnectionAbortedError("the answer broke off") from error
 

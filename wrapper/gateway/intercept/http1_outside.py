@@ -15,8 +15,8 @@ import httptools
 
 from wrapper.gateway.intercept import http1
 from wrapper.gateway.intercept.exchange import Answer, Request
-from wrapper.gateway.intercept.heads import Own, answer_head, is_bodiless, length_of, sorted_out
-from wrapper.gateway.intercept.link import Link
+from wrapper.gateway.intercept.heads import Own, answer_head, is_bodiless, length_of, sorted_out, tokens
+from wrapper.gateway.intercept.link import AlertError, Link
 from wrapper.gateway.intercept.pieces import Pieces
 from wrapper.gateway.refusal import RefusedError
 
@@ -136,7 +136,7 @@ class Http1Outside(http1.Framing):
         elif self._asked is not None:
             unheard = not self._heard and not self._unframed
             cut = UnansweredError if unheard else ConnectionResetError
-            self._fail(cut("the host closed the connection"))
+            self._fail(error if isinstance(error, AlertError) else cut("the host closed the connection"))
         else:
             self._link.close()
 
@@ -193,15 +193,17 @@ class Http1Outside(http1.Framing):
         chunked = self._chunked = _is_chunked(own)
         self._keep = self._parser.should_keep_alive()
         if status == 101:
-            if not asked.head.upgrade:
+            if not asked.head.upgrade or http1.WEBSOCKET not in tokens(own.get(b"upgrade", b"")):
                 raise RefusedError(502, "a switch to a protocol that nobody asked for")
             self._keep, self._raw = False, True
             self._body = Pieces(None, self._taken)
             return Answer(answer_head(status, fields), self._body)
         if asked.head.upgrade:
             self._keep = False
+        if not 200 <= status <= 599:
+            raise RefusedError(502, "one with a status that is none")
         if is_bodiless(asked.head.method, status) or (length == 0 and not chunked):
-            if length is not None:
+            if length is not None and status != 204:  # RFC 9110 section 8.6
                 fields.append((b"content-length", b"%d" % length))
             return Answer(answer_head(status, fields))
         head = answer_head(status, fields)

@@ -33,6 +33,7 @@ from h2.events import (
 )
 from h2.exceptions import H2Error, ProtocolError
 from h2.settings import SettingCodes, Settings
+from hpack import Decoder
 from hpack.struct import HeaderTuple, NeverIndexedHeaderTuple
 from hyperframe.frame import Frame, GoAwayFrame
 
@@ -48,8 +49,29 @@ _TURN: Final = 64 * 2**10
 _BURST: Final = 500.0  # frames that move nothing forward: a client that cancels a page's worth of requests
 _REFILL: Final = 50.0  # of them in a second
 _MOST_PINGS: Final = 1000  # that data sent long ago may still be asked for
+_TABLE: Final = 4096  # bytes of our encoder's memory, which is searched for each field, whatever the other end grants
 _SECRET: Final = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"})
 _Dispatch = dict[type[Event], Callable[[Event], None]]
+
+
+class BrokenError(ConnectionAbortedError):
+    """The other end has sent what is no HTTP/2, or too much of what moves nothing forward."""
+
+
+class _Decoder(Decoder):
+    """Takes blanks around values away, as HTTP/1.1 does: curl sends `Bearer ` where a variable is empty.
+
+    RFC 9113 section 8.2.1 has them refused, and h2 ends the whole connection for one.
+    """
+
+    def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:  # noqa: FBT001, FBT002  (hpack's)
+        return [_trimmed(field) for field in super().decode(data, raw)]
+
+
+def _trimmed(field: HeaderTuple) -> HeaderTuple:
+    name, value = field
+    plain = value.strip(b" \t")
+    return field if plain == value or name[:1] == b":" else type(field)(name, plain)
 
 
 class _Connection(H2Connection):
@@ -101,6 +123,7 @@ class Http2:
             normalize_outbound_headers=False,
         )
         self._h2 = _Connection(config)
+        self._h2.decoder = _Decoder(max_header_list_size=HEAD_BYTES)
         values = {
             SettingCodes.INITIAL_WINDOW_SIZE: window,
             SettingCodes.MAX_CONCURRENT_STREAMS: STREAMS,
@@ -161,7 +184,7 @@ class Http2:
     def _broke(self, error: Exception) -> None:
         """End a connection on which something came that may not."""
         self._flush_now()
-        self.ended(ConnectionAbortedError(f"the other end breaks HTTP/2 ({type(error).__name__})"))
+        self.ended(BrokenError(f"the other end breaks HTTP/2 ({type(error).__name__})"))
         self._link.close()
 
     def _on_data(self, event: DataReceived) -> None:
@@ -213,6 +236,7 @@ class Http2:
 
     def _on_settings(self, event: Event) -> None:
         self._spend(event)
+        self._h2.encoder.header_table_size = min(self._h2.encoder.header_table_size, _TABLE)
         self._wake()
 
     def _on_goaway(self, event: ConnectionTerminated) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, RequestReceived
-from h2.exceptions import H2Error
+from h2.exceptions import H2Error, InvalidBodyLengthError
 
 from wrapper.gateway.intercept.exchange import Answer, Request
 from wrapper.gateway.intercept.exchanging import Exchanging, refusal
@@ -56,7 +56,9 @@ class Http2Inside(Http2):
             stream.task.cancel()
 
     def _broke(self, error: Exception) -> None:
-        self._way.refused(RefusedError(400, f"what came is no HTTP/2 that is passed on ({type(error).__name__})"))
+        # A body of another length than announced reached the handler; curl ends one so whose answer is an error.
+        if not isinstance(error, InvalidBodyLengthError):
+            self._way.refused(RefusedError(400, f"what came is no HTTP/2 that is passed on ({type(error).__name__})"))
         super()._broke(error)
 
     def _on_goaway(self, event: ConnectionTerminated) -> None:

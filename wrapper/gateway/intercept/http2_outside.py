@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from h2.errors import ErrorCodes
-from h2.events import ConnectionTerminated, ResponseReceived, StreamReset
+from h2.events import ConnectionTerminated, Event, ResponseReceived, StreamReset
 from h2.exceptions import H2Error
 
 from wrapper.gateway.intercept.exchange import Answer, Body, Request
@@ -15,7 +15,7 @@ from wrapper.gateway.intercept.heads import (
     length_of,
     sorted_out,
 )
-from wrapper.gateway.intercept.http2 import Http2, Stream
+from wrapper.gateway.intercept.http2 import BrokenError, Http2, Stream
 from wrapper.gateway.intercept.link import Link
 from wrapper.gateway.intercept.pieces import Pieces
 from wrapper.gateway.refusal import RefusedError
@@ -43,6 +43,7 @@ class Http2Outside(Http2):
     def __init__(self, link: Link) -> None:
         super().__init__(link, client=True, window=_WINDOW, whole_window=_WHOLE_WINDOW)
         self._leaving = False
+        self._settings: asyncio.Future[None] = self._loop.create_future()  # the first that the host sends
         self.idle_since = self._loop.time()
         self._dispatch[ResponseReceived] = self._on_response  # type: ignore[assignment]  # its own kind of event
         link.attach(self)
@@ -54,8 +55,26 @@ class Http2Outside(Http2):
 
     @property
     def has_room(self) -> bool:
-        """Whether the host takes one more stream at once."""
-        return len(self.streams) < self._h2.remote_settings.max_concurrent_streams
+        """Whether the host takes one more stream at once; until it has said how many, one is enough."""
+        return self._settings.done() and len(self.streams) < self._h2.remote_settings.max_concurrent_streams
+
+    async def settled(self, seconds: float) -> None:
+        """Wait for the host's first settings, or the end; a host that sends none is taken to have no wishes."""
+        await asyncio.wait((self._settings,), timeout=seconds)
+        self._settle()
+
+    def _settle(self) -> None:
+        if not self._settings.done():
+            self._settings.set_result(None)
+
+    def _on_settings(self, event: Event) -> None:
+        super()._on_settings(event)
+        self._settle()
+
+    def ended(self, error: OSError | None) -> None:
+        """Break all exchanges off."""
+        super().ended(error)
+        self._settle()
 
     @property
     def is_unused(self) -> bool:
@@ -166,7 +185,7 @@ class Http2Outside(Http2):
             raise RefusedError(502, "the host's answer has a status that is none")
         length = length_of(own)
         if event.stream_ended is not None or is_bodiless(stream.request.head.method, status):
-            if length is not None:
+            if length is not None and status != 204:
                 kept.append((b"content-length", b"%d" % length))
             return Answer(answer_head(status, kept))
         stream.body.announce(length)
@@ -183,4 +202,6 @@ class Http2Outside(Http2):
 def _told(error: BaseException) -> BaseException:
     if isinstance(error, TimeoutError):
         return RefusedError(504, "the host does not answer", hint="try again later")
+    if isinstance(error, BrokenError):
+        return RefusedError(502, "the host's answer is no HTTP/2 that is passed on")
     return error

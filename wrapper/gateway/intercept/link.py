@@ -27,6 +27,10 @@ _AROUND: Final = re.compile(r"^\[[^]]*\] | ?\(_ssl\.c:\d+\)$")  # what Python pu
 _LINGERING: Final = 1.0  # seconds; closing with unread bytes would take the last answer with it
 
 
+class AlertError(ConnectionResetError):
+    """The other end has ended TLS, and said why: the text is OpenSSL's."""
+
+
 class Receiver(Protocol):
     """Gets what a link decrypts."""
 
@@ -176,7 +180,9 @@ class Link(asyncio.BufferedProtocol):
         except ssl.SSLZeroReturnError:
             goodbye = True
         except OSError as raised:  # SSLError is one
-            error = ConnectionResetError(f"cut off without TLS's goodbye ({type(raised).__name__})")
+            words = words_of(raised) if isinstance(raised, ssl.SSLError) else ""
+            cut = ConnectionResetError(f"cut off without TLS's goodbye ({type(raised).__name__})")
+            error = AlertError(words) if " alert " in words else cut
         if self._out.pending:
             self._send()  # a key update asks for an answer
         if pieces:
@@ -295,10 +301,16 @@ class Link(asyncio.BufferedProtocol):
         if linger and self._transport.can_write_eof():
             self._transport.write_eof()
             self._transport.resume_reading()
-            self._linger = self._loop.call_later(_LINGERING, self._transport.abort)
+            self._linger = self._loop.call_later(_LINGERING, self._lingered)
         else:
             self._transport.close()
         self._end(None)
+
+    def _lingered(self) -> None:
+        if self._transport.get_write_buffer_size():  # a slow reader; one that never reads is cut by `idle_after`
+            self._linger = self._loop.call_later(_LINGERING, self._lingered)
+        else:
+            self._transport.abort()
 
     def abort(self, error: OSError) -> None:
         """Break off: the other end sees that this was no end."""

@@ -46,7 +46,9 @@ class Masker:
     def __init__(self, known: KnownValues, vault: Vault) -> None:
         self._vault = vault
         self._echoes = Echoes(known, vault)
-        self._finder = Unfolding(Engine((), _Nothing(), vault, known))
+        self.engine = Engine((), _Nothing(), vault, known)
+        """Finds known values and nothing else."""
+        self._finder = Unfolding(self.engine)
 
     @property
     def is_ready(self) -> bool:
@@ -81,7 +83,7 @@ class Masker:
     def _text(self, told: Told) -> "_Text":
         text = self._echoes.text()
         text.on_mask = lambda found, placeholder: told(found.kind, placeholder, 1)
-        return _Steady(text, lambda data: self.whole(data, told))
+        return _Steady(text, self._outsides, told)
 
     def _switched(self, body: Body, upgrade: str, told: Told) -> Body:
         text = self._text(told)
@@ -184,34 +186,39 @@ class _Text(Protocol):
 class _Steady:
     """Masks a text as it comes, and holds back the same number of bytes whatever they are.
 
-    `again` masks a piece by itself: the beginning of a text is looked at twice.
+    `find` gives what else is masked: the beginning of a text is looked at twice, each time with what is held back, so
+    that no value is found by its first part only. `told` hears of these masks.
     """
 
-    def __init__(self, text: Echo, again: Callable[[bytes], bytes]) -> None:
+    def __init__(self, text: Echo, find: Callable[[bytes], Iterable[_Mask]], told: Told) -> None:
         self._text = text
-        self._again = again
+        self._find = find
+        self._told = told
         self._left = _TWICE
-        self._masked = b""
+        self._held = b""
 
     @property
     def held(self) -> bool:
-        return bool(self._masked) or self._text.held
+        return bool(self._held) or self._text.held
 
     def feed(self, data: bytes) -> bytes:
-        masked = self._masked + self._looked_at(self._text.feed(data))
-        end = min(len(masked), max(0, len(masked) + self._text.pending - _HELD))
-        self._masked = masked[end:]
-        return masked[:end]
+        self._held += self._text.feed(data)
+        return self._given(min(len(self._held), max(0, len(self._held) + self._text.pending - _HELD)))
 
     def flush(self) -> bytes:
-        masked, self._masked = self._masked + self._looked_at(self._text.flush()), b""
-        return masked
+        self._held += self._text.flush()
+        return self._given(len(self._held))
 
-    def _looked_at(self, given: bytes) -> bytes:
-        if self._left <= 0 or not given:
-            return given
-        self._left -= len(given)
-        return self._again(given)
+    def _given(self, end: int) -> bytes:
+        """Give what is held up to `end`, or to the beginning of a value that goes on behind it."""
+        masks: list[_Mask] = []
+        if self._left > 0 and end:
+            found = list(self._find(self._held))
+            end = min((one.start for one in found if one.start < end < one.end), default=end)
+            masks = [one for one in found if one.end <= end]
+        given, self._held = self._held[:end], self._held[end:]
+        self._left -= end
+        return _replaced(given, masks, self._told)
 
 
 @dataclass(slots=True)

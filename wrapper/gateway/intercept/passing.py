@@ -10,20 +10,24 @@ from typing import Final
 
 from wrapper.errors import AuditError
 from wrapper.gateway.answer import Offload
+from wrapper.gateway.intercept.archives import Unpacking
 from wrapper.gateway.intercept.finding import Looked, Weighing
 from wrapper.gateway.intercept.recording import Entry
+from wrapper.gateway.intercept.searching import LONG, packed_in
 from wrapper.gateway.intercept.stretches import Stretches
 from wrapper.gateway.intercept.wholes import Gathered
 from wrapper.gateway.outgoing import Masked
 from wrapper.gateway.refusal import RefusedError
 
-_QUIET: Final = 0.02  # seconds without a byte, after which what is here is judged and sent: a call may wait for it
+_QUIET: Final = 0.02  # seconds without a byte, after which whole lines are judged and sent: a call may wait for it
 _AHEAD: Final = 4 * 2**20  # bytes that are judged and wait for their record
-_LONG: Final = 2**17  # bytes, for `Offload`: a stretch is never searched in the loop
 
 
 class Passage:
-    """`weigh` records what is found, and raises RefusedError where it must not leave."""
+    """`weigh` records what is found, and raises RefusedError where it must not leave.
+
+    `check` looks at each stretch before, with what is around it, and at whether it is the first. RefusedError.
+    """
 
     def __init__(
         self,
@@ -32,13 +36,18 @@ class Passage:
         entry: Entry,
         weigh: Callable[[Sequence[Masked]], None],
         offload: Offload,
+        check: Callable[[bytes, bool], None],
     ) -> None:
         assert got.rest is not None  # noqa: S101  (else it would be a whole one)
         self._reading = got.rest
         self._entry = entry
         self._weigh = weigh
         self._offload = offload
+        self._check = check
+        self._is_first = True
+        self._weighing = weighing
         self._stretches = Stretches(weighing)
+        self._unpacking = Unpacking()
         self._stretches.take(got.data)
         self._first = b""
         self._ahead: list[tuple[Looked, bool]] = []
@@ -103,16 +112,16 @@ class Passage:
         """Give what may leave next, and whether that is the end."""
         while not self._reading.ended:
             try:
-                piece = await self._reading.piece(_QUIET if self._stretches.held else None)
+                piece = await self._reading.piece(_QUIET if self._stretches.settled else None)
             except TimeoutError:
-                while self._stretches.held:
-                    yield await self._next(), False
+                while self._stretches.settled:
+                    yield await self._next(self._stretches.pause), False
                 continue
             self._stretches.take(piece)
             async for looked in self._due():
                 yield looked, False
         while self._stretches.held:
-            looked = await self._next()
+            looked = await self._next(self._stretches.next)
             yield looked, not self._stretches.held
             if not self._stretches.held:
                 return
@@ -120,9 +129,15 @@ class Passage:
 
     async def _due(self) -> AsyncIterator[Looked]:
         while self._stretches.due:
-            yield await self._next()
+            yield await self._next(self._stretches.next)
 
-    async def _next(self) -> Looked:
-        looked = await self._offload(_LONG, self._stretches.next)
-        self._weigh(looked.notes)
+    async def _next(self, judge: Callable[[], Looked]) -> Looked:
+        self._check(self._stretches.upcoming, self._is_first)
+        self._is_first = False
+        looked = await self._offload(LONG, judge)
+        packed = await self._packed_in(self._stretches.judged) if self._weighing.unpacks else []
+        self._weigh((*looked.notes, *packed))
         return looked
+
+    async def _packed_in(self, judged: bytes) -> list[Masked]:
+        return await packed_in(judged, self._unpacking.feed(judged), self._weighing, self._offload)

@@ -3,9 +3,12 @@
 import asyncio
 import collections
 from collections.abc import Callable
-from typing import Self
+from typing import Final, Self
 
 from wrapper.gateway.intercept.exchange import Headers
+
+_SMALL: Final = 256  # bytes; an object for each piece of two bytes would take twenty times what the window grants
+_JOINED: Final = 4096
 
 
 class Pieces:
@@ -45,7 +48,10 @@ class Pieces:
     def feed(self, data: bytes) -> None:
         """Add a piece."""
         if self._error is None and data:
-            self._pieces.append(data)
+            if len(data) < _SMALL and self._pieces and len(self._pieces[-1]) < _JOINED:
+                self._pieces[-1] += data
+            else:
+                self._pieces.append(data)
             self.waiting += len(data)
             self._wake()
 

@@ -33,6 +33,12 @@ class Inspection(Protocol):
     async def inspected(self, head: RequestHead, body: Body | None) -> Body | None:
         """Give the body on, whole, though its beginning may have been read. Raises RefusedError, AnsweredError."""
 
+    def is_packed(self, head: RequestHead) -> bool:
+        """Tell whether what it covers has a body that the protocol packs: what a rule finds in that is chance.
+
+        So it is searched for known values only.
+        """
+
 
 class Capture(Protocol):
     """Keeps a login outside: bodies are whole, codings undone, of at most MOST_CAPTURED bytes.

@@ -153,7 +153,8 @@ class Entry:
             self._found += 1
             if self._found > _MOST_FOUND and note.action != "blocked":
                 self.warn_once(
-                    f"request #{self.number}: more than {_MOST_FOUND} values were found; not all are recorded"
+                    f"a request to {self._destination.host} has more than {_MOST_FOUND} values that look like secrets: "
+                    "not all are recorded"
                 )
                 continue
             self._recording.append(

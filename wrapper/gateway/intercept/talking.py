@@ -10,9 +10,10 @@ from wrapper.errors import AuditError
 from wrapper.gateway.answer import Offload
 from wrapper.gateway.destination import Destination
 from wrapper.gateway.intercept.exchange import Body
-from wrapper.gateway.intercept.finding import Weighing, look_at_body
+from wrapper.gateway.intercept.finding import Weighing
 from wrapper.gateway.intercept.frames import CLOSE, LONGEST_CONTROL, Message, Messages, framed
 from wrapper.gateway.intercept.recording import Entry
+from wrapper.gateway.intercept.searching import looked_at
 from wrapper.gateway.intercept.weighed import weigh
 from wrapper.gateway.intercept.wholes import WITHIN
 from wrapper.gateway.refusal import RefusedError
@@ -42,9 +43,9 @@ async def _judged(
 ) -> bytes:
     payload = message.payload
     if payload:
-        looked = await offload(len(payload), look_at_body, payload, b"", weighing)
+        looked, packed = await looked_at(payload, b"", weighing, offload)
         try:
-            weigh(looked.notes, entry, destination)
+            weigh((*looked.notes, *packed), entry, destination)
         except RefusedError as error:
             entry.refused(error.what)
             raise

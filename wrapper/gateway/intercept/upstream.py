@@ -19,7 +19,7 @@ from wrapper.gateway.intercept.exchange import Answer, Request
 from wrapper.gateway.intercept.exchanging import Limits
 from wrapper.gateway.intercept.http1_outside import Http1Outside, UnansweredError
 from wrapper.gateway.intercept.http2_outside import Http2Outside, UnprocessedError
-from wrapper.gateway.intercept.link import Link, words_of
+from wrapper.gateway.intercept.link import AlertError, Link, words_of
 from wrapper.gateway.refusal import RefusedError
 from wrapper.gateway.tunnel import Streams
 
@@ -63,6 +63,11 @@ class Kept:
         there = [one for one in self._shared.get(destination, ()) if one.is_open]
         self._shared[destination] = there
         return next((one for one in there if one.has_room), None)
+
+    async def settled(self, destination: Destination) -> None:
+        """Wait until each connection knows how many streams the host takes at once."""
+        for one in tuple(self._shared.get(destination, ())):
+            await one.settled(self._limits.head)
 
     def share(self, destination: Destination, connection: Http2Outside) -> None:
         """Let others use a connection too."""
@@ -159,6 +164,7 @@ class Upstream:
         if self._protocols[0] != HTTP2 or self._kept.is_unshared(self._destination):
             return await self._open(self._protocols), False
         async with self._kept.opening(self._destination):
+            await self._kept.settled(self._destination)
             shared = self._kept.shared(self._destination)
             if shared is not None:
                 return shared, True
@@ -202,7 +208,7 @@ class Upstream:
             if isinstance(error, OSError):
                 raise self._fault(error) from error
             raise
-        link.idle_after(self._limits.answer)
+        link.idle_after(self._limits.idle if self._limits.answer is None else self._limits.answer)
         return link
 
     def fault(self, error: OSError) -> RefusedError:
@@ -216,6 +222,9 @@ class Upstream:
             return RefusedError(502, what, hint=_remedy(error.verify_code), lasting=True)
         if isinstance(error, TimeoutError):
             return RefusedError(504, f"{host} does not answer", hint="check your network, then try again")
+        if isinstance(error, AlertError):  # of TLS 1.3 after the handshake
+            what = f"{host} has ended TLS: {error}"
+            return RefusedError(502, what, hint="a host that asks for a client's certificate gets none", lasting=True)
         if isinstance(error, ssl.SSLError):
             what = f"no TLS with {host}: {words_of(error)}"
             return RefusedError(502, what, hint="check what listens there", lasting=True)

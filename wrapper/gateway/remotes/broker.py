@@ -5,7 +5,8 @@ Rules of this file:
    and told. What is run is the rule's words, never the inside's.
 2. The decision is on disk before ssh starts (promise 4), and what a push writes before a byte of it is passed on.
 3. ssh ends with the stub's connection, and with this process.
-4. The inside hears what ssh and the server say. It never hears a key, and nobody is asked for a passphrase.
+4. The inside hears what ssh and the server say, known values masked: names of key files and of the home folder too,
+   without which nobody could mend it. It never hears a key, and nobody is asked for a passphrase.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from wrapper.gateway.remotes.frames import FrameError, greeting
 from wrapper.gateway.remotes.gate import PushGate
 from wrapper.gateway.remotes.inside import HELLO
 from wrapper.gateway.remotes.program import Ssh
-from wrapper.gateway.remotes.talk import Stub
+from wrapper.gateway.remotes.talk import Masking, Stub
 from wrapper.messages import printable
 from wrapper.policy.egress import RemoteRule
 from wrapper.ports import AsyncAuditSink
@@ -40,7 +41,7 @@ class Broker:
     """Serves our stub's connections on a listening socket.
 
     `redact` is given what travels in plain text (host, command, names of refs); where it changes that, it holds a
-    secret.
+    secret. `masking` makes what masks known values in the words of ssh and the server.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class Broker:
         *,
         ssh: Ssh,
         redact: Callable[[bytes], bytes],
+        masking: Callable[[], Masking],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._rules = tuple(one for one in rules if one.ssh)
         self._sink = sink
         self._ssh = ssh
         self._redact = redact
+        self._masking = masking
         self._clock = clock
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
@@ -138,7 +141,7 @@ class Broker:
             raise _NotDoneError(f"safe-agent: ssh cannot be started outside: {error.strerror}\n") from error
         gate = PushGate(what.rule, self._sink, redact=self._redact, clock=self._clock)
         try:
-            return await carry(stub, process, gate if what.service == RECEIVE else None, counts)
+            return await carry(stub, process, gate if what.service == RECEIVE else None, counts, self._masking())
         finally:
             self._sink.append(self._connection(what, counts))
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from wrapper import linux
 from wrapper.gateway.remotes.gate import PushGate, RefusedPushError
-from wrapper.gateway.remotes.inside import ERRORS, INPUT, OUTPUT
+from wrapper.gateway.remotes.inside import INPUT, MOST, OUTPUT
 from wrapper.gateway.remotes.pktline import Mark
-from wrapper.gateway.remotes.talk import Stub
+from wrapper.gateway.remotes.talk import Masking, Stub
 
 FAILED = 255
 """ssh(1): "exits with the exit status of the remote command or with 255 if an error occurred"."""
@@ -61,10 +61,13 @@ async def start(words: Sequence[str], environment: Mapping[str, str]) -> asyncio
 
 
 async def carry(
-    stub: Stub, process: asyncio.subprocess.Process, gate: PushGate | None, counts: Counts
+    stub: Stub, process: asyncio.subprocess.Process, gate: PushGate | None, counts: Counts, masking: Masking
 ) -> tuple[str, int]:
-    """Carry until ssh has ended; give words for the user, and the exit code. Raises OSError, FrameError, AuditError."""
-    back = asyncio.create_task(_back(stub, process, counts))
+    """Carry until ssh has ended; give words for the user, and the exit code. Raises OSError, FrameError, AuditError.
+
+    `masking` is for what ssh and the server say to the user.
+    """
+    back = asyncio.create_task(_back(stub, process, counts, masking))
     forth = asyncio.create_task(_forth(stub, process, gate, counts))
     try:
         await asyncio.wait({back, forth}, return_when=asyncio.FIRST_COMPLETED)
@@ -84,10 +87,10 @@ async def carry(
         await _ended(process)
 
 
-async def _back(stub: Stub, process: asyncio.subprocess.Process, counts: Counts) -> int:
+async def _back(stub: Stub, process: asyncio.subprocess.Process, counts: Counts, masking: Masking) -> int:
     assert process.stdout is not None  # noqa: S101 (a pipe was asked for)
     assert process.stderr is not None  # noqa: S101 (as above)
-    errors = asyncio.create_task(stub.copy(ERRORS, process.stderr, counts.on_received))
+    errors = asyncio.create_task(stub.tell(process.stderr, masking, counts.on_received))
     try:
         await stub.copy(OUTPUT, process.stdout, counts.on_received)
         # a helper of ssh's may hold its errors open behind it
@@ -114,9 +117,10 @@ async def _forth(stub: Stub, process: asyncio.subprocess.Process, gate: PushGate
             continue
         gate = None
         counts.sent += len(held)
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # ssh has ended, and says itself why
-            process.stdin.write(held)
-            await process.stdin.drain()
+        if not process.stdin.is_closing():
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # ssh has ended, and says itself why
+                process.stdin.write(held)
+                await process.stdin.drain()
         held = bytearray()
     raise ConnectionResetError("the stub is gone")
 
@@ -128,7 +132,17 @@ async def _nothing_to_write(process: asyncio.subprocess.Process) -> None:
         process.stdin.write(Mark.FLUSH.value)
         process.stdin.close()
         async with asyncio.timeout(_ENDING):
-            await process.communicate()
+            await _silent(process)
+
+
+async def _silent(process: asyncio.subprocess.Process) -> None:
+    """Wait for its end, and keep nothing of what it says until then: that may be much."""
+
+    async def unread(source: asyncio.StreamReader | None) -> None:
+        while source is not None and await source.read(MOST):
+            pass
+
+    await asyncio.gather(unread(process.stdout), unread(process.stderr), process.wait())
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
@@ -137,7 +151,16 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_ENDING):
-            await process.wait()
+            await _silent(process)  # a pipe that is not read to its end stays open
+            await _closed(process)
+
+
+async def _closed(process: asyncio.subprocess.Process) -> None:
+    """Close its input, and take note of why that broke: else asyncio shows a traceback on the user's terminal."""
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+            await process.stdin.wait_closed()
 
 
 async def _cancelled(*tasks: asyncio.Task[Any]) -> None:

@@ -24,6 +24,7 @@ _WITH_VALUE = "BbcDEeFIiJLlmOoPpQRSWw"
 _ALONE = "46AaCfGgKkMNnqsTtVvXxYy"
 _ELSEWHERE = "DfGLMNORSWw"  # forwarding, a master, no command
 _FAILED = 255  # ssh(1): "exits with … 255 if an error occurred"
+_INTERRUPTED = 130  # a shell's word for SIGINT
 
 
 class UsageError(Exception):
@@ -144,5 +145,8 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    status = main(sys.argv[1:])
+    try:
+        status = main(sys.argv[1:])
+    except KeyboardInterrupt:  # ssh ends without a word
+        status = _INTERRUPTED
     os._exit(status)  # a thread may still wait for input that nobody writes

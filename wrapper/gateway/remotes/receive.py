@@ -42,6 +42,7 @@ OTHER: Final = "another ref of this push is refused"
 
 _BRANCH: Final = "refs/heads/"
 _LONGEST_SHOWN: Final = 200
+_LONGEST_REF: Final = 4096  # bytes: no server can store a longer one, and its refusal has to fit into a packet
 
 
 class NotAPushError(ValueError):
@@ -126,6 +127,8 @@ class PushReader:
             if self._commands:
                 raise NotAPushError("it has capabilities behind more than the first command")
             self._capabilities = tuple(found["capabilities"].decode("ascii").split())
+        if len(found["ref"]) > _LONGEST_REF:
+            raise NotAPushError("it has a ref with too long a name")
         if len(found["old"]) != len(found["new"]):
             raise NotAPushError("it has object ids of two lengths")
         self._commands.append(Command(found["old"].decode(), found["new"].decode(), _text(found["ref"], "a ref")))

@@ -6,6 +6,8 @@ Rules of this file:
    repository's settings: masked, it would only be refused.
 2. Placeholders and user names are of letters that no shell reads.
 3. Nobody sits at a terminal: where a placeholder does not work, git ends instead of asking.
+4. HTTP/1.1: by HTTP/2 some versions of libcurl (7.88, Debian 12's) ask git for more of a push behind its end, and git
+   waits for ever for what is not to come; pushes of more than `http.postBuffer` hang every few times.
 """
 
 import re
@@ -21,21 +23,25 @@ ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType({"GIT_TERMINAL_PROMPT":
 
 _USER: Final = "x-access-token"  # what forges take with a token: any name will do
 _HTTPS: Final = 443
+_VERSION: Final = (("http.version", "HTTP/1.1"),)
 
 
 def git_settings(
     secrets: Iterable[SecretRule], placeholders: Mapping[str, str], remotes: Iterable[RemoteRule]
 ) -> tuple[tuple[str, str], ...]:
-    """Give settings (key and value, in order) for the hosts where a secret works in basic authentication.
+    """Give settings (key and value, in order), those for hosts where a secret works in basic authentication among them.
 
     `placeholders` has that of each secret by its name. Hosts are those that the secrets name, and those of https
     remotes that a secret's wider pattern covers.
     """
     usable = [one for one in secrets if placeholders.get(one.name) and any(at.place == "basic" for at in one.where)]
     found: dict[str, SecretRule] = {}
-    for url, secret in (*_named(usable), *_covered(usable, tuple(remotes))):
+    remotes = tuple(remotes)
+    for url, secret in (*_named(usable), *_covered(usable, remotes)):
         found.setdefault(url, secret)
-    return tuple(line for url, secret in found.items() for line in _lines(url, secret, placeholders[secret.name]))
+    version = _VERSION if usable or any(not one.ssh for one in remotes) else ()
+    lines = (line for url, secret in found.items() for line in _lines(url, secret, placeholders[secret.name]))
+    return (*version, *lines)
 
 
 def _named(secrets: Iterable[SecretRule]) -> Iterator[tuple[str, SecretRule]]:

@@ -2,7 +2,8 @@
 
 Rules of this file:
 1. What could be git's is: a request that any server might take for one of git's is covered, however its path is
-   written. What may be is written in one way only, so that nothing is compared which the server reads otherwise.
+   written, also where it stands in a header (WebDAV's `Destination`). What may be is written in one way only, with none
+   of these headers, so that nothing is compared which the server reads otherwise.
 2. The smart protocol (gitprotocol-http(5)) for listed repositories: fetching from all of them, pushing as their `push`
    says. The dumb protocol's reads, and LFS: reading from all of them, writing where there is a `push`.
 3. A push is read from its beginning, and held until it is judged.
@@ -11,7 +12,7 @@ Rules of this file:
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -28,7 +29,15 @@ from wrapper.policy.egress import RemoteRule, readings
 from wrapper.ports import AsyncAuditSink
 
 _HTTPS: Final = 443
-_ENDS: Final = (UPLOAD, RECEIVE, "git-upload-archive")
+_ENDS: Final = re.compile(r"(?:git|ssh)-(?:upload-pack|receive-pack|upload-archive)")  # `ssh-…`: GitLab's own
+_ROUNDS: Final = 8  # of percent signs over percent signs: nobody who means well writes more
+_LETTERS: Final = str.maketrans("?#", "__")
+# Headers by which a request is one for another path or method: those of `intercept.routes`, and RFC 4918's.
+_PATHS: Final = (b"x-original-url", b"x-rewrite-url", b"x-forwarded-path", b"x-override-url", b"destination")
+_METHODS: Final = (b"x-http-method-override", b"x-http-method", b"x-method-override")
+_ORIGIN: Final = re.compile(r"(?i)[a-z][a-z0-9+.-]*://[^/?#]*")
+_READS: Final = ("GET", "HEAD", "OPTIONS")
+_JSON: Final = (b"application/vnd.git-lfs+json", b"application/json")
 _QUERY: Final = re.compile(r"(?:^|&)service=git-", re.IGNORECASE)
 _REFS: Final = "info/refs"
 _BATCH: Final = "info/lfs/objects/batch"
@@ -60,19 +69,24 @@ class GitRequests:
 
     def covers(self, head: RequestHead, destination: Destination) -> bool:
         """Tell whether a request could be git's, at a host of which there are repositories."""
-        return bool(self._at(destination)) and _could_be_gits(head.target)
+        return bool(self._at(destination)) and any(_could_be_gits(head.method, one) for one in _targets(head))
 
     async def inspected(self, head: RequestHead, body: Body | None) -> Body | None:
         """Give the body on. RefusedError for what no rule allows, AnsweredError for a push that may not be."""
         host, _, port = head.authority.partition(":")
         what = _wanted(head, self._at(Destination(host.lower(), int(port) if port.isdigit() else _HTTPS)))
-        if head.upgrade or (head.get(b"content-encoding") or b"identity") != b"identity":
+        odd = head.upgrade or any(name in (*_PATHS, *_METHODS) for name, _ in head.headers)
+        if odd or (head.get(b"content-encoding") or b"identity") != b"identity":
             raise RefusedError(403, "this is not how git asks")
         if what.endpoint == RECEIVE:
             return await self._pushed(what.rule, body)
         if what.endpoint == _BATCH and not what.rule.push:
-            return await _only_downloads(what.rule, body)
+            return await _only_downloads(what.rule, head, body)
         return body
+
+    def is_packed(self, head: RequestHead) -> bool:
+        """Tell whether a covered request's body is a push: git has compressed it, and its commands were looked at."""
+        return head.method == "POST" and head.target.endswith(f"/{RECEIVE}")
 
     def _at(self, destination: Destination) -> tuple[RemoteRule, ...]:
         return tuple(one for one in self._rules if (one.host.lower(), one.port or _HTTPS) == destination)
@@ -124,21 +138,39 @@ class _Resumed:
             yield piece
 
 
-def _could_be_gits(target: str) -> bool:
+def _targets(head: RequestHead) -> Iterator[str]:
+    """Give all that a request may be taken to be for, in origin form."""
+    yield head.target
+    for name, value in head.headers:
+        if name in _PATHS:
+            path = _ORIGIN.sub("", value.decode("latin-1").strip())
+            yield path if path.startswith("/") else f"/{path}"
+
+
+def _could_be_gits(method: str, target: str) -> bool:
     path, _, query = target.partition("?")
     bare = path
-    while (undone := unquote(bare)) != bare:  # some servers undo percent signs twice
+    for _ in range(_ROUNDS):  # some servers undo percent signs twice
+        if (undone := unquote(bare)) == bare:
+            break
         bare = undone
-    paths = readings(bare)
-    return not paths or bool(_QUERY.search(unquote(query))) or any(map(_is_gits, paths))
+    else:
+        return True
+    # `?` and `#` that were written as `%3F` and `%23` end a path for some servers, and are letters for others
+    read = [readings(bare), readings(bare.translate(_LETTERS))]
+    return (
+        not all(read)
+        or bool(_QUERY.search(unquote(query)))
+        or any(_is_gits(one, reads=method in _READS) for paths in read for one in paths)
+    )
 
 
-def _is_gits(path: str) -> bool:
+def _is_gits(path: str, *, reads: bool) -> bool:
     parts = [one.partition(";")[0].lower() for one in path.rstrip("/").split("/")]
     return (
-        parts[-1] in _ENDS
+        bool(_ENDS.fullmatch(parts[-1]))
         or parts[-2:] == ["info", "refs"]
-        or any(one.endswith(".git") for one in parts[:-1])
+        or any(one.endswith(".git") for one in (parts[:-1] if reads else parts))
         or ("info", "lfs") in pairwise(parts)
     )
 
@@ -167,12 +199,11 @@ def _wanted(head: RequestHead, rules: Iterable[RemoteRule]) -> _Wanted:
 
 
 def _by_path(path: str, rules: tuple[RemoteRule, ...]) -> _Wanted:
-    plain = unquote(path)
     for rule in rules:
         name = repository(rule.path)
         for start in (f"/{name}.git/", f"/{name}/"):
-            if name and plain.startswith(start):
-                return _Wanted(rule, plain.removeprefix(start))
+            if name and path.startswith(start):
+                return _Wanted(rule, path.removeprefix(start))
     known = ", ".join(one.url for one in rules)
     raise RefusedError(
         403,
@@ -197,8 +228,11 @@ def _no_push(rule: RemoteRule) -> RefusedError:
     )
 
 
-async def _only_downloads(rule: RemoteRule, body: Body | None) -> Body:
+async def _only_downloads(rule: RemoteRule, head: RequestHead, body: Body | None) -> Body:
     """Read a batch of LFS (git-lfs docs/api/batch.md) and give it on, where it takes nothing but downloads."""
+    media = [value.partition(b";")[0].strip().lower() for name, value in head.headers if name == b"content-type"]
+    if len(media) != 1 or media[0] not in _JSON:  # what is JSON may be a form, too, and say something else as one
+        raise RefusedError(403, "a batch that is not said to be JSON")
     data = bytearray()
     async for piece in body or Whole(b""):
         data += piece

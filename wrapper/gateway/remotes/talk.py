@@ -3,11 +3,27 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Protocol
 
 from wrapper.gateway.remotes.frames import FrameReader
 from wrapper.gateway.remotes.inside import ERRORS, EXIT, INPUT, MOST, OUTPUT, frame
 
 _LINGERING = 5.0  # seconds; a stub goes at once when it has heard its exit code
+_PAUSE = 0.05  # seconds after which what may begin a value is shown: below what people notice
+
+
+class Masking(Protocol):
+    """Takes known values out of a text as it comes; see `redactors.knownstream`."""
+
+    @property
+    def held(self) -> bool:
+        """Whether bytes are held back."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes, give what may be shown now."""
+
+    def flush(self) -> bytes:
+        """Give out what is held back."""
 
 
 class Stub:
@@ -37,6 +53,20 @@ class Stub:
             count(len(data))
             self._writer.write(frame(kind, data))
             await self._writer.drain()
+
+    async def tell(self, source: asyncio.StreamReader, masking: Masking, count: Callable[[int], None]) -> None:
+        """Tell it, as text for its user, what comes from `source`, masked. Raises OSError where the stub is gone."""
+        while True:
+            try:
+                async with asyncio.timeout(_PAUSE if masking.held else None):
+                    data = await source.read(MOST)
+            except TimeoutError:
+                await self._send(ERRORS, masking.flush())
+                continue
+            count(len(data))
+            await self._send(ERRORS, masking.feed(data) if data else masking.flush())
+            if not data:
+                return
 
     async def leave(self, words: str, code: int) -> None:
         """Say the last words: for the user, then the exit code. What it still says is read for a moment.
