@@ -231,7 +231,7 @@ run_tests() {
         shellcheck shellcheck npm npm rg ripgrep rsync rsync vim vim perl perl make build-essential cc build-essential \
         chromium chromium strace strace zsh zsh fish fish jq jq redis-server redis-server redis-cli redis-tools \
         /usr/bin/pip3 python3-pip gh gh go golang-go /usr/bin/cargo cargo ssh openssh-client /usr/sbin/sshd openssh-server \
-        psql postgresql /usr/sbin/mariadbd mariadb-server mariadb mariadb-client
+        psql postgresql /usr/sbin/mariadbd mariadb-server mariadb mariadb-client wget wget
     install_clients
     make_environment "$here/.venv" tests/requirements.txt
     install_package "$here/.venv" pyproject.toml wrapper/version.py -- --editable

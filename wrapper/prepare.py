@@ -279,7 +279,7 @@ def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple, *, own:
             cache=_cache(policy, facts, places),
             hosts_file=hosts_file(places),
             certificates=copied(trusted, places.cache),
-            own=reaching.shown(str(folder), facts),
+            own={**reaching.shown(str(folder), facts), **({} if trust is None else trust.shown)},
             written=login.written,
         ),
         covered=(*_covered(inventory, facts), *_covered_state(looked)),

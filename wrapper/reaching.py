@@ -15,7 +15,7 @@ from wrapper.errors import PolicyError
 from wrapper.look import Looked
 from wrapper.plan.facts import HostFacts
 from wrapper.plan.launch import SSH_PORT, Usable
-from wrapper.plan.trust import INSIDE
+from wrapper.plan.trust import INSIDE, SYSTEM
 from wrapper.policy.egress import Egress, LoopbackRule
 
 if TYPE_CHECKING:  # 5 ms with what they import: for policies that ask for it only
@@ -81,6 +81,7 @@ class Reaching:
         if not self.egress.intercepts and not self.egress.by_ssh:
             return
         folder.mkdir(mode=0o755)
+        (folder / SYSTEM).touch()  # something must be there to be mounted
         if self.egress.by_ssh:
             from wrapper.gateway.remotes.stub import stub  # noqa: PLC0415 (for policies that ask for it only)
 

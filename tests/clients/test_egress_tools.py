@@ -227,6 +227,7 @@ def test_tools_use_tokens_that_they_do_not_have(world: World) -> None:
         gh api user && gh api repos/o/r/issues/1/comments -f body='looks good' && echo 'gh commented'
         curl -sS -d "key=$API_TOKEN" https://api.example/curl -H "Authorization: Bearer $API_TOKEN" && echo
         curl -sS --http2 -d '{}' https://api.example/curl2 -H "Authorization: Bearer $API_TOKEN" && echo
+        wget -q -O - --header "Authorization: Bearer $API_TOKEN" https://api.example/wget && echo
         node use.js
         python3 use.py
         echo "//npm.example/:_authToken=$NPM_TOKEN" > ~/.npmrc
@@ -254,6 +255,9 @@ def test_tools_use_tokens_that_they_do_not_have(world: World) -> None:
     assert asked["/curl"].headers["authorization"] == f"Bearer {token}"
     assert asked["/curl"].body == f"key={token}".encode()
     assert asked["/curl2"].headers["authorization"] == f"Bearer {token}"
+    assert (
+        asked["/wget"].headers["authorization"] == f"Bearer {token}"
+    )  # it reads no variable: the system's list has us
     assert json.loads(asked["/node"].body) == {"key": token}
     world.assert_hidden(seen)
 

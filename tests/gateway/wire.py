@@ -44,11 +44,11 @@ NOWHERE = Folders()
 
 
 def in_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Run an async test in a loop of its own, at most 20 seconds."""
+    """Run an async test in a loop of its own, at most 90 seconds: the machine may be busy."""
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 20))
+        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 90))
 
     return run
 

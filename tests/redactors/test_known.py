@@ -52,7 +52,7 @@ def test_nothing_is_found_before_anything_is_known() -> None:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (b"", "shorter"), (b"abcd5", "shorter"), (b"  abc \n", "shorter"), (b"1234567", "number"), (b"1.2.3", "shorter"),
+        (b"", "shorter"), (b"abcdefgh\0ijklmnop", "binary"), (b"abcd5", "shorter"), (b"  abc \n", "shorter"), (b"1234567", "number"), (b"1.2.3", "shorter"),
         (b"127.0.0", "number"), (b"hunter", "word"), (b"Secrets", "word"), (b"true", "shorter"), (b"localhost", "common"),
         (b"Development", "common"), (b"PASSWORD", "common"), (b"xxxxxxxxxxxx", "over and over"), (b"********", "over and over"),
     ],

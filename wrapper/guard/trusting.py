@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from wrapper.errors import SessionError
 from wrapper.gateway.intercept.authority import Authority
 from wrapper.plan.certificates import only_certificates
-from wrapper.plan.trust import BUNDLE, EXTRA, JAVA, JAVA_PASSWORD, Trust
+from wrapper.plan.trust import BUNDLE, EXTRA, JAVA, JAVA_PASSWORD, SYSTEM, Trust
 
 
 def make_authority(trust: Trust) -> Authority:
@@ -25,6 +25,8 @@ def make_authority(trust: Trust) -> Authority:
     ours = trust.extra + authority.certificate
     everyone = (only_certificates(trust.system) if trust.system else b"") + ours
     made = {EXTRA: ours, BUNDLE: everyone, **({JAVA: _store(everyone)} if trust.java else {})}
+    if trust.place:
+        made[SYSTEM] = only_certificates(trust.place) + ours
     try:
         for name, data in made.items():
             (folder / name).write_bytes(data)

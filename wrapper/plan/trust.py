@@ -18,6 +18,7 @@ INSIDE: Final = "/run/safe-agent"
 """The folder inside in which a session's own files are shown, read-only."""
 
 BUNDLE: Final = "authorities.pem"
+SYSTEM: Final = "system-authorities.pem"
 EXTRA: Final = "more-authorities.pem"
 JAVA: Final = "authorities.p12"
 JAVA_PASSWORD: Final = "changeit"  # noqa: S105 (Java's own for such files: it protects nothing there)
@@ -34,14 +35,15 @@ _SYSTEMS: Final = (
     "/etc/ssl/ca-bundle.pem",  # SUSE
     "/etc/ssl/cert.pem",
 )
+_SHOWN: Final = ("/etc/ssl/certs/", "/etc/pki/")  # of /etc, as the inside has it
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
     """What the guard writes into `folder`: `hosts` are what the session's authority is for.
 
-    `system` is the file of the system's authorities ("": there is none), `extra` the user's own (PEM). `java`: for Java
-    too.
+    `system` is the file of the system's authorities ("": there is none), or what the user has in its place, `extra` the
+    user's own (PEM). `java`: for Java too. `place` is where the system's own file stands, "" where the inside has none.
     """
 
     folder: str
@@ -49,6 +51,12 @@ class Trust:
     system: str
     extra: bytes = field(repr=False)
     java: bool
+    place: str
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """The system's authorities and ours by where programs find them that read no variable (wget, apt)."""
+        return {self.place: f"{self.folder}/{SYSTEM}"} if self.place else {}
 
     def variables(self, inside: Mapping[str, str]) -> dict[str, str]:
         """Give what is set for the programs inside, whose environment is `inside` else."""
@@ -74,7 +82,9 @@ def plan_trust(
     named = inside.get("SSL_CERT_FILE", "")
     candidates = (*((named,) if only_certificates(named) else ()), *_SYSTEMS)
     system = next((one for one in candidates if os.path.isfile(one)), "")  # noqa: PTH113 (as all paths here)
-    return Trust(folder, hosts, system, b"".join(_beside(trusted, inside)), any(_has_java(one) for one in path))
+    place = os.path.realpath(next((one for one in _SYSTEMS if os.path.isfile(one)), ""))  # noqa: PTH113
+    place = place if place.startswith(_SHOWN) else ""
+    return Trust(folder, hosts, system, b"".join(_beside(trusted, inside)), any(_has_java(one) for one in path), place)
 
 
 def _beside(trusted: Trusted, inside: Mapping[str, str]) -> Iterator[bytes]:
