@@ -83,10 +83,8 @@ _SEALED_TOKEN = re.compile(rb".*?eyJ[A-Za-z0-9_-]+\.(?P<secret>(?:[A-Za-z0-9_-]*
 
 def why_unmatched(value: bytes) -> str:
     """Give the reason why `value` must not be searched for, `""` if it may be."""
-    if b"\0" in value:
-        return "binary"
-    if len(value) < SHORTEST:
-        return f"shorter than {SHORTEST} characters"
+    if len(value) < SHORTEST or b"\0" in value:
+        return "binary" if b"\0" in value else f"shorter than {SHORTEST} characters"
     if _NUMBER.fullmatch(value) and len(value) < _SHORTEST_NUMBER:
         return f"a number of fewer than {_SHORTEST_NUMBER} digits"
     if _WORD.fullmatch(value) and len(value) < _SHORTEST_WORD:

@@ -177,7 +177,7 @@ def test_what_no_branch_can_be_named_is_refused(text: str) -> None:
 
 
 def test_what_a_session_sets_for_itself_is_no_place_for_a_secret() -> None:
-    trust = Trust("", (), "", b"", java=True).variables({})
+    trust = Trust("", (), "", b"", java=True, place="").variables({})
     proxies = ("HTTPS_PROXY", "https_proxy", "no_proxy", "GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_0", "npm_config_proxy")
     for name in (*trust, *proxies, "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_CONFIG", "SAFE_AGENT", "LC_ALL", "HOME"):
         assert is_sessions(name), name

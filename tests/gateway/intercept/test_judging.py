@@ -161,6 +161,17 @@ def test_a_host_that_only_records_gets_the_value_and_the_log_does_not() -> None:
     desk.close()
 
 
+def test_a_packed_secret_that_is_only_recorded_is_not_in_the_log_in_its_packing() -> None:
+    desk = at(RECORDING)
+    body = gzip.compress(b"pin=%b" % SECRET)
+    run(desk.ask(headers=((b"content-type", b"application/gzip"),), body=body))
+    assert desk.forge.got[0][1] == body
+    assert {one.action for one in desk.sink.of(Redacted)} == {"monitored"}
+    (sent,) = desk.sink.of(Sent)
+    assert b"a secret is packed in this body" in sent.body
+    desk.close()
+
+
 def test_what_is_only_likely_leaves_and_is_recorded(desk: Desk) -> None:
     body = b'{"password": "b7Kx02-qPz9w"}'
     run(desk.ask(body=body))

@@ -19,6 +19,7 @@ PORTION: Final = 256 * 2**10
 """Bytes."""
 AROUND: Final = LONGEST_HELD
 """Bytes before and behind a portion that are searched with it."""
+_KEPT_OUT: Final = b"[a secret is packed in this body, so the log does not keep it]"
 LONG: Final = 2**17
 """Bytes, for `Offload`: what takes so long is never searched in the loop."""
 
@@ -29,7 +30,8 @@ async def looked_at(data: bytes, media: bytes, weighing: Weighing, offload: Offl
         return Looked(data, data), []
     found = await found_in(data, weighing, offload)
     looked = await offload(len(data), look_at_found, data, media, found, weighing)
-    return looked, await packed_in(data, unpacked(data), weighing, offload)
+    packed = await packed_in(data, unpacked(data), weighing, offload)
+    return (looked._replace(logged=_KEPT_OUT) if packed else looked), packed
 
 
 async def found_in(data: bytes, weighing: Weighing, offload: Offload) -> Sequence[Finding]:
