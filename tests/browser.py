@@ -150,11 +150,13 @@ class Page:
 
 @contextmanager
 def browser(folder: Path) -> Iterator[Page]:
-    """Start Chromium with a profile below `folder`; at the end it and its processes are gone."""
+    """Start Chromium with `folder` as its HOME; at the end it and its processes are gone."""
     command = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert command, "these tests need Chromium"
-    profile = Path(tempfile.mkdtemp(prefix="profile-", dir=folder))  # one that was used has the port of an earlier run
-    environ = {"HOME": str(folder), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TMPDIR": str(folder)}
+    # Short, since it makes sockets there, whose names have 108 bytes at most; new, since one that was used has the port of
+    # an earlier run.
+    profile = Path(tempfile.mkdtemp(prefix="profile-"))
+    environ = {"HOME": str(folder), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TMPDIR": str(profile)}
     with (folder / "chromium.log").open("wb") as log:
         process = subprocess.Popen(
             [command, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
@@ -177,6 +179,7 @@ def browser(folder: Path) -> Iterator[Page]:
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            shutil.rmtree(profile, ignore_errors=True)
 
 
 def _port(path: Path, process: subprocess.Popen[bytes]) -> int:

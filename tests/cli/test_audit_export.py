@@ -47,7 +47,7 @@ def test_a_file_is_readable_by_its_owner_only(user: Home, tmp_path: Path) -> Non
 def test_an_open_log_is_exported_and_the_code_says_so(user: Home) -> None:
     user.write(written=story(), seal=False)
     result = run("--format", "ocsf")
-    assert (result.exit_code, len(result.stdout.splitlines())) == (10, 30)
+    assert (result.exit_code, len(result.stdout.splitlines())) == (10, 37)
     assert "not sealed" in result.stderr
     assert "was not sealed when this page was made" in run("--format", "html").stdout
 
