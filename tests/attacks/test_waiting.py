@@ -90,7 +90,6 @@ def test_the_inside_cannot_answer_for_the_user_nor_use_an_answer_for_another_hos
     assert "direct refused" in tried
     [running] = machine.sessions()
     assert (running / "allow").is_socket()  # the control: there is one, outside
-    session.child.expect_exact("`new.example:443` waits for you: `safe-agent allow new.example` in another terminal")
     waiting = ""
     while not waiting:
         waiting = machine.host("safe-agent", "allow", check=True).stdout

@@ -31,6 +31,10 @@ class Interception:
         """Whether TLS to a host's port ends here."""
         return self._egress.terms(host, port).intercepts
 
+    def forget(self) -> None:
+        """Search all anew; from any thread."""
+        self._judge.forget()
+
     def close(self) -> None:
         """Let go of the connections that wait, and of what searches."""
         self._kept.close()

@@ -171,6 +171,7 @@ class Serving:
 
         made = interception(self._duties, authority, self._wire.engine(), self._records(), self._publish)
         self._closing.append(made.close)
+        self._wire.when_learned(made.forget)
         return made
 
     def _forward(self, port: int) -> Service:

@@ -22,6 +22,7 @@ from redactors.finding import Confidence, Finding
 from redactors.vault import Origin
 from wrapper.gateway.bodies import says_json
 from wrapper.gateway.credential import CREDENTIAL_HEADERS
+from wrapper.gateway.intercept.clean import Clean
 from wrapper.gateway.intercept.exchange import Headers, RequestHead
 from wrapper.gateway.outgoing import Masked, redact_target
 from wrapper.gateway.unfold import Unfolding
@@ -42,7 +43,7 @@ class Weighing(NamedTuple):
 
     `found` is the host's `found`; `wire` decides over a kind as `Policy.wire_action`. `replaces`: whether a text can
     have another length than it came with. `excuses`: only known values count, and kinds that policy blocks.
-    `unpacks`: what is packed in a text is looked at, too.
+    `unpacks`: what is packed in a text is looked at, too. `clean` remembers heads in which nothing was found.
     """
 
     engine: Engine
@@ -51,6 +52,7 @@ class Weighing(NamedTuple):
     replaces: bool = True
     excuses: bool = False
     unpacks: bool = True
+    clean: Clean | None = None
 
     def action(self, finding: Finding) -> str:
         """Decide."""
@@ -141,9 +143,15 @@ def replaced(
 
 def look_at_head(head: RequestHead, weighing: Weighing) -> LookedHead:
     """Look at request line and headers, at all at once where nothing is found: that is the rule."""
-    if not Unfolding(weighing.engine).find(_as_text(head)):
+    text, clean = _as_text(head), weighing.clean
+    state = None if clean is None else clean.state
+    if clean is not None and clean.holds(text):
         return LookedHead(head, head.target, head.headers)
-    return _each_looked_at(head, weighing)
+    if Unfolding(weighing.engine).find(text):
+        return _each_looked_at(head, weighing)
+    if clean is not None and state is not None:
+        clean.add(text, state)
+    return LookedHead(head, head.target, head.headers)
 
 
 def _as_text(head: RequestHead) -> bytes:

@@ -28,6 +28,7 @@ from redactors.known import KnownValues
 from wrapper.errors import AuditError
 from wrapper.gateway.destination import Destination
 from wrapper.gateway.intercept.bindings import Bindings
+from wrapper.gateway.intercept.clean import Clean
 from wrapper.gateway.intercept.course import Course, Means
 from wrapper.gateway.intercept.exchange import Answer, Handler, Request, RequestHead, Send
 from wrapper.gateway.intercept.finding import Weighing
@@ -79,6 +80,8 @@ class Judge:
         self._wire = functools.cache(lambda kind: policy.wire_action(kind).action)
         self._engine = engine.watching(lambda kind: self._wire(kind) == "monitor")
         self._masker = Masker(engine.known or KnownValues(engine.vault), engine.vault)
+        known = engine.known
+        self._clean = Clean((lambda: known.generation) if known is not None else (lambda: 0))
         self._bindings = bindings or Bindings()
         self._inspections = tuple(inspections)
         self._captures = tuple(captures)
@@ -88,6 +91,10 @@ class Judge:
     def close(self) -> None:
         """End the thread that searches."""
         self._scans.shutdown(wait=False)
+
+    def forget(self) -> None:
+        """Search all anew; from any thread, when the engine finds what it did not find before."""
+        self._clean.forget()
 
     def handler(self, destination: Destination) -> Handler:
         """Give what handles the requests of connections to one host."""
@@ -124,7 +131,7 @@ class Judge:
 
     def _means(self, destination: Destination, terms: Terms) -> Means:
         return Means(
-            Weighing(self._engine, self._wire, terms.found),
+            Weighing(self._engine, self._wire, terms.found, clean=self._clean),
             self._masker,
             self._bindings.at(*destination),
             self._inspections,
