@@ -73,7 +73,7 @@ class Records:
     def kept_back(self, number: int, masked: Iterable[Masked]) -> None:
         """Record for what a request was not sent."""
         for note in masked:
-            self.append(_redacted(self._clock(), number, note))
+            self.append(redacted(self._clock(), number, note))
 
     def check(self) -> None:
         """Raise AuditError once the log has failed."""
@@ -86,7 +86,7 @@ class Records:
         at, outgoing = self._clock(), leaving.outgoing
         try:
             for note in outgoing.masked:
-                self._sink.append(_redacted(at, leaving.number, note))
+                self._sink.append(redacted(at, leaving.number, note))
             delta = self._deltas.shorten(leaving.number, outgoing.body)
             event = Request(
                 at=at,
@@ -151,12 +151,13 @@ class Records:
         return self._engine.redact(data, minimum=Confidence.CERTAIN).data
 
 
-def _redacted(at: float, number: int, note: Masked) -> Redacted:
+def redacted(at: float, number: int, note: Masked, place: str = "request") -> Redacted:
+    """Give the event of one note about request `number`."""
     return Redacted(
         at=at,
         kind=note.kind,
         placeholder=note.placeholder,
-        place="request",
+        place=place,
         where=f"#{number}{note.where}",
         rule=note.rule,
         count=note.times,

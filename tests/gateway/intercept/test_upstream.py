@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
 
 import pytest
@@ -102,20 +102,26 @@ def test_a_host_that_goes_away_answers_what_it_has_begun_and_the_next_request_go
     asyncio.run(run())
 
 
+async def openssl(authority: Authority, folder: Path, options: str) -> tuple[Process, int]:
+    """Start OpenSSL's own server as HOST, with these options; give it and its port."""
+    authority.context(HOST)
+    with listening() as free:
+        port = int(free.getsockname()[1])
+    pair = folder / f"{HOST}.key-and-certificate"
+    command = f"openssl s_server -accept 127.0.0.1:{port} -key {pair} -cert {pair} {options}".split()
+    server = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
+    assert server.stdout is not None
+    while b"ACCEPT" not in await server.stdout.readline():
+        pass
+    return server, port
+
+
 def test_a_host_that_knows_http2_alone_is_offered_it_too_after_it_refused_the_other(tmp_path: Path) -> None:
     """It ends the handshake with an alert (RFC 7301 section 3.2), as OpenSSL's own server does and Python's does not."""
 
     async def run() -> None:
         authority = Authority(tmp_path)
-        authority.context(HOST)
-        with listening() as free:
-            port = free.getsockname()[1]
-        pair = tmp_path / f"{HOST}.key-and-certificate"
-        command = f"openssl s_server -accept 127.0.0.1:{port} -key {pair} -cert {pair} -alpn h2".split()
-        server = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
-        assert server.stdout is not None
-        while b"ACCEPT" not in await server.stdout.readline():
-            pass
+        server, port = await openssl(authority, tmp_path, "-alpn h2")
         dialled: list[int] = []
 
         async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -308,15 +314,7 @@ def test_a_host_that_asks_for_a_clients_certificate_says_so(tmp_path: Path) -> N
 
     async def run() -> None:
         authority = Authority(tmp_path)
-        authority.context(HOST)
-        with listening() as free:
-            port = free.getsockname()[1]
-        pair = tmp_path / f"{HOST}.key-and-certificate"
-        command = f"openssl s_server -accept 127.0.0.1:{port} -key {pair} -cert {pair} -Verify 1 -www".split()
-        server = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
-        assert server.stdout is not None
-        while b"ACCEPT" not in await server.stdout.readline():
-            pass
+        server, port = await openssl(authority, tmp_path, "-Verify 1 -www")
         kept = Kept(lambda: ssl.create_default_context(cafile=str(authority.file)), Limits())
         upstream = Upstream(
             Destination(HOST, 443), lambda: asyncio.open_connection("127.0.0.1", port), kept, Limits(), ("http/1.1",)

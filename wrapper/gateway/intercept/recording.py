@@ -19,6 +19,7 @@ from wrapper.gateway.credential import CREDENTIAL_HEADERS
 from wrapper.gateway.destination import Destination
 from wrapper.gateway.intercept.exchange import Headers, RequestHead
 from wrapper.gateway.outgoing import Masked, redact_target
+from wrapper.gateway.records import redacted
 from wrapper.ports import AsyncAuditSink
 
 _HTTPS: Final = 443
@@ -157,18 +158,7 @@ class Entry:
                     "not all are recorded"
                 )
                 continue
-            self._recording.append(
-                Redacted(
-                    at=at,
-                    kind=note.kind,
-                    placeholder=note.placeholder,
-                    place="egress",
-                    where=f"#{self.number}{note.where}",
-                    rule=note.rule,
-                    count=note.times,
-                    action=note.action,
-                )
-            )
+            self._recording.append(redacted(at, self.number, note, "egress"))
 
     def masked(self, values: Mapping[tuple[str, str], int]) -> None:
         """Record what was masked in the answer: kind and placeholder, and how often."""
