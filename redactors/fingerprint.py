@@ -29,6 +29,7 @@ from redactors.finding import Confidence, Finding
 from redactors.idioms import OUTLINE, WORDING, Idioms
 from redactors.jsonbytes import Strings
 from redactors.tokens import Codes, Flags, Places, Shape, Small, Tokens, grams, nameless, shape, tokenise
+from redactors.winnowing import winnowed, worth
 
 KIND = "DENIED-CODE"
 SHORTEST = 36
@@ -177,36 +178,20 @@ def fingerprints(text: bytes, idioms: Idioms) -> Prints:
     tokens = tokenise(text)
     code = tokens.rows(0, tokens.code)
     shaped = shape(code)
-    outlines = _worth(idioms.own_outlines(code), _SHAPE - OUTLINE + 1)
-    wordings = _worth(idioms.own_wordings(code), _EXACT - WORDING + 1)
-    shapes = _winnowed(grams(shaped.codes, _SHAPE), outlines, _SHAPE_WINDOW, _OWN_OUTLINES)
-    words = _winnowed(grams(code.exact, _EXACT), wordings, _EXACT_WINDOW, _OWN_WORDINGS)
+    outlines = worth(idioms.own_outlines(code), _SHAPE - OUTLINE + 1)
+    wordings = worth(idioms.own_wordings(code), _EXACT - WORDING + 1)
+    shapes = _kept(grams(shaped.codes, _SHAPE), outlines, _SHAPE_WINDOW, _OWN_OUTLINES)
+    words = _kept(grams(code.exact, _EXACT), wordings, _EXACT_WINDOW, _OWN_WORDINGS)
     return Prints(shaped.digest, _digest(code.exact), *shapes, *words)
+
+
+def _kept(hashes: Codes, worths: Places, window: int, least: int) -> tuple[Codes, Codes]:
+    rows = winnowed(hashes, worths, window, least)
+    return hashes[rows], rows.astype(np.uint32)
 
 
 def _digest(codes: Codes) -> Small:
     return (codes >> np.uint32(8)).astype(np.uint8)
-
-
-def _worth(own: Codes, size: int) -> Places:
-    """Count in every `size` hashes those that are own, and not the same as one shortly before."""
-    fresh = own != 0
-    for far in range(1, 2 * size):
-        fresh[far:] &= own[far:] != own[:-far]
-    counts = np.concatenate(([0], np.cumsum(fresh)))
-    return counts[size:] - counts[:-size] if counts.size > size else counts[:0]
-
-
-def _winnowed(hashes: Codes, worth: Places, window: int, least: int) -> tuple[Codes, Codes]:
-    """Of every `window` neighbours the one worth most, of equals the smallest hash; none worth less than `least`."""
-    if not hashes.size:
-        return hashes, hashes
-    order = (worth.astype(np.int64) << 32) - hashes
-    window = min(window, order.size)
-    best = np.lib.stride_tricks.sliding_window_view(order, window).argmax(axis=1) + np.arange(order.size - window + 1)
-    rows = np.unique(best)
-    rows = rows[worth[rows] >= least]
-    return hashes[rows], rows.astype(np.uint32)
 
 
 def _table(hashes: list[Codes], places: list[Codes]) -> _Table:

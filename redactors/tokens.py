@@ -23,7 +23,7 @@ Places: TypeAlias = npt.NDArray[np.int64]
 Codes: TypeAlias = npt.NDArray[np.uint32]
 Small: TypeAlias = npt.NDArray[np.uint8]
 Flags: TypeAlias = npt.NDArray[np.bool_]
-_Hashes: TypeAlias = npt.NDArray[np.uint64]
+Wide: TypeAlias = npt.NDArray[np.uint64]
 
 _WORD, _MARK, _LINE, _COMMENT = 1, 2, 4, 8
 _TEXT = _WORD | _MARK | _COMMENT
@@ -97,17 +97,20 @@ def tokenise(data: bytes) -> Tokens:
     return _arranged(data, Tokens(starts, ends, exact, 0), kind, noise)
 
 
-def shape(tokens: Tokens) -> Shape:
+def shape(tokens: Tokens, within: Places | None = None) -> Shape:
     """Abstract from names: each becomes how many names ago the same one stood, 0 if it is not among the last ones.
 
     So renaming changes nothing, and `a = a + b` still differs from `a = b + c` (Baker's parameterised matching, 1993,
-    with a bounded memory).
+    with a bounded memory). `within`: of each token the number of its line, to forget what stood on other lines.
     """
     rows = np.flatnonzero(tokens.names)
     named = tokens.exact[rows]
     back = np.zeros(rows.size, np.uint8)
     for far in range(_FAR, 0, -1):
         back[far:][named[far:] == named[:-far]] = far
+    if within is not None and rows.size:
+        line = within[rows]
+        back[line[np.arange(rows.size) - back] != line] = 0
     codes = tokens.exact.copy()
     codes[rows] = _NAME_CODES[back]
     digest = np.maximum((codes * np.uint32(0x9E3779B1)) >> np.uint32(24), _FAR + 1).astype(np.uint8)
@@ -137,6 +140,18 @@ def grams(codes: Codes, size: int) -> Codes:
         codes = codes[:-width] * factor + codes[width:] if codes.size > width else codes[:0]
         width *= 2
     return codes ^ (codes >> np.uint32(15))
+
+
+def wide_grams(codes: Codes, size: int) -> Wide:
+    """Hash every `size` neighbouring codes like `grams`, to 64 bits: for tables of millions, searched in terabytes."""
+    wide = codes.astype(np.uint64)
+    width = 1
+    for factor in _WIDE_FACTORS:
+        if width == size:
+            break
+        wide = wide[:-width] * factor + wide[width:] if wide.size > width else wide[:0]
+        width *= 2
+    return wide
 
 
 def nameless(digest: Small) -> Small:
@@ -198,9 +213,12 @@ def _mark_comments(data: bytes, raw: Small, kinds: Small) -> None:
 
 
 def _past_backslashes(raw: Small, at: Places) -> Places:
-    """Where the character stands that is written at `at`, up to three levels of escapes deep."""
-    for _ in range(4):
-        at = at + (raw[at] == 0x5C)
+    """Where the character stands that is written at `at`, however deep it is escaped (up to 64 backslashes)."""
+    for _ in range(64):
+        escaped = raw[at] == 0x5C
+        if not escaped.any():
+            break
+        at = at + escaped
     return at
 
 
@@ -213,24 +231,24 @@ def _borders(kinds: Small) -> tuple[Places, Places]:
     return np.flatnonzero(first), np.flatnonzero((kinds[:-1] & _WORD) > both) + 1
 
 
-def _hash_words(raw: Small, starts: Places, ends: Places) -> _Hashes:
+def _hash_words(raw: Small, starts: Places, ends: Places) -> Wide:
     """Hash words by their first eight bytes, their last eight and their length."""
     blocks = raw.view(np.uint64)
     length = ends - starts
-    hashes = (_eight_bytes(blocks, starts) & _LOW_BYTES[np.minimum(length, 8)]) * _MIX
+    hashes = (eight_bytes(blocks, starts) & LOW_BYTES[np.minimum(length, 8)]) * _MIX
     long = np.flatnonzero(length > 8)
     if long.size:
-        hashes[long] ^= (_eight_bytes(blocks, ends[long] - 8) + length[long].astype(np.uint64)) * _MIX_TOO
-    mixed: _Hashes = (hashes ^ (hashes >> np.uint64(29))) * _MIX_TOO
+        hashes[long] ^= (eight_bytes(blocks, ends[long] - 8) + length[long].astype(np.uint64)) * _MIX_TOO
+    mixed: Wide = (hashes ^ (hashes >> np.uint64(29))) * _MIX_TOO
     return mixed
 
 
-def _eight_bytes(blocks: _Hashes, at: Places) -> _Hashes:
+def eight_bytes(blocks: Wide, at: Places) -> Wide:
     """Read eight bytes at any place, of a little-endian machine."""
     block = at >> 3
     shift = ((at & 7) << 3).astype(np.uint64)
     behind = (blocks[block + 1] << (np.uint64(63) - shift)) << np.uint64(1)  # in two steps: a shift by 64 is undefined
-    before: _Hashes = blocks[block] >> shift
+    before: Wide = blocks[block] >> shift
     before |= behind
     return before
 
@@ -309,7 +327,7 @@ def _table(size: int, values: dict[bytes, int], other: int = 0) -> npt.NDArray[n
     return table
 
 
-def _keyword_table() -> _Hashes:
+def _keyword_table() -> Wide:
     text = _KEYWORDS.encode()
     raw, kinds = _read(text)
     starts, ends = _borders(np.where(kinds == _WORD, kinds, 0).astype(np.uint8))
@@ -327,11 +345,21 @@ _KINDS = _kinds()
 _BEFORE_BLOCK = (b" ", b"\n", b"\t", b"(", b")", b",", b";", b"{", b"}")
 _ESCAPES = _table(256, {b"btf": 1, b"nr": 2, b"u": 3})
 _HEX = _table(256, {bytes((code,)): int(chr(code), 16) for code in b"0123456789abcdefABCDEF"}, 255)
-_LOW_BYTES = np.array([(1 << (8 * count)) - 1 for count in range(9)], np.uint64)
+LOW_BYTES = np.array([(1 << (8 * count)) - 1 for count in range(9)], np.uint64)
 _MARK_CODES = _codes(256, 1) & ~_CLASS
 _MARK_CODES[[0x27, 0x60]] = _MARK_CODES[0x22]  # formatters change one quotation mark for another
 _NAME_CODES = _codes(_FAR + 1, 1000)
 _FACTORS = tuple(np.uint32(factor) for factor in (0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F, 0x165667B1, 0x9E3779B1))
+_WIDE_FACTORS = tuple(  # xxHash's primes
+    np.uint64(factor)
+    for factor in (
+        0x9E3779B185EBCA87,
+        0xC2B2AE3D27D4EB4F,
+        0x165667B19E3779F9,
+        0x85EBCA77C2B2AE63,
+        0x27D4EB2F165667C5,
+    )
+)
 _EMPTY = np.zeros(1, np.int64)
 _KEYWORD_SHIFT = np.uint64(50)
 _KEYWORD_TABLE = _keyword_table()

@@ -35,6 +35,10 @@ class AuditError(SafeAgentError):
     """The log cannot be written, read or verified."""
 
 
+class ProvenanceError(SafeAgentError):
+    """An index of provenance, or what a corpus is checked with, that cannot be read, or not be relied on."""
+
+
 class ProtectionError(SafeAgentError):
     """A protection that cannot be had (promise 5); `protection` is the name for `--allow-degraded`."""
 
