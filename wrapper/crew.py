@@ -22,6 +22,7 @@ from wrapper.look import Looked
 from wrapper.messages import say
 from wrapper.plan.caching import replace_file
 from wrapper.processes import fork
+from wrapper.provenance.handing import Handing, Task
 from wrapper.view.binds import BindsView
 from wrapper.view.messages import LONGEST
 from wrapper.walker import Walker
@@ -50,6 +51,7 @@ class Recorder:
             anchors=policy.audit_anchors,
             keep_days=policy.audit_keep_days,
             report="" if looked.report is None else str(looked.report),
+            index=_task(folder, looked),
         )
         self._word.send(msgspec.msgpack.encode(duty))
         self._word.close()
@@ -63,7 +65,10 @@ class Recorder:
 
 
 class _Duty(msgspec.Struct, frozen=True):
-    """What a recorder is told: `segment` is when one ends, in bytes and seconds; `report` is a file to write, or ""."""
+    """What a recorder is told: `segment` is when one ends, in bytes and seconds; `report` is a file to write, or "".
+
+    `index` is what the indexer has to know, None where policy wants no index.
+    """
 
     folder: str
     recipients: tuple[str, ...]
@@ -71,6 +76,7 @@ class _Duty(msgspec.Struct, frozen=True):
     anchors: tuple[str, ...]
     keep_days: int
     report: str
+    index: Task | None
 
 
 class Watcher:
@@ -128,8 +134,10 @@ def _record(word: socket.socket, *connections: socket.socket) -> int:
         return 0  # nothing begins: the session was refused
     word.close()
     duty = msgspec.msgpack.decode(said, type=_Duty)
-    with _reporting(duty) as on_event:
-        code = serve(connections, Path(duty.folder), duty.recipients, limits=Limits(*duty.segment), on_event=on_event)
+    limits = Limits(*duty.segment)
+    with _reporting(duty) as on_event, _indexing(duty.index) as listener:
+        folder = Path(duty.folder)
+        code = serve(connections, folder, duty.recipients, limits=limits, on_event=on_event, listener=listener)
     if code == NOT_TOLD:
         say("warning: the log is sealed, but the ledger could not be told that the session ended")
     state = Path(duty.folder).parent.parent
@@ -156,6 +164,30 @@ def _reporting(duty: _Duty) -> Iterator[Callable[[bytes], None] | None]:
             replace_file(Path(duty.report), report.to_json())
         except OSError as error:
             say(f"warning: the report `{duty.report}` could not be written: {error.strerror}")
+
+
+def _task(folder: Path, looked: Looked) -> Task | None:
+    if not looked.policy.provenance.capture:
+        return None
+    places = looked.places
+    key = places.config / "provenance.key"  # `key.FILE`: importing that loads cryptography, before the client starts
+    return Task(folder.name, looked.facts.workspace, str(places.state), str(key))
+
+
+@contextlib.contextmanager
+def _indexing(task: Task | None) -> Iterator[Handing | None]:
+    """Have an index made of what the session brings; one that fails is told of, and ends no session."""
+    handing = None if task is None else Handing(task, _index)
+    yield handing
+    if handing is not None and (problem := handing.end()):
+        say(f"warning: the index of what the agent wrote is not whole: {problem}")
+        say(f"hint: make it anew: `safe-agent provenance rebuild {handing.session}`")
+
+
+def _index(connection: socket.socket, task: Task) -> int:
+    from wrapper.provenance.indexer import serve  # noqa: PLC0415 (numpy: 100 ms, where there is something to index)
+
+    return serve(connection, task)
 
 
 def _let_go(state: Path, days: int) -> None:

@@ -99,6 +99,9 @@ def test_entries_come_back_in_order_with_the_numbers_of_their_frames(tmp_path: P
         entries.Reading(1.0, "s-1", "show", "ada"),
         entries.Shredded(1.0, "s-1", "older than 90 days"),
         entries.Anchored(1.0, "git:/srv/anchors", 5, "ab" * 32),
+        entries.Indexed(1.0, "s-1", "cd" * 16, 2, "ab" * 32),
+        entries.Approved(1.0, "ab" * 32, "rejected", "ada", 12, "no licence"),
+        entries.Published(1.0, "ab" * 32, "ada"),
     ],
     ids=lambda entry: type(entry).__name__,
 )

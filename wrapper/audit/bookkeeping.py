@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from wrapper.audit.entries import Beat, Closed, Opened, Recovered, Rotated
+from wrapper.audit.entries import Beat, Closed, Indexed, Opened, Recovered, Rotated
 from wrapper.audit.format import Position, Tree
 from wrapper.audit.ledger import Ledger
+from wrapper.audit.proofs import root
 from wrapper.audit.segments import SessionWalk
 from wrapper.errors import AuditError
 
@@ -57,9 +58,11 @@ class Bookkeeping:
         rotated = Rotated(now, self._session, *ended, to=following)
         self._ledger.append(rotated, Opened(now, self._session, following, header))
 
-    def closed(self, position: Position) -> None:
-        """Say that the log is sealed."""
-        self._ledger.append(Closed(self._clock(), self._session, *position))
+    def closed(self, position: Position, *, brought_nothing: bool = False) -> None:
+        """Say that the log is sealed; and that an index of the session has nothing to hold, where that is known."""
+        now = self._clock()
+        nothing = Indexed(now, self._session, "", 0, root(()).hex())
+        self._ledger.append(Closed(now, self._session, *position), *([nothing] if brought_nothing else ()))
         if self._mark is not None:
             (self._state / RUNNING / self._session).unlink(missing_ok=True)
             os.close(self._mark)

@@ -5,7 +5,7 @@ session are those over all frames of its segment so far, the last checkpoint inc
 back is not written, so a reader may take what stands in a proven ledger as it is.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -18,6 +18,7 @@ _At = Annotated[float, msgspec.Meta(ge=-62135596800, le=253402300799)]  # the ye
 _Session = Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,127})?\Z")]
 _Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _Number = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
+_Workspace = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?\Z")]
 
 
 class _Entry(msgspec.Struct, frozen=True, tag_field="type"):
@@ -99,7 +100,40 @@ class Anchored(_Entry, frozen=True, tag="anchored"):
     root: _Hash
 
 
-Entry = Opened | Beat | Rotated | Closed | Recovered | Reading | Shredded | Anchored
+class Indexed(_Entry, frozen=True, tag="indexed"):
+    """The index of provenance has so many `sheets` of a session; `root` is the tree's over them (RFC 6962).
+
+    `workspace` is a keyed id, empty where there is no sheet: nothing came into being. The last such entry of a session
+    counts: an index may be made anew out of the session's log.
+    """
+
+    session: _Session
+    workspace: _Workspace
+    sheets: _Number
+    root: _Hash
+
+
+class Approved(_Entry, frozen=True, tag="approved"):
+    """The user `user` judged `lines` lines of code for the reason `reason`; `digest` is that of the approval's bytes.
+
+    It is the SHA-256 in hex of what is stored. Of several about the same lines the last one in the ledger counts.
+    """
+
+    digest: _Hash
+    verdict: Literal["approved", "rejected"]
+    user: str
+    lines: _Number
+    reason: str = ""
+
+
+class Published(_Entry, frozen=True, tag="published"):
+    """The user `user` gave out what of a commit is agent-written and approved; `digest` is that statement's SHA-256."""
+
+    digest: _Hash
+    user: str
+
+
+Entry = Opened | Beat | Rotated | Closed | Recovered | Reading | Shredded | Anchored | Indexed | Approved | Published
 
 
 def encode(entry: Entry) -> bytes:

@@ -84,6 +84,7 @@ class Request(Event, frozen=True, tag="request", kw_only=True):
     and `suffix` then say how much of it an earlier request had already.
 
     `upstream` is the name of the one that policy routed it to, empty: the client's own. `model` is the one asked for.
+    `account` is the kind of login that authenticates it, and the placeholder of its key or token.
     A message of the client's on a WebSocket is a request of the method `WEBSOCKET`; headers has the first one only.
     """
 
@@ -97,6 +98,7 @@ class Request(Event, frozen=True, tag="request", kw_only=True):
     suffix: int = 0
     upstream: str = ""
     model: str = ""
+    account: str = ""
 
 
 class Response(Event, frozen=True, tag="response", kw_only=True):
@@ -257,7 +259,7 @@ MOST_KEPT: Final = 2**20
 
 LATER: Final = frozenset({
     "view", "by", "process", "ranges", "before", "after", "diff", "action", "base", "prefix", "suffix", "upstream",
-    "model",
+    "model", "account",
 })  # fmt: skip
 """Fields that the first logs of this format do not have: where they are empty, or 0, nothing is known of them."""
 

@@ -52,6 +52,12 @@ class Ratchet:
         for _ in range(0 if self._is_first else records):
             self._step("_secret", hmac.digest(self._secret, _NEXT_RECORD, "sha256"))
 
+    def forget(self) -> None:
+        """Erase what is left of the keys; there are none any more."""
+        for secret in (self._chain, self._secret):
+            erase(secret)
+        self._chain = self._secret = b""
+
     def _step(self, name: str, following: bytes) -> None:
         erase(getattr(self, name))
         setattr(self, name, following)

@@ -17,7 +17,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from wrapper.audit import wire
 from wrapper.audit.bookkeeping import Bookkeeping
@@ -49,6 +49,27 @@ _IGNORED: Final = (
 )
 
 
+class Listener(Protocol):
+    """Somebody who is to hear of each record in the log, and whom the recorder never waits for."""
+
+    def begin(self, disown: Callable[[], None]) -> None:
+        """Be told how a copy of this process forgets the keys of the log: the first thing that one has to do."""
+
+    def take(self, sequence: int, record: bytes) -> None:
+        """Hear of a record, but of terminal output; must not raise, nor wait."""
+
+    @property
+    def full(self) -> socket.socket | None:
+        """A connection for whose room it waits, and that `write` is to be called for; None: it waits for nothing."""
+
+    def write(self) -> None:
+        """Hand on what has room now; must not raise, nor wait."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Say whether nothing has come that it would keep."""
+
+
 def serve(
     connections: Sequence[socket.socket],
     directory: Path,
@@ -56,8 +77,9 @@ def serve(
     *,
     limits: Limits = Limits(),  # noqa: B008 (frozen)
     on_event: Callable[[bytes], None] | None = None,
+    listener: Listener | None = None,
 ) -> int:
-    """Record until all connections have ended; `on_event` gets each encoded event but output.
+    """Record until all connections have ended; `on_event` gets each encoded event but output, `listener` each record.
 
     Returns the exit code: 0 sealed, 1 the log failed, NOT_TOLD: sealed, but the ledger could not be told.
 
@@ -68,7 +90,7 @@ def serve(
         signal.signal(ignored, signal.SIG_IGN)
     clients = [_Client(connection) for connection in connections]
     try:
-        return 0 if _Recorder(directory, recipients, limits, clients, on_event).run() else NOT_TOLD
+        return 0 if _Recorder(directory, recipients, limits, clients, on_event, listener).run() else NOT_TOLD
     except AuditError as error:
         for client in clients:
             client.fail(error)
@@ -122,8 +144,11 @@ class _Recorder:
         limits: Limits,
         clients: Sequence[_Client],
         on_event: Callable[[bytes], None] | None,
+        listener: Listener | None,
     ) -> None:
         self._on_event = on_event
+        self._listener = listener
+        self._waits_for: socket.socket | None = None
         self._books = Bookkeeping(directory.parent.parent, directory.name)
         self._writer = SessionWriter(directory, recipients, limits=limits, on_rotated=self._rotated)
         self._clients = list(clients)
@@ -133,6 +158,8 @@ class _Recorder:
         self._is_told = False
         self._next_beat = 0.0
         self._doubt = ""
+        if listener is not None:
+            listener.begin(self._writer.disown)
 
     def run(self) -> bool:
         """Record, then seal, and tell the ledger; gives whether it could be told."""
@@ -141,13 +168,28 @@ class _Recorder:
                 selector.register(client.connection, selectors.EVENT_READ, client)
             while self._clients:
                 for key, _ in selector.select(self._patience()):
-                    self._take(key.data, selector)
+                    if key.data is not None:
+                        self._take(key.data, selector)
+                    elif self._listener is not None:
+                        self._listener.write()
                 self._settle()
                 self._keep_books()
+                self._listen(selector)
         self._keep_books(ends=True)
         self._writer.close()
-        self._tell(lambda: self._books.closed(self._writer.position))
+        brought_nothing = self._listener is not None and self._listener.is_idle
+        self._tell(lambda: self._books.closed(self._writer.position, brought_nothing=brought_nothing))
         return not self._doubt
+
+    def _listen(self, selector: selectors.BaseSelector) -> None:
+        """Be woken when the listener's connection has room, as long as it waits for that."""
+        full = None if self._listener is None else self._listener.full
+        if self._waits_for is not full:
+            if self._waits_for is not None:
+                selector.unregister(self._waits_for)
+            if full is not None:
+                selector.register(full, selectors.EVENT_WRITE, None)
+            self._waits_for = full
 
     def _patience(self) -> float:
         due = self._next_beat if self._is_told else math.inf
@@ -192,9 +234,11 @@ class _Recorder:
                 self._merged.add(*wire.output(payload))
                 continue
             self._merged.write()
-            self._writer.append(record := bytes(payload))
+            sequence = self._writer.append(record := bytes(payload))
             if self._on_event is not None:
                 self._on_event(record)
+            if self._listener is not None:
+                self._listener.take(sequence, record)
             client.owed += kind == wire.DURABLE
         self._merged.write()
         if self._deadline is None:

@@ -112,8 +112,8 @@ class Segment:
         """Say whether the epoch has all the records that it may have."""
         return self._records >= layout.EPOCH_RECORDS or self._bytes >= layout.EPOCH_BYTES
 
-    def append(self, record: bytes) -> None:
-        """Take one record; it reaches the file with `flush`, or before."""
+    def append(self, record: bytes) -> int:
+        """Take one record; it reaches the file with `flush`, or before. Returns its frame's number in the session."""
         self._records += 1
         self._bytes += len(record)
         flags, record = self._compressed(record)
@@ -123,6 +123,7 @@ class Segment:
         body = AESGCM(key).encrypt(layout.nonce(sequence), record, head + self._previous)
         erase(key)
         self._put(head, body)
+        return sequence
 
     def checkpoint(self, kind: int = layout.CHECKPOINT) -> Ed25519PrivateKey:
         """Sign all frames so far. Returns the key of the next signature, which a CONTINUED segment hands on."""
@@ -152,6 +153,12 @@ class Segment:
     def close(self) -> None:
         """Let the file go, and with it the lock."""
         os.close(self._log)
+
+    def disown(self) -> None:
+        """Forget the keys and what is held back: for a copy of the process, which must neither read on nor sign."""
+        self._ratchet.forget()
+        del self._signer
+        self._held.clear()
 
     def _compressed(self, record: bytes) -> tuple[int, bytes]:
         if len(record) < _WORTH:

@@ -56,15 +56,19 @@ class SessionWriter:
             sync_folder(directory.parent)
         self._begun = _since_boot()
 
-    def append(self, record: bytes) -> None:
-        """Take one record (an encoded event); written soon, on disk after `sync`. Raises AuditError."""
+    def append(self, record: bytes) -> int:
+        """Take one record (an encoded event); written soon, on disk after `sync`. Raises AuditError.
+
+        Returns its frame's number in the session.
+        """
         self._refuse_after_failure()
         if len(record) > layout.MAX_RECORD:
             raise AuditError(f"a record of {len(record)} bytes is too large for the log")
         with self._failing("cannot write the log"):
-            self._segment.append(record)
+            sequence = self._segment.append(record)
             if self._segment.is_full:
                 self._end_epoch()
+        return sequence
 
     def sync(self) -> None:
         """Sign and bring to disk all that was appended. Raises AuditError where the disk refuses."""
@@ -73,6 +77,11 @@ class SessionWriter:
             if self._segment.is_open:
                 self._end_epoch()
             self._segment.sync()
+
+    def disown(self) -> None:
+        """Forget the keys: for a copy of the process, in which nothing may be read or written with them."""
+        self._failed = AuditError("the log is another process's")
+        self._segment.disown()
 
     @property
     def header_hash(self) -> str:

@@ -1,0 +1,39 @@
+"""How the verbs come by key and index; what they say of faults."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from wrapper.messages import printable
+from wrapper.plan.places import Places
+from wrapper.provenance.index import Index, workspace_ids
+from wrapper.provenance.key import FILE, Key, load
+from wrapper.provenance.model import Fault
+
+_MOST_TOLD: Final = 20
+
+
+def key_path(places: Places) -> Path:
+    """Return where the key is."""
+    return places.config / FILE
+
+
+def opened(places: Places, folders: Sequence[Path] = ()) -> tuple[Index, Key]:
+    """Open the index, of the workspaces that `folders` are in, or of all. Raises ProvenanceError."""
+    key = load(key_path(places))
+    wanted = [one for folder in folders for one in workspace_ids(key, folder)]
+    return Index.open(places.state, key, workspaces=wanted if folders else None), key
+
+
+def say_faults(faults: Iterable[Fault], *, most: int = _MOST_TOLD) -> None:
+    """Print why the index does not tell everything, with what to do, on stderr."""
+    told = list(faults)
+    for fault in told[:most]:
+        where = f"session {fault.session}: " if fault.session else ""
+        click.echo(f"fault: {printable(where + fault.why)}", err=True)
+        if fault.hint:
+            click.echo(f"hint: {printable(fault.hint)}", err=True)
+    if len(told) > most:
+        click.echo(f"and {len(told) - most} more faults: `safe-agent provenance status --json` has them all", err=True)

@@ -1,0 +1,62 @@
+"""From a session's records to its sheets, and what the ledger is told of them.
+
+The same for a session that runs and for its log, so that an index that is made anew is the one that was lost.
+"""
+
+from typing import Final
+
+from wrapper.audit.entries import Indexed
+from wrapper.audit.proofs import root
+from wrapper.audit.reader import Record
+from wrapper.provenance.capture import Capture
+from wrapper.provenance.gathering import ENOUGH, Gathering
+from wrapper.provenance.key import Key
+from wrapper.provenance.store import Store
+
+_SEVERAL: Final = "; "
+
+
+class Writing:
+    """The index of one session while it is made. Raises ProvenanceError where a sheet cannot be written."""
+
+    def __init__(self, session: str, store: Store, key: Key) -> None:
+        self._session = session
+        self._store = store
+        self._capture = Capture(session, key.coder())
+        self._gathering = Gathering(session)
+        self._leaves: list[bytes] = []
+        self._gaps: dict[str, bool] = {}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Say whether something waits to be written."""
+        return self._gathering.size > 0
+
+    @property
+    def is_large(self) -> bool:
+        """Say whether so much waits that it should be written now."""
+        return self._gathering.size >= ENOUGH
+
+    def feed(self, record: Record) -> None:
+        """Take the next record; bodies of requests in full."""
+        self._gathering.add(self._capture.feed(record))
+
+    def lost(self, why: str) -> None:
+        """Note that something is missing, or not as it should be; each reason is told once."""
+        self._gaps.setdefault(why, False)
+
+    def flush(self, *, ends: bool = False) -> None:
+        """Write what waits as a sheet, where there is anything; `ends`: there will be no more."""
+        self._gathering.add(self._capture.rest())
+        if self._capture.gap:
+            self.lost(self._capture.gap)
+        new = [why for why, is_told in self._gaps.items() if not is_told]
+        if self.is_waiting or new or (ends and self._leaves):
+            self._store.write(self._gathering.take(), ends=ends, gap=_SEVERAL.join(new))
+            self._leaves.append(self._store.leaf(self._session))
+            self._gaps.update(dict.fromkeys(new, True))
+
+    def indexed(self, at: float) -> Indexed:
+        """Return what the ledger is to be told of the sheets so far."""
+        workspace = self._store.folder.name if self._leaves else ""
+        return Indexed(at, self._session, workspace, len(self._leaves), root(self._leaves).hex())
