@@ -16,6 +16,7 @@ from wrapper.policy.egress import INSPECT, ON_FOUND, UNKNOWN
 from wrapper.policy.load import load_policy
 from wrapper.policy.model import Policy
 from wrapper.policy.parse import ON_COMMITS, ON_DAMAGE, VIEWS
+from wrapper.policy.provenance import CLAIMS, UNWATCHED
 from wrapper.policy.trust import trust
 from wrapper.policy.wire import Place
 
@@ -66,6 +67,10 @@ keep_days = 400
 segment_bytes = 2000000
 segment_hours = 2
 anchors = ["file:/mnt/kept/here"]
+[provenance]
+claims = "count"
+require_review = true
+require_reason = true
 [files.send]
 never = ["mine"]
 ask = ["notes.txt"]
@@ -174,10 +179,17 @@ def assert_not_looser(found: Policy, base: Policy) -> None:
     assert found.body_limit <= base.body_limit
     assert found.keep_cache <= base.keep_cache
     assert found.status_line >= base.status_line
+    mine, theirs = found.provenance, base.provenance
+    assert mine.capture >= theirs.capture
+    assert mine.sticky <= theirs.sticky
+    assert mine.require_review >= theirs.require_review
+    assert mine.require_reason >= theirs.require_reason
     for single, former, order in (
         (found.files_view, base.files_view, VIEWS),
         (found.files_damaged, base.files_damaged, ON_DAMAGE),
         (found.files_commits, base.files_commits, ON_COMMITS),
+        (mine.unwatched, theirs.unwatched, UNWATCHED),
+        (mine.claims, theirs.claims, CLAIMS),
     ):
         assert order.index(single) >= order.index(former)
     for path in ("src/", "node_modules/"):
@@ -235,6 +247,12 @@ def assert_not_looser(found: Policy, base: Policy) -> None:
         ("audit.segment_bytes = 1048576", "audit.segment_bytes"),
         ("audit.segment_hours = 1", "audit.segment_hours"),
         ('audit.anchors = ["s3:elsewhere/x"]', "audit.anchors"),
+        ("provenance.capture = false", "provenance.capture"),
+        ("provenance.sticky = 0.9", "provenance.sticky"),
+        ('provenance.unwatched = "human"', "provenance.unwatched"),
+        ('provenance.claims = "show"', "provenance.claims"),
+        ("provenance.require_review = false", "provenance.require_review"),
+        ("provenance.require_reason = false", "provenance.require_reason"),
         ("terminal.status_line = false", "terminal.status_line"),
         ("limits.body_bytes = 99999999999", "limits.body_bytes"),
         ('run.allow_degraded = ["view"]', "run.allow_degraded"),
@@ -525,6 +543,13 @@ keep_days = 400
 segment_bytes = 2000000
 segment_hours = 2
 anchors = ["file:/mnt/kept/here"]
+[provenance]
+capture = true
+sticky = 0.3
+unwatched = "unknown"
+claims = "show"
+require_review = false
+require_reason = false
 [terminal]
 status_line = true
 [limits]

@@ -20,6 +20,7 @@ RECIPIENT = "age1" + "q" * 58
 # What a project's file would say that the bundled profile does not, or more loosely, where `["x"]` is none.
 LOOSER = {
     "environment.set": '{ A = "b" }',
+    "files.frozen_mounts": '["/x"]',
     "files.view": '"binds"',
     "files.scan.enabled": "false",
     "files.scan.max_bytes": "1000",
@@ -34,6 +35,9 @@ LOOSER = {
     "audit.keep_days": "3",
     "audit.segment_bytes": "2000000",
     "audit.segment_hours": "2.0",
+    "provenance.capture": "false",
+    "provenance.sticky": "0.5",
+    "provenance.unwatched": '"human"',
     "terminal.status_line": "false",
     "limits.body_bytes": "100000000",
     "wire.monitor": '["X"]',
@@ -48,6 +52,9 @@ AT_ITS_LOOSEST = (
     "home.cache",
     "wire.budget",
     "approved.default",
+    "provenance.claims",
+    "provenance.require_review",
+    "provenance.require_reason",
 )
 REPEATED = ("secrets", "hosts", "remotes", "loopback", "tasks", "context", "redaction.rules", "approved.rules")
 PLAIN = [

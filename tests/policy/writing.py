@@ -28,6 +28,13 @@ keystrokes = false
 keep_days = 0
 segment_bytes = 67108864
 segment_hours = 24
+[provenance]
+capture = true
+sticky = 0.3
+unwatched = "unknown"
+claims = "show"
+require_review = false
+require_reason = false
 [terminal]
 status_line = true
 [limits]

@@ -19,6 +19,7 @@ from wrapper.policy.egress import UNKNOWN
 from wrapper.policy.layered import FLOOR, OWN, TRUST, Layered, Report
 from wrapper.policy.model import ContextTable, Kind, Layer, Policy, RedactionRule, Rule, Ruleset
 from wrapper.policy.parse import ON_COMMITS, ON_DAMAGE, RESTORED, VIEWS, lists
+from wrapper.policy.provenance import CLAIMS, UNWATCHED, Provenance
 from wrapper.policy.wirechecks import DEFAULTS
 
 _VARIABLES: Final = ("pass", "mask", "drop")
@@ -54,6 +55,12 @@ SCALARS: Final[Mapping[str, _Tighter]] = {
     "audit.keep_days": _never,
     "audit.segment_bytes": _never,
     "audit.segment_hours": _never,
+    "provenance.capture": lambda new, old: new and not old,
+    "provenance.sticky": lambda new, old: new < old,
+    "provenance.unwatched": _later(*UNWATCHED),
+    "provenance.claims": _later(*CLAIMS),
+    "provenance.require_review": lambda new, old: new and not old,
+    "provenance.require_reason": lambda new, old: new and not old,
     "terminal.status_line": lambda new, old: new and not old,
     "limits.body_bytes": lambda new, old: new < old,
     "network.unknown": _later(*UNKNOWN),
@@ -112,6 +119,8 @@ class _Merge:
         files = self.ruleset(Kind.PATH, "files", _FILES, "", loose=("pass",))
         protection = self.ruleset(Kind.PATH, "files", ("", "protect"), "")
         freezing = self.ruleset(Kind.PATH, "files", ("", "frozen"), "")
+        frozen_mounts = self.ruleset(Kind.NAME, "files", ("", "frozen_mounts"), "")
+        refused_containers = self.ruleset(Kind.NAME, "run", ("", "refuse_containers"), "")
         skipping = self.ruleset(Kind.PATH, "files.scan", ("scan", "skip"), "scan", loose=("skip",))
         natives = self.ruleset(Kind.PATH, "files", ("", "native"), "", loose=("native",))
         sending = self.ruleset(Kind.PATH, "files.send", _SENDING, "always", loose=("always",))
@@ -140,6 +149,8 @@ class _Merge:
             files=files,
             protection=protection,
             freezing=freezing,
+            frozen_mounts=frozen_mounts,
+            refused_containers=refused_containers,
             skipping=skipping,
             natives=natives,
             hosts=hosts,
@@ -171,6 +182,9 @@ class _Merge:
             audit_keep_days=scalars["audit.keep_days"],
             audit_segment_bytes=scalars["audit.segment_bytes"],
             audit_segment_hours=scalars["audit.segment_hours"],
+            provenance=Provenance(
+                **{key: scalars[f"provenance.{key}"] for key in Provenance.__struct_fields__},
+            ),
             status_line=scalars["terminal.status_line"],
             body_limit=scalars["limits.body_bytes"],
             degraded=plain["run.allow_degraded"],

@@ -20,6 +20,7 @@ from wrapper.policy.hosts import HostMatcher
 
 if TYPE_CHECKING:  # what they decide names the rules of this module
     from wrapper.policy.egress import Egress
+    from wrapper.policy.provenance import Provenance
     from wrapper.policy.wire import Approval, Approvals, Place, TaskRule, UpstreamRule
 
 _CLOSED: Final = ("deny", "store", "hide")  # files whose content the inside may not read, so nobody may be sent it
@@ -155,6 +156,11 @@ class Ruleset(msgspec.Struct, frozen=True, dict=True):
     floor: tuple[Rule, ...] = ()
     tightening: tuple[Rule, ...] = ()
 
+    @property
+    def says_something(self) -> bool:
+        """Whether any layer has a rule."""
+        return bool(self._all)
+
     @cached_property
     def _all(self) -> tuple[Rule, ...]:
         return self.rules + self.floor + self.tightening
@@ -217,6 +223,8 @@ class Policy(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     files: Ruleset
     protection: Ruleset
     freezing: Ruleset
+    frozen_mounts: Ruleset
+    refused_containers: Ruleset
     skipping: Ruleset
     natives: Ruleset
     hosts: Ruleset
@@ -244,6 +252,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     audit_keep_days: int
     audit_segment_bytes: int
     audit_segment_hours: float
+    provenance: "Provenance"
     status_line: bool
     body_limit: int
     degraded: tuple[str, ...]

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from wrapper.errors import PolicyError
-from wrapper.policy import contexts, egresschecks, globs, hosts, wirechecks
+from wrapper.policy import contexts, egresschecks, globs, hosts, provenance, wirechecks
 from wrapper.policy.lines import Path, positions
 from wrapper.policy.schema import FREE, Document, UpstreamTable, known_keys
 
@@ -92,6 +92,7 @@ def parse(content: bytes, file: str) -> Source:
         _context,
         _wire,
         _audit,
+        _provenance,
         _rest,
     ):
         check(source)
@@ -197,6 +198,7 @@ def lists(document: Document) -> Iterator[tuple[Path, tuple[str, ...]]]:
         (("files", "hide"), files.hide),
         (("files", "protect"), files.protect),
         (("files", "frozen"), files.frozen),
+        (("files", "frozen_mounts"), files.frozen_mounts),
         (("files", "native"), files.native),
         (("files", "scan", "skip"), files.scan.skip),
         (("files", "send", "always"), files.send.always),
@@ -211,6 +213,7 @@ def lists(document: Document) -> Iterator[tuple[Path, tuple[str, ...]]]:
         (("network", "allow"), network.allow),
         (("network", "internal"), network.internal),
         (("network", "deny"), network.deny),
+        (("run", "refuse_containers"), document.run.refuse_containers),
     ):
         if texts is not None:
             yield path, texts
@@ -223,10 +226,12 @@ def _patterns(source: Source) -> None:
         "network": hosts.problem,
         "wire": wirechecks.kind_problem,
         "identity": wirechecks.field_problem,
+        "files.frozen_mounts": _mount_problem,
+        "run": globs.problem,
     }
     for path, texts in lists(source.document):
         for number, text in enumerate(texts):
-            wrong = problems[str(path[0])](text.removeprefix("!"))
+            wrong = (problems.get(".".join(map(str, path))) or problems[str(path[0])])(text.removeprefix("!"))
             if wrong:
                 shown = text.partition("=")[0]  # whoever wrote NAME=value here may have written a secret
                 raise source.error((*path, number), f'`{".".join(map(str, path))}`: "{shown}" {wrong}')
@@ -243,6 +248,14 @@ def _path_problem(text: str) -> str:
         return "is under the home folder: patterns are relative to the workspace, see `[home]`"
     if any(part in ("..", ".") for part in text.split("/")):
         return "has a `.` or `..`: patterns are relative to the workspace"
+    return globs.problem(text)
+
+
+def _mount_problem(text: str) -> str:
+    if not text.startswith("/") and ":" not in text:
+        return "is no absolute path and no source of a mount (`server:/export`)"
+    if any(part in ("..", ".") for part in text.split("/")):
+        return "has a `.` or `..`"
     return globs.problem(text)
 
 
@@ -377,6 +390,11 @@ def _anchor_problem(text: str) -> tuple[str, str]:
     from wrapper.policy.anchors import problem  # noqa: PLC0415 (for policies with anchors only)
 
     return problem(text)
+
+
+def _provenance(source: Source) -> None:
+    for place, what, hint in provenance.problems(source.document):
+        raise source.error(place, what, hint)
 
 
 def _rest(source: Source) -> None:

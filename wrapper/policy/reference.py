@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import FieldInfo, fields
 
-from wrapper.policy import contexts, egress, merge, parse, wire, wirechecks
+from wrapper.policy import contexts, egress, merge, parse, provenance, wire, wirechecks
 from wrapper.policy.schema import FREE, Document
 
 _CONFIDENCES: Final = ("certain", "likely")
@@ -30,6 +30,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "files.hide": "not there",
     "files.protect": "read-only inside: what git, a shell or an editor would run later",
     "files.frozen": "read-only inside wherever it lies, in repositories made inside too: what the agent must not write",
+    "files.frozen_mounts": "read-only inside: what is mounted there or from there, wherever it is shown",
     "files.view": "how the workspace is shown",
     "files.native": "folders that the view binds as they are",
     "files.damaged": "what becomes of a write that damages a placeholder",
@@ -122,9 +123,16 @@ MEANINGS: Final[Mapping[str, str]] = {
     "audit.keep_days": "how long a session can be read; then its key files are deleted. 0: for ever",
     "audit.segment_bytes": "size after which a log goes on in a new file under a new key; 1 MiB or more",
     "audit.segment_hours": "the same by time",
+    "provenance.capture": "sessions keep an index of what the agent wrote and read: fingerprints, no text",
+    "provenance.sticky": "the share of a line's tokens, 0 to 1, above which an edited line is still the agent's",
+    "provenance.unwatched": "what lines are that came to be while no session watched",
+    "provenance.claims": "whether imported claims are shown only, or make lines the agent's",
+    "provenance.require_review": "commits need a person's approval of what the agent wrote",
+    "provenance.require_reason": "an approval needs a reason",
     "terminal.status_line": "one line at the start and one at the end of a session",
     "limits.body_bytes": "the largest request body",
     "run.allow_degraded": "protections whose lack does not stop the run",
+    "run.refuse_containers": "no session starts in a container of such a name, image or id, nor in one without a name",
 }
 """What each key means, in a line."""
 
@@ -142,6 +150,8 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "approved.default": wirechecks.DEFAULTS,
     "approved.rules.action": wirechecks.APPROVALS,
     "redaction.rules.confidence": _CONFIDENCES,
+    "provenance.unwatched": provenance.UNWATCHED,
+    "provenance.claims": provenance.CLAIMS,
     "context.builtin": contexts.BUILTINS,
     "context.borders": contexts.BORDERS,
     "context.confidence": _CONFIDENCES,
@@ -154,6 +164,8 @@ _OVER: Final[Mapping[str, str]] = {
     "network": "hosts",
     "wire": "kinds",
     "identity": "fields",
+    "files.frozen_mounts": "mounts",
+    "run.refuse_containers": "containers",
 }
 _NAMES: Final[Mapping[Any, str]] = {
     bool: "true, false",
@@ -164,7 +176,15 @@ _NAMES: Final[Mapping[Any, str]] = {
 }
 _HEAD: Final = ("key", "value", "bundled", "organisation's", "untrusted project", "meaning")
 _REPEATED: Final = ("secrets", "hosts", "remotes", "loopback", "tasks", "approved.rules", "redaction.rules", "context")
-_SWITCHES: Final = ("files.scan.enabled", "home.cache", "terminal.status_line", "audit.keystrokes")
+_SWITCHES: Final = (
+    "files.scan.enabled",
+    "home.cache",
+    "terminal.status_line",
+    "audit.keystrokes",
+    "provenance.capture",
+    "provenance.require_review",
+    "provenance.require_reason",
+)
 _MORE_OR_LESS: Final = ((3, 2, "more"), (2, 3, "less"))
 _LONGEST: Final = 2  # entries of a bundled list that are shown
 _OPENING: Final = ("pass", "skip", "native", "always", "allow", "monitor")  # lists whose entries open something
@@ -277,7 +297,7 @@ def _typed(key: str, hint: Any) -> str:
         return _NAMES[typing.get_origin(kind) or kind]
     if int in typing.get_args(kind):
         return "numbers"
-    over = _OVER.get(around.partition(".")[0])
+    over = _OVER.get(key) or _OVER.get(around.partition(".")[0])
     return f"patterns over {over}" if over else "texts"
 
 

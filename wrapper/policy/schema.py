@@ -47,6 +47,7 @@ class Files(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"pa
     hide: Texts = None
     protect: Texts = None
     frozen: Texts = None
+    frozen_mounts: Texts = None
     view: str | None = None
     native: Texts = None
     damaged: str | None = None
@@ -199,6 +200,17 @@ class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     segment_hours: float | None = None
 
 
+class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[provenance]`: what is kept of what agents write, and what counts as theirs."""
+
+    capture: bool | None = None
+    sticky: float | None = None
+    unwatched: str | None = None
+    claims: str | None = None
+    require_review: bool | None = None
+    require_reason: bool | None = None
+
+
 class Terminal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[terminal]`: what safe-agent itself shows."""
 
@@ -212,9 +224,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[run]`: protections whose lack does not stop the run."""
+    """`[run]`: protections whose lack does not stop the run, and containers in which nothing starts."""
 
     allow_degraded: Texts = None
+    refuse_containers: Texts = None
 
 
 class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -238,6 +251,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     redaction: Redaction = Redaction()
     context: tuple[ContextTable, ...] | None = None
     audit: Audit = Audit()
+    provenance: Provenance = Provenance()
     terminal: Terminal = Terminal()
     limits: Limits = Limits()
     run: Run = Run()
