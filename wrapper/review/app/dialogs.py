@@ -25,17 +25,17 @@ _FRAME: Final = 6  # rows around what a window holds: border, title, hint and th
 _CLOSE: Final = "escape,q"
 
 
-class _Window(ModalScreen[object]):
+class Window(ModalScreen[object]):
     """A frame with a title above and the keys below."""
 
     DEFAULT_CSS = """
-    _Window { align: center middle; background: $background 60%; }
-    _Window > Vertical {
+    Window { align: center middle; background: $background 60%; }
+    Window > Vertical {
         width: 76; max-width: 94%; height: auto; max-height: 92%;
         padding: 0 1; border: round $primary; background: $background;
     }
-    _Window .title { text-style: bold; color: $text-primary; margin-bottom: 1; }
-    _Window .keys { color: $foreground 60%; margin-top: 1; }
+    Window .title { text-style: bold; color: $text-primary; margin-bottom: 1; }
+    Window .keys { color: $foreground 60%; margin-top: 1; }
     """
 
     title_text: str = ""
@@ -57,7 +57,7 @@ class _Window(ModalScreen[object]):
         self.dismiss(None)
 
 
-class Notice(_Window):
+class Notice(Window):
     """Something to read."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding(f"{_CLOSE},enter,question_mark", "close", "close")]
@@ -82,7 +82,7 @@ class Notice(_Window):
         page.focus()
 
 
-class Choice(_Window):
+class Choice(Window):
     """One of several; its result is the name chosen, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding(_CLOSE, "close", "close")]
@@ -126,7 +126,7 @@ class _Kind:
     shown: bool
 
 
-class Kinds(_Window):
+class Kinds(Window):
     """Which kinds of moments are shown; its result is the set of those that are not, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
