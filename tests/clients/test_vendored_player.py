@@ -17,4 +17,4 @@ _PUBLISHED = CLIENTS / "node_modules" / "asciinema-player"
     ],
 )
 def test_the_player_that_we_ship_is_the_published_one(ours: str, theirs: str) -> None:
-    assert html._part(f"vendor/{ours}").encode() == (_PUBLISHED / theirs).read_bytes()
+    assert html.part(f"vendor/{ours}").encode() == (_PUBLISHED / theirs).read_bytes()

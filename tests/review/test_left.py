@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.audit.recording import asked
 from wrapper.audit import events
 from wrapper.audit.deltas import Bodies, Deltas
-from wrapper.review.left import Leaving, Left, Version, covered
+from wrapper.review.left import Account, Leaving, Left, covered
 from wrapper.review.runs import Known
 
 _FILE = "".join(f"def part_{number}(one):\n    return one * {number} + {number * 7}\n\n\n" for number in range(12))
@@ -19,8 +19,8 @@ _OLD = _FILE.replace("part_", "piece_")
 
 def _left(bodies: list[object], *contents: str, **changes: object) -> list[Leaving]:
     """Send bodies as a client does, each holding the ones before, and ask what of the contents left."""
-    versions = [Version(f"v{number}", "a.py", text.encode()) for number, text in enumerate(contents or (_FILE,))]
-    left = Left("s-1", versions, Known([version.data for version in versions]))
+    texts = [text.encode() for text in contents or (_FILE,)]
+    left = Left("s-1", texts, Known(texts))
     writer, reader = Deltas(), Bodies()
     for number, body in enumerate(bodies, 1):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -42,14 +42,14 @@ def test_a_file_that_was_read_left_whole_from_that_request_on() -> None:
     (leaving,) = _left(_conversation("fix it", _FILE, "thanks", "and then?"))
     assert (leaving.sequence, leaving.number, leaving.times, leaving.until) == (20, 2, 3, 4)
     assert (leaving.model, leaving.url) == ("m-1", "https://api.invalid/v1/messages")
-    ((offset, length, first, last, masked),) = leaving.part.spans
-    assert (offset, length, masked) == (0, len(_FILE), 0)
+    ((offset, length, first, last, hidden),) = leaving.part.spans
+    assert (offset, length, hidden) == (0, len(_FILE), ())
     assert (first, last) == (1, _FILE.count("\n"))
     assert leaving.part.forms == ()
 
 
 def test_a_file_that_was_posted_to_another_host_left() -> None:
-    left = Left("s-1", [Version("now", "a.py", _FILE.encode())], Known([_FILE.encode()]))
+    left = Left("s-1", [_FILE.encode()], Known([_FILE.encode()]))
     body, half = json.dumps({"body": _FILE}).encode(), 400
     for at, piece in ((0, body[:half]), (half, body[half:])):
         part = events.Sent(
@@ -97,12 +97,12 @@ def test_a_part_that_grows_over_the_border_of_two_requests_is_found_whole() -> N
 
 def test_only_the_version_that_left_is_named() -> None:
     (leaving,) = _left(_conversation(_OLD), _FILE, _OLD)
-    assert leaving.part.version == 1
+    assert leaving.part.content == 1
 
 
 def test_two_versions_in_one_request_are_both_named() -> None:
     leavings = _left(_conversation(f"{_OLD}\nand now\n{_FILE}"), _FILE, _OLD)
-    assert {leaving.part.version: leaving.part.bytes for leaving in leavings} == {0: len(_FILE), 1: len(_OLD)}
+    assert {leaving.part.content: leaving.part.bytes for leaving in leavings} == {0: len(_FILE), 1: len(_OLD)}
 
 
 def test_masked_values_did_not_leave_and_what_is_around_them_did() -> None:
@@ -127,8 +127,7 @@ def test_urls_headers_and_encoded_forms_are_looked_through() -> None:
 
 
 def test_each_destination_is_told_apart() -> None:
-    versions = [Version("now", "a.py", _FILE.encode())]
-    left = Left("s-1", versions, Known([_FILE.encode()]))
+    left = Left("s-1", [_FILE.encode()], Known([_FILE.encode()]))
     for number, url in enumerate(("https://one.invalid/", "https://two.invalid/", "https://one.invalid/"), 1):
         event = events.Request(at=1.0, number=number, method="POST", url=url, headers={}, body=_FILE.encode())
         left.feed(number, event)
@@ -139,7 +138,7 @@ def test_each_destination_is_told_apart() -> None:
 
 
 def test_a_request_that_could_not_be_put_together_is_searched_for_what_is_there() -> None:
-    left = Left("s-1", [Version("now", "a.py", _FILE.encode())], Known([_FILE.encode()]))
+    left = Left("s-1", [_FILE.encode()], Known([_FILE.encode()]))
     known = {"at": 1.0, "number": 7, "method": "POST", "url": "https://one.invalid/", "headers": {}}
     left.feed(1, events.Request(**known, body=_FILE.encode(), base=3, prefix=4000, suffix=100))  # type: ignore[arg-type]
     assert left.leavings()[0].part.bytes == len(_FILE)
@@ -155,3 +154,39 @@ def test_searching_only_what_is_new_finds_what_searching_all_does(cuts: list[int
         alone = _left([bodies[number - 1]])
         last = [leaving.part for leaving in together if leaving.until == number]
         assert covered(last) == covered([leaving.part for leaving in alone])
+
+
+def _one(event: events.Request | events.Sent, *answers: events.Response) -> Leaving:
+    left = Left("s-1", [_FILE.encode()], Known([_FILE.encode()]))
+    left.feed(7, event)
+    for answer in answers:
+        left.answered(answer)
+    (leaving,) = left.leavings()
+    return leaving
+
+
+def _asked_by(user: str, **changes: object) -> events.Request:
+    body = json.dumps({"model": "m-1", "metadata": {"user_id": user}, "messages": [{"content": _FILE}]}).encode()
+    return msgspec.structs.replace(asked(3, Deltas().shorten(3, body)), **changes)
+
+
+def test_the_account_is_what_the_record_tells_of_login_user_and_organisation() -> None:
+    answer = events.Response(at=9.0, number=3, status=200, headers={"anthropic-organization-id": "org-9"}, body=b"")
+    user = json.dumps({"device_id": "d", "account_uuid": "11-22", "session_id": "s"})
+    leaving = _one(_asked_by(user, account="Claude login MASKED-API-KEY-0123ABCD"), answer)
+    assert leaving.account == Account("Claude login MASKED-API-KEY-0123ABCD", "11-22", "org-9")
+    assert _one(_asked_by("user_ab_account_33-44_session_55")).account == Account("", "33-44", "")
+    assert _one(_asked_by("", headers={"chatgpt-account-id": "a-1"})).account == Account("", "a-1", "")
+
+
+def test_of_a_record_that_tells_no_account_none_is_said() -> None:
+    assert _one(_asked_by("")).account == Account()
+
+
+def test_of_a_request_to_another_host_the_secrets_that_were_put_in_are_its_account() -> None:
+    body = json.dumps({"body": _FILE}).encode()
+    sent = events.Sent(
+        at=5.0, number=3, host="forge.invalid", port=443, method="POST", target="/c", headers={}, body=body,
+        size=len(body), sha256="", used=("github",),
+    )  # fmt: skip
+    assert _one(sent).account == Account("with github")

@@ -10,7 +10,7 @@ _MASKED = b"MASKED-STRIPE-KEY-0123ABCD"
 
 
 def _found(known: bytes, text: bytes) -> list[tuple[int, int, int]]:
-    return [run[1:] for run in Known([known]).find(text)]
+    return [(run.start, run.end, run.masked) for run in Known([known]).find(text)]
 
 
 @given(start=st.integers(0, 1500), size=st.integers(SHORTEST, 900), around=st.binary(max_size=80))
@@ -66,7 +66,7 @@ def test_a_text_that_repeats_itself_is_found_in_one_place_for_each_place_it_has(
 def test_many_texts_are_told_apart() -> None:
     other = _TEXT.replace(b"nobody", b"anyone")
     runs = Known([_TEXT, other]).find(other[:400])
-    assert Run(1, 0, 400, 0) in runs
+    assert Run(1, 0, 400) in runs
     assert all(run.known == 1 or run.end - run.start < 60 for run in runs)
 
 
@@ -77,4 +77,19 @@ def test_nothing_is_found_in_nothing() -> None:
 
 
 def test_runs_that_touch_are_one() -> None:
-    assert merged([Run(0, 5, 9, 1), Run(0, 0, 5, 0), Run(1, 5, 9, 0)]) == [Run(0, 0, 9, 1), Run(1, 5, 9, 0)]
+    hidden = ((6, 7),)
+    assert merged([Run(0, 5, 9, hidden), Run(0, 0, 5), Run(1, 5, 9)]) == [Run(0, 0, 9, hidden), Run(1, 5, 9)]
+
+
+def test_hidden_stays_what_no_run_shows() -> None:
+    one, other = Run(0, 0, 20, ((3, 8), (12, 15))), Run(0, 5, 30, ((13, 25),))
+    assert merged([one, other]) == [Run(0, 0, 30, ((3, 5), (13, 15), (20, 25)))]
+    assert merged([Run(0, 0, 20, ((3, 8),)), Run(0, 0, 20)]) == [Run(0, 0, 20)]
+
+
+def test_what_was_hidden_is_told_to_the_byte() -> None:
+    value = secrets.token_urlsafe(40).encode()
+    known = b"# the settings of the service\nA=1\nKEY=" + value + b"\nB=2 and all that\n"
+    (run,) = Known([known]).find(known.replace(value, _MASKED))
+    assert [known[start:end] for start, end in run.hidden] == [value]
+    assert b"".join(known[start:end] for start, end in run.shown()) == known.replace(value, b"")

@@ -17,7 +17,6 @@ class _Verbs(LazyGroup):
                 ("show", "show", "command", "Show what happened in a session."),
                 ("redactions", "redactions", "command", "Count what was found and masked."),
                 ("verify", "verify", "command", "Prove that logs are as they were written."),
-                ("left", "left", "command", "Say whether any part of a file left, when, and to whom."),
                 ("why", "why", "command", "Say which session wrote a line, and who asked for it."),
                 ("disclose", "disclose", "command", "Show one record to somebody who shall see no other."),
                 ("anchor", "anchor", "command", "Put the ledger's checkpoint elsewhere, and compare."),
@@ -29,6 +28,7 @@ class _Verbs(LazyGroup):
                 ("follow", "follow", "command", "Follow a running session."),
             )
         }
+        | {"left": ("wrapper.cli.left", "command", "The same as `safe-agent left`.")}
     )
 
 

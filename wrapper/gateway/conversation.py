@@ -22,11 +22,15 @@ _JSON = ((b"content-type", b"application/json"),)
 
 
 class Opened(NamedTuple):
-    """A connection that was asked for by request `number`; `target` is its path and query, `url` where it leads."""
+    """A connection that was asked for by request `number`; `target` is its path and query, `url` where it leads.
+
+    `account` is the login it was opened with.
+    """
 
     number: int
     target: bytes
     url: str
+    account: str = ""
 
 
 class Talk:
@@ -70,7 +74,9 @@ class Talk:
             self._records.refused(number, _MESSAGE, self._opened.url, error.text)
             return Refusal(denial_messages(self._dialect, asked, error.text))
         outgoing = cleared.outgoing._replace(headers=())
-        await self._records.request(Leaving(number, _MESSAGE, self._opened.url, outgoing, model=cleared.model))
+        opened = self._opened
+        leaving = Leaving(number, _MESSAGE, opened.url, outgoing, model=cleared.model, account=opened.account)
+        await self._records.request(leaving)
         self._number = number
         return outgoing.body
 

@@ -19,7 +19,10 @@ from wrapper.ports import AsyncAuditSink
 
 
 class Leaving(NamedTuple):
-    """A request that may leave to `url`, which asks `model`; `upstream` is the name of the one that policy chose."""
+    """A request that may leave to `url`, which asks `model`; `upstream` is the name of the one that policy chose.
+
+    `account` says under which login (`account.account`).
+    """
 
     number: int
     method: str
@@ -27,6 +30,7 @@ class Leaving(NamedTuple):
     outgoing: Outgoing
     upstream: str = ""
     model: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,7 @@ class Records:
                 suffix=delta.suffix,
                 upstream=leaving.upstream,
                 model=leaving.model,
+                account=leaving.account,
             )
             await self._sink.append_durable(event)
         except AuditError:

@@ -25,9 +25,10 @@ from yarl import URL
 from redactors.echoes import Echoes
 from redactors.engine import Engine
 from redactors.known import KnownValues
-from redactors.vault import Vault
+from redactors.vault import Origin, Vault
 from wrapper.errors import AuditError, SafeAgentError, SessionError
 from wrapper.gateway import anthropic, openai
+from wrapper.gateway.account import account
 from wrapper.gateway.answer import P, Passage, T, Transcript
 from wrapper.gateway.arrival import METHODS, check_request, opens_socket, payload, read_body, target_of
 from wrapper.gateway.bodies import check_plain, decoded
@@ -85,11 +86,15 @@ class GatewayConfig:
 
 
 class _Way(NamedTuple):
-    """A route that was chosen: its base URL as checked, its credentials for one request, the proxy before it."""
+    """A route that was chosen: its base URL as checked, its credentials for one request, the proxy before it.
+
+    `account` is what the log gets of the credentials.
+    """
 
     base: str
     credentials: Mapping[str, str]
     hop: Proxy | None
+    account: str
 
 
 class Gateway:
@@ -194,7 +199,7 @@ class Gateway:
             return self._denied(request, asked, error)
         way = await self._way(cleared.upstream, request)
         url = way.base + cleared.outgoing.target
-        leaving = Leaving(number, request.method, url, cleared.outgoing, cleared.upstream, cleared.model)
+        leaving = Leaving(number, request.method, url, cleared.outgoing, cleared.upstream, cleared.model, way.account)
         await self._records.request(leaving)
         return await self._forward(number, request, cleared.outgoing, way)
 
@@ -211,11 +216,15 @@ class Gateway:
             raise RefusedError(403, f"policy routes this to `{name}`, which does not speak this interface")
         try:
             base = self._bases[name]
-            return _Way(base, await self._routes[name].credential.headers(inside), self._outward.proxies.toward(base))
+            headers = await self._routes[name].credential.headers(inside)
+            return _Way(base, headers, self._outward.proxies.toward(base), account(headers, self._placeholder))
         except SessionError as error:  # a proxy that cannot be used
             raise RefusedError(502, error.what, hint=error.hint, lasting=True) from error
         except SafeAgentError as error:
             raise RefusedError(401, error.what, hint=error.hint) from error
+
+    def _placeholder(self, value: bytes) -> str:
+        return self._vault.issue("API-KEY", value, Origin.OUTSIDE)
 
     def _inward(self, way: _Way) -> Inward:
         return Inward(self._vault, self._known, tuple(way.credentials.values()), self._echoes)
@@ -263,9 +272,9 @@ class Gateway:
         cleared = await self._checkpoint.clear(draft, None)
         way = await self._way("", request)
         url = way.base + cleared.outgoing.target
-        await self._records.request(Leaving(number, request.method, url, cleared.outgoing))
+        await self._records.request(Leaving(number, request.method, url, cleared.outgoing, account=way.account))
         talk = Talk(
-            Opened(number, draft.target, url),
+            Opened(number, draft.target, url, way.account),
             self._checkpoint,
             self._records,
             self._numbers,

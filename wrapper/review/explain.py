@@ -133,9 +133,10 @@ def _path(thing: str, path: str, plan: LaunchPlan, policy: Policy) -> Answer:
             return Answer(thing, "path", shown.action, str(shown.rule), "as soon as it is there")
         if said.rule is not None and (not is_there or policy.is_frozen(name)):
             return Answer(thing, "path", "read-only", str(said.rule))
-    for protected in plan.protected:
-        if path == protected or path.startswith(protected + "/"):
-            return Answer(thing, "path", "read-only", "protected: what stands there runs outside later")
+    protecting = next((one for one in plan.protected if path == one or path.startswith(f"{one}/")), None)
+    if protecting is not None:
+        frozen = next((rule for one, rule in plan.frozen.items() if f"{path}/".startswith(f"{one}/")), "")
+        return Answer(thing, "path", "read-only", frozen or "protected: what stands there runs outside later")
     above = (mount for mount in plan.mounts if f"{path}/".startswith(mount.target.rstrip("/") + "/"))
     deepest = max(reversed(list(above)), key=lambda mount: len(mount.target), default=None)  # the later lies on top
     if deepest is None or deepest.kind in ("empty", "seal"):

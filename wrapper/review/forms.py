@@ -23,8 +23,10 @@ _LETTERS: Final = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\
 _number: Final = re.compile(rb"^[ \t]*\d+(?:\t|\xe2\x86\x92|:|-| ?\| ?)", re.MULTILINE)
 _sign: Final = re.compile(rb"^[+\- >]", re.MULTILINE)
 _signed: Final = re.compile(rb"^[+>]", re.MULTILINE)
-_base64: Final = re.compile(rb"[A-Za-z0-9+/_-]{44,}(?:\r?\n[A-Za-z0-9+/_-]+)*")  # 44 characters hold 32 bytes
-_hex: Final = re.compile(rb"(?:[0-9a-fA-F]{2}){32,}(?:\n(?:[0-9a-fA-F]{2})+)*")
+_base64: Final = re.compile(
+    rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{44,}(?:\r?\n[A-Za-z0-9+/_-]+)*"
+)  # 44 characters hold 32 bytes
+_hex: Final = re.compile(rb"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{2}){32,}(?:\n(?:[0-9a-fA-F]{2})+)*")
 _alternative: Final = bytes.maketrans(b"-_", b"+/")
 
 

@@ -1,4 +1,4 @@
-"""What of a file left: in which requests, when, to whom, which bytes of which version; pure but for numpy.
+"""What of known contents left: in which requests, when, to whom, which bytes of which; pure but for numpy.
 
 Rules of this file:
 - Only what left is looked at: URLs, headers and bodies of requests, and messages of the client's on a WebSocket. Of
@@ -6,62 +6,85 @@ Rules of this file:
 - A run is reported where its bytes stand in a request, in one of the `forms`; nothing is guessed (`runs`).
 - What a request has of an earlier one is not searched again. What was found there counts for it, too, if the bytes in
   which it was found stand in it whole.
-- A run that several versions have is said of one: the one of which most is there in one piece, of equals the newest.
+- A run that several contents have is said of one: the one of which most is there in one piece, of equals the first.
 """
 
 import bisect
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import msgspec
 
-from wrapper.audit.events import Request, Sent
+from wrapper.audit.events import Request, Response, Sent
 from wrapper.review import wire
 from wrapper.review.forms import forms
 from wrapper.review.runs import SHORTEST, Known, Run, merged
 
-_MARGIN: Final = 4096  # bytes searched again on either side of what is new: a run may begin in what is not
+_MARGIN: Final = 2048  # bytes searched again on either side of what is new: a run may begin in what is not
+_BLOCK: Final = 16 << 10  # bytes searched in one go: of what was found in it none is searched again if all of it stays
 _MOST_BODIES: Final = 16  # as many as the log itself builds on (`audit/deltas`)
 _MOST_BYTES: Final = 64 << 20
-
-
-class Version(NamedTuple):
-    """One content that the file has or had: `name` says when (`the working copy`, a commit), `path` where."""
-
-    name: str
-    path: str
-    data: bytes
+_ORGANISATION: Final = ("anthropic-organization-id", "openai-organization")  # headers of answers
+# JSON in a text, and as Claude Code wrote it before
+_CLAUDE: Final = re.compile(r'"account_uuid"\s*:\s*"([^"]+)"|_account_([0-9A-Za-z-]+?)_session_')
 
 
 class Span(NamedTuple):
-    """Bytes `offset` to `offset + length` of a version, on lines `first` to `last` (from 1); `masked` did not leave."""
+    """Bytes `offset` to `offset + length` of a content, on lines `first` to `last` (from 1).
+
+    `hidden` are those within, from and to, that did not leave: placeholders stood for them.
+    """
 
     offset: int
     length: int
     first: int
     last: int
-    masked: int
+    hidden: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def masked(self) -> int:
+        """How many bytes did not leave."""
+        return sum(end - start for start, end in self.hidden)
+
+    def run(self, content: int) -> Run:
+        """Give it as a run of that content."""
+        return Run(content, self.offset, self.offset + self.length, self.hidden)
 
 
 class Part(NamedTuple):
-    """What of one version was in a request, and in which forms it was written there."""
+    """What of one content was in a request, and in which forms it was written there."""
 
-    version: int
+    content: int
     spans: tuple[Span, ...]
     forms: tuple[str, ...]
 
     @property
     def bytes(self) -> int:
-        """How many bytes of the version left."""
+        """How many bytes of the content left."""
         return sum(span.length - span.masked for span in self.spans)
+
+
+class Account(NamedTuple):
+    """Under whose account a request went, as far as its record tells; empty: it does not.
+
+    `login` is the kind of login and the placeholder of its key, or the names of secrets that were put in; `user` and
+    `organisation` are the provider's own ids.
+    """
+
+    login: str = ""
+    user: str = ""
+    organisation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """A part that left: first in record `sequence` (request `number`) at `at`, in `times` requests until `until`."""
+    """A part that left: first in record `sequence` (request `number`) at `at`, in `times` requests until `until`.
+
+    `same_as`: these bytes were found as those of that content, of another file; -1: as what they are.
+    """
 
     session: str
     sequence: int
@@ -70,9 +93,11 @@ class Leaving:
     url: str
     upstream: str
     model: str
+    account: Account
     part: Part
     times: int
     until: int
+    same_as: int = -1
 
 
 class _Found(NamedTuple):
@@ -92,26 +117,32 @@ class _Searched(NamedTuple):
 class Left:
     """Takes the requests of a session in order; `leavings` then says what was in them. One for each session."""
 
-    def __init__(self, session: str, versions: Sequence[Version], known: Known) -> None:
+    def __init__(self, session: str, contents: Sequence[bytes], known: Known) -> None:
         self._session = session
-        self._versions = tuple(versions)
-        self._lines = [_line_starts(version.data) for version in versions]
+        self._contents = contents
+        self._lines: dict[int, list[int]] = {}
         self._known = known
         self._earlier: OrderedDict[int, _Searched] = OrderedDict()
-        self._leavings: dict[tuple[str, str, str, Part], Leaving] = {}
+        self._leavings: dict[tuple[str, str, str, Account, Part], Leaving] = {}
+        self._within: dict[tuple[Run, Run], bool] = {}
+        self._organisations: dict[int, str] = {}
         self.requests = 0
 
     def feed(self, sequence: int, event: Request | Sent) -> None:
         """Look through one request, or through a part of one that was sent while it came."""
         self.requests += not (isinstance(event, Sent) and event.offset)
+        used = event.used if isinstance(event, Sent) else ()
         if isinstance(event, Sent):
             event = wire.as_request(event)
         found = self._in_body(event)
         around = "\n".join((event.url, *(f"{name}: {value}" for name, value in event.headers.items())))
         found += self._search(around.encode(errors="surrogateescape"), 0, None)
-        model = (event.model or _model(event.body)) if found else ""
+        if not found:
+            return
+        asked = _asked(event.body)
+        account = Account(f"with {', '.join(used)}" if used else event.account, _user(event.headers, asked))
         for part in self._parts(found):
-            key = (event.url, event.upstream, model, part)
+            key = (event.url, event.upstream, event.model or asked.model, account, part)
             before = self._leavings.get(key)
             self._leavings[key] = (
                 replace(before, times=before.times + 1, until=event.number)
@@ -119,9 +150,18 @@ class Left:
                 else Leaving(self._session, sequence, event.at, event.number, *key, times=1, until=event.number)
             )
 
+    def answered(self, event: Response) -> None:
+        """Learn from an answer whose request it was."""
+        name = next((event.headers[name] for name in _ORGANISATION if event.headers.get(name)), "")
+        if name:
+            self._organisations[event.number] = name
+
     def leavings(self) -> tuple[Leaving, ...]:
         """Return what left, in the order in which it first did."""
-        return tuple(self._leavings.values())
+        return tuple(
+            replace(one, account=one.account._replace(organisation=self._organisations.get(one.number, "")))
+            for one in self._leavings.values()
+        )
 
     def _in_body(self, event: Request) -> list[_Found]:
         base = self._base(event)
@@ -139,8 +179,10 @@ class Left:
                     start = min(start, one.start)
                 else:
                     end = max(end, min(one.end + grown, len(event.body)))
-        start, end = _cut(event.body, max(0, start - _MARGIN), min(len(event.body), end + _MARGIN))
-        found += self._search(event.body, start, end)
+        for at in range(start, max(end, start + 1), _BLOCK):
+            first, last = max(0, at - _MARGIN), min(len(event.body), min(at + _BLOCK, end) + _MARGIN)
+            found += self._search(event.body, *_cut(event.body, first, last))
+        found = list(dict.fromkeys(found))
         self._remember(event.number, _Searched(event.body, tuple(found)))
         return found
 
@@ -177,51 +219,87 @@ class Left:
         return found
 
     def _parts(self, found: Sequence[_Found]) -> Iterator[Part]:
-        """Yield what left of the version of which most did, then what is in no part before, of the next one."""
-        left = list(found)
+        """Yield what left of the content of which most did, then what is in no part before, of the next one."""
+        left: dict[int, list[Run]] = {}
+        for run in merged(one.run for one in found):
+            left.setdefault(run.known, []).append(run)
+        written: dict[int, set[str]] = {}
+        for one in found:
+            written.setdefault(one.run.known, set()).add(one.form)
         while left:
-            runs = merged([one.run for one in left])
-            worth: dict[int, int] = {}
-            for run in runs:  # one that is there in one piece is likelier than one with a little more in many
-                worth[run.known] = worth.get(run.known, 0) + run.end - run.start - run.masked - SHORTEST
-            best = min(worth, key=lambda version: (-worth[version], version))
-            chosen = [run for run in runs if run.known == best]
-            written = sorted({one.form for one in left if one.run.known == best})
-            yield Part(best, tuple(self._span(run) for run in chosen), tuple(form for form in written if form))
-            said = b"\0".join(self._text(run) for run in chosen)
-            left = [one for one in left if one.run.known != best and self._text(one.run) not in said]
+            best = min(left, key=lambda content: (-_worth(left[content]), content))
+            chosen = left.pop(best)
+            yield Part(best, tuple(map(self._span, chosen)), tuple(sorted(written[best] - {""})))
+            rest = {content: [run for run in runs if not self._said(run, chosen)] for content, runs in left.items()}
+            left = {content: runs for content, runs in rest.items() if runs}
+
+    def _said(self, run: Run, chosen: Sequence[Run]) -> bool:
+        """Say whether the bytes of a run stand in one of those chosen; the same are asked with every request."""
+        for other in chosen:
+            if other.end - other.start >= run.end - run.start:
+                pair = other, run
+                known = self._within.get(pair)
+                if known is None:
+                    known = self._within[pair] = self._text(run) in self._text(other)
+                if known:
+                    return True
+        return False
 
     def _text(self, run: Run) -> bytes:
-        return self._versions[run.known].data[run.start : run.end]
+        return self._contents[run.known][run.start : run.end]
 
     def _span(self, run: Run) -> Span:
-        lines = self._lines[run.known]
-        first, last = bisect.bisect_right(lines, run.start), bisect.bisect_right(lines, run.end - 1)
-        return Span(run.start, run.end - run.start, first, last, run.masked)
+        if run.known not in self._lines:
+            self._lines[run.known] = line_starts(self._contents[run.known])
+        return span(run, self._lines[run.known])
+
+
+def span(run: Run, starts: Sequence[int]) -> Span:
+    """Give a run with its lines; `starts` is where the lines of its content begin."""
+    first, last = bisect.bisect_right(starts, run.start), bisect.bisect_right(starts, run.end - 1)
+    return Span(run.start, run.end - run.start, first, last, run.hidden)
+
+
+class _Metadata(msgspec.Struct):
+    user_id: str = ""
 
 
 class _Asked(msgspec.Struct):
     model: str = ""
+    metadata: _Metadata | None = None
 
 
-def _model(body: bytes) -> str:
+def _asked(body: bytes) -> _Asked:
     try:
-        return msgspec.json.decode(body, type=_Asked).model
+        return msgspec.json.decode(body, type=_Asked)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
+        return _Asked()
 
 
-def covered(parts: Sequence[Part]) -> int:
-    """Count the bytes of one version that left in any of `parts`, which are all of it."""
-    runs = [Run(0, span.offset, span.offset + span.length, span.masked) for part in parts for span in part.spans]
-    return sum(run.end - run.start - run.masked for run in merged(runs))
+def _user(headers: Mapping[str, str], asked: _Asked) -> str:
+    """Give the account's id as clients send it: Codex in a header, Claude Code in `metadata.user_id`."""
+    given = headers.get("chatgpt-account-id", "")
+    named = _CLAUDE.search(asked.metadata.user_id) if asked.metadata is not None else None
+    return given or (named[1] or named[2] if named else "")
+
+
+def covered(parts: Iterable[Part]) -> int:
+    """Count the bytes of one content that left in any of `parts`, which are all of it."""
+    runs = merged([span.run(0) for part in parts for span in part.spans])
+    return sum(run.end - run.start - run.masked for run in runs)
+
+
+def _worth(runs: Iterable[Run]) -> int:
+    """Weigh what of a content may have left: what is there in one piece is likelier than a little more in many."""
+    return sum(run.end - run.start - run.masked - SHORTEST for run in runs)
 
 
 def _holds(one: Run, other: Run) -> bool:
     return one.known == other.known and one.start <= other.start and other.end <= one.end
 
 
-def _line_starts(data: bytes) -> list[int]:
+def line_starts(data: bytes) -> list[int]:
+    """Return where each line begins."""
     return [0, *(end.end() for end in re.finditer(b"\n", data))]
 
 

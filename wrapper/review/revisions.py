@@ -16,7 +16,6 @@ from typing import Final, NamedTuple
 from wrapper.errors import WorkspaceError
 from wrapper.plan.gitinfo import GitLayout, git_layout
 from wrapper.plan.plumbing import ask
-from wrapper.review.left import Version
 
 WORKING: Final = "the working copy"
 INDEX: Final = "the index"
@@ -25,12 +24,27 @@ _MOST_NAMES: Final = 64  # of one file in its history
 _SHORT: Final = 12  # digits of a commit's id: enough for every repository known
 
 
-class _Change(NamedTuple):
+class Version(NamedTuple):
+    """One content that a file has or had: `name` says when (`the working copy`, a commit), `path` where."""
+
+    name: str
+    path: str
+    data: bytes
+
+
+class Change(NamedTuple):
+    """A commit that gave `path` the content of `blob`, or took it away (`status` D); `old`: where it stood before."""
+
     commit: str
     status: str
     blob: str
     old: str
     path: str
+
+    @property
+    def name(self) -> str:
+        """The commit's id, as short as a person wants it."""
+        return self.commit[:_SHORT]
 
 
 def versions(file: Path, revision: str = "") -> tuple[Version, ...]:
@@ -63,7 +77,7 @@ def _of_revision(layout: GitLayout | None, file: Path, revision: str) -> list[Ve
     path = file.relative_to(layout.toplevel)
     wanted = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}:{path}"]
     try:
-        blob = _git(layout, wanted).decode().strip()
+        blob = git(layout, wanted).decode().strip()
     except WorkspaceError as error:
         raise WorkspaceError(f"git has no `{path}` in `{revision}`", hint="`git log -- FILE` names commits") from error
     return [Version(revision, str(path), data) for data in _contents(layout, [blob])]
@@ -71,21 +85,20 @@ def _of_revision(layout: GitLayout | None, file: Path, revision: str) -> list[Ve
 
 def _stored(layout: GitLayout, file: Path) -> list[Version]:
     path = str(file.relative_to(layout.toplevel))
-    staged = _git(layout, ["ls-files", "--stage", "-z", "--", path], work_tree=True).split(b"\0")
+    staged = git(layout, ["ls-files", "--stage", "-z", "--", path], work_tree=True).split(b"\0")
     blobs = {entry.split(b" ")[1].decode(): (INDEX, path) for entry in staged if entry.startswith(b"100")}
     for change in _history(layout, path):
-        blobs.setdefault(change.blob, (change.commit[:_SHORT], change.path))
+        blobs.setdefault(change.blob, (change.name, change.path))
     contents = _contents(layout, list(blobs))
     return [Version(name, at, data) for (name, at), data in zip(blobs.values(), contents, strict=True)]
 
 
-def _history(layout: GitLayout, path: str) -> Iterator[_Change]:
+def _history(layout: GitLayout, path: str) -> Iterator[Change]:
     """Yield the changes that gave the file a content, under each of its names, the newest first."""
     names, waiting = {path}, [path]
     while waiting:
         name = waiting.pop(0)
-        commits = _git(layout, ["rev-list", "--all", "--reflog", "--full-history", "--", name])
-        changes = list(_changes(_diffs(layout, commits, ["--no-renames", "--", name])))
+        changes = list(history(layout, name))
         yield from (change for change in changes if change.status != "D")
         added = "".join(f"{change.commit}\n" for change in changes if change.status == "A").encode()
         for change in _changes(_diffs(layout, added, ["-M"])) if added else ():
@@ -94,11 +107,18 @@ def _history(layout: GitLayout, path: str) -> Iterator[_Change]:
                 waiting.append(change.old)
 
 
+def history(layout: GitLayout, path: str) -> Iterator[Change]:
+    """Yield what any commit did to the file `path`, or to files below it ("": to all), the newest first."""
+    where = ["--", path] if path else []
+    commits = git(layout, ["rev-list", "--all", "--reflog", "--full-history", *where])
+    return _changes(_diffs(layout, commits, ["--no-renames", *where]))
+
+
 def _diffs(layout: GitLayout, commits: bytes, more: Sequence[str]) -> bytes:
-    return _git(layout, ["diff-tree", "--stdin", *_RAW, *more], given=commits)
+    return git(layout, ["diff-tree", "--stdin", *_RAW, *more], given=commits)
 
 
-def _changes(raw: bytes) -> Iterator[_Change]:
+def _changes(raw: bytes) -> Iterator[Change]:
     """Read the raw format of git-diff-tree(1) with --stdin and -z: each commit's id stands before its changes."""
     commit, fields = "", iter(raw.split(b"\0"))
     for field in fields:
@@ -109,24 +129,45 @@ def _changes(raw: bytes) -> Iterator[_Change]:
         old = os.fsdecode(next(fields, b"")) if status[:1] in (b"R", b"C") else ""
         path = os.fsdecode(next(fields, b""))
         if mode.startswith(b"100") or status == b"D":
-            yield _Change(commit, status[:1].decode("ascii", "replace"), blob.decode("ascii", "replace"), old, path)
+            yield Change(commit, status[:1].decode("ascii", "replace"), blob.decode("ascii", "replace"), old, path)
 
 
 def _contents(layout: GitLayout, blobs: Sequence[str]) -> Iterator[bytes]:
+    for blob, data in zip(blobs, stored(layout, blobs), strict=True):
+        if data is None:
+            raise WorkspaceError(f"git has no object `{blob}`", hint="`git fsck` tells what the repository lacks")
+        yield data
+
+
+def stored(layout: GitLayout, blobs: Sequence[str]) -> Iterator[bytes | None]:
+    """Yield the content of each blob, None where the repository lacks it (or it is none)."""
     if not blobs:
         return
-    output = _git(layout, ["cat-file", "--batch"], given="".join(f"{blob}\n" for blob in blobs).encode())
+    output = git(layout, ["cat-file", "--batch"], given="".join(f"{blob}\n" for blob in blobs).encode())
     at = 0
-    for blob in blobs:
+    for _ in blobs:
         end = output.index(b"\n", at)
         head = output[at:end].split(b" ")
         if len(head) != 3:  # `<id> missing`
-            raise WorkspaceError(f"git has no object `{blob}`", hint="`git fsck` tells what the repository lacks")
+            yield None
+            at = end + 1
+            continue
         at = end + 1 + int(head[2]) + 1
-        yield output[end + 1 : at - 1]
+        yield output[end + 1 : at - 1] if head[1] == b"blob" else None
 
 
-def _git(layout: GitLayout, arguments: Sequence[str], *, given: bytes | None = None, work_tree: bool = False) -> bytes:
+def sizes(layout: GitLayout, blobs: Sequence[str]) -> dict[str, int]:
+    """Say how long blobs are, without those that the repository lacks."""
+    if not blobs:
+        return {}
+    asked = "".join(f"{blob}\n" for blob in blobs).encode()
+    lines = git(layout, ["cat-file", "--batch-check"], given=asked).decode("ascii", "replace").splitlines()
+    fields = (line.split(" ") for line in lines)
+    return {name: int(size) for name, kind, size in (each for each in fields if len(each) == 3) if kind == "blob"}
+
+
+def git(layout: GitLayout, arguments: Sequence[str], *, given: bytes | None = None, work_tree: bool = False) -> bytes:
+    """Ask git. Raises WorkspaceError where it fails."""
     try:
         return ask(layout.git_dir, arguments, work_tree=layout.toplevel if work_tree else None, given=given)
     except (OSError, SubprocessError) as error:

@@ -13,10 +13,12 @@ from tests.gateway.wire import in_loop
 from wrapper.agents.claude import ClaudeCode
 from wrapper.agents.client import Credential
 from wrapper.agents.codex import Codex
+from wrapper.audit.events import Request
 from wrapper.gateway.login import LiveCredential, posting
 from wrapper.gateway.outward import DIRECT
 
 NAMES = ("authorization", "x-api-key", "api-key", "proxy-authorization", "cookie")
+_KINDS = {"Anthropic API key", "OpenAI API key", "API key", "token", "Claude login", "ChatGPT login"}
 _LATER = 4_000_000_000_000  # milliseconds
 
 
@@ -118,6 +120,13 @@ def test_only_the_real_credential_leaves_and_only_in_its_headers(
                 assert value not in b"\r\n".join(elsewhere)
                 assert value not in heard.body
                 assert value not in one.world.recorded()
+            known = [one.world.knows(secret.value, secret.kind) for secret in credential.secrets]
+            recorded = one.world.sink.of(Request)
+            assert recorded
+            for event in recorded:  # the log tells the account: a kind of login, and a placeholder of what is its own
+                kind, _, placeholder = event.account.rpartition(" ")
+                assert placeholder in known
+                assert kind in _KINDS
 
     run()
 

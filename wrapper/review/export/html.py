@@ -36,14 +36,14 @@ def export(records: Iterable[Record], out: BinaryIO, *, state: str = "", limits:
     """
     limits = limits or Limits()
     gathered = Gathering(records, limits)
-    out.writelines(part.encode() for part in _page(gathered, state, limits))
+    out.writelines(piece.encode() for piece in _page(gathered, state, limits))
     if gathered.problem is not None:
         raise gathered.problem
 
 
 def _page(gathered: Gathering, state: str, limits: Limits) -> Iterator[str]:
-    style = _part("vendor/asciinema-player.css") + _part("page/page.css")
-    scripts = (_part("vendor/asciinema-player.min.js"), _part("page/page.js"))
+    style = part("vendor/asciinema-player.css") + part("page/page.css")
+    scripts = (part("vendor/asciinema-player.min.js"), part("page/page.js"))
     yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
     yield f'<meta http-equiv="Content-Security-Policy" content="{_policy(style, scripts)}">\n'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -64,20 +64,22 @@ def _page(gathered: Gathering, state: str, limits: Limits) -> Iterator[str]:
     yield "</body>\n</html>\n"
 
 
-def _part(name: str) -> str:
+def part(name: str) -> str:
+    """Read a piece of the pages that lies beside this module."""
     return resources.files(_FOLDER).joinpath(name).read_text(encoding="utf-8")
 
 
 def _policy(style: str, scripts: tuple[str, ...]) -> str:
     """Return the page's policy: nothing is fetched, nothing runs but what we wrote. The player is WebAssembly."""
-    run = " ".join(_hash(script) for script in scripts)
+    run = " ".join(source_hash(script) for script in scripts)
     return (
-        f"default-src 'none'; script-src {run} 'wasm-unsafe-eval'; style-src {_hash(style)}; "
+        f"default-src 'none'; script-src {run} 'wasm-unsafe-eval'; style-src {source_hash(style)}; "
         "base-uri 'none'; form-action 'none'"
     )
 
 
-def _hash(text: str) -> str:
+def source_hash(text: str) -> str:
+    """Name a script or a style for the page's policy (CSP 3, section 2.3.1)."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
