@@ -15,9 +15,11 @@ from redactors.vault import Vault
 from wrapper.agents.client import Client, ClientFacts, ClientLaunch, Program
 from wrapper.agents.registry import adapter_for
 from wrapper.audit.keys import Keys
-from wrapper.errors import PolicyError, WorkspaceError
+from wrapper.errors import PolicyError, ProtectionError, WorkspaceError
+from wrapper.messages import printable
 from wrapper.plan import facts as host
 from wrapper.plan.chosen import load_chosen
+from wrapper.plan.containers import Container, container, spellings
 from wrapper.plan.gitinfo import layout_at
 from wrapper.plan.launch import EGRESS_PORT, GATEWAY_PORT
 from wrapper.plan.mounts import ETC, SYSTEM
@@ -27,8 +29,14 @@ from wrapper.programs import trusted_path
 from wrapper.sandbox.bubblewrap import find_bubblewrap
 from wrapper.wishes import Wishes
 
-DEGRADABLE = ("cover", "watch")
-"""Protections that a run can do without if the user says so: covering one file, noticing changes."""
+DEGRADABLE = ("cover", "watch", "container")
+"""Protections that a run can do without if the user says so.
+
+Covering one file, noticing changes, knowing in which container it starts.
+"""
+
+
+_CONTAINER = "container"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,8 @@ def look(wishes: Wishes, environ: Mapping[str, str]) -> Looked:
         wishes.profile, wishes.policy, environ=facts.environ, workspace=workspace, places=places
     )
     degraded = _degraded(wishes, policy)
+    if policy.refused_containers.says_something:
+        _refuse_container(policy, container(_told, environ, facts.host), degraded)
     _refuse_own_ports(policy)
     written = (workspace, *(places.home / one for one in policy.home_read_write))
     bubblewrap = find_bubblewrap(trusted_path(environ.get("PATH", ""), but=written))
@@ -122,6 +132,10 @@ def read_file(path: Path) -> bytes | None:
         return None
 
 
+def _told(path: str) -> bytes | None:
+    return read_file(Path(path))
+
+
 def _degraded(wishes: Wishes, policy: Policy) -> tuple[str, ...]:
     wanted = tuple(dict.fromkeys((*policy.degraded, *wishes.degraded)))
     for name in wanted:
@@ -156,6 +170,29 @@ def _reported(report: Path | None, places: Iterable[Path]) -> Path | None:
                 f"the report `{report}` would lie where the client can write", hint=f"name a file outside of `{one}`"
             )
     return place
+
+
+def _refuse_container(policy: Policy, around: Container | None, degraded: tuple[str, ...]) -> None:
+    """Refuse a start in a container that policy names, and in one of which nobody can tell whether it does."""
+    if around is None:
+        return
+    for one in around.known:
+        for value in spellings(one):
+            decision = policy.refused_containers.decide(value)
+            if decision.action:
+                raise ProtectionError(
+                    _CONTAINER,
+                    f"this container has the {one.what} `{printable(one.value)}` ({one.where}), and policy keeps agents"
+                    f" out of it: {decision.rule}",
+                    hint="start elsewhere; no option goes past this",
+                )
+    if not around.can_be_named and _CONTAINER not in degraded:
+        raise ProtectionError(
+            _CONTAINER,
+            "this is a container, and nothing here tells its name or its image, so that `run.refuse_containers` cannot"
+            " be held against it",
+            hint="start it with CONTAINER_NAME and CONTAINER_IMAGE set; `--allow-degraded container` goes on without",
+        )
 
 
 def _refuse_own_ports(policy: Policy) -> None:

@@ -5,7 +5,7 @@ Nothing is started here and nothing is written but caches, so `safe-agent explai
 
 import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from redactors.vault import Origin, Vault
 from wrapper.agents.client import ClientLaunch, Credential
 from wrapper.clientlogin import ClientLogin
 from wrapper.disguises import ClientState, Denied, Document, Fixed, OwnDocument, WorkspaceFile
-from wrapper.errors import SessionError, StateError
+from wrapper.errors import ProtectionError, SessionError, StateError
 from wrapper.gateway.outward import Outward
 from wrapper.gateway.proxies import refuse_forwarded
 from wrapper.look import Looked, read_file
@@ -28,7 +28,7 @@ from wrapper.plan.identity import remote_urls, unmatched
 from wrapper.plan.inventory import Inventory, take_inventory
 from wrapper.plan.judge import FileVerdict
 from wrapper.plan.launch import EGRESS_PORT, GATEWAY_PORT, Covered, LaunchPlan, Upstream
-from wrapper.plan.mounts import plan_mounts
+from wrapper.plan.mounts import Mount, plan_mounts
 from wrapper.plan.places import Places
 from wrapper.plan.trust import Trust, plan_trust
 from wrapper.policy.model import Policy
@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # aiohttp: 200 ms, and only the guard needs it
     from wrapper.gateway.server import GatewayConfig, Route
 
 
+_MOUNTS = Path("/proc/self/mountinfo")
 _LOGINS = ("auth.json", ".credentials.json")  # the clients' files of nothing but logins, MCP servers' too
 
 
@@ -262,6 +263,22 @@ def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple, *, own:
         trust = plan_trust(str(folder), policy.egress.intercepted, named, everyone, path)
         environment = environment.with_set(trust.variables(environment.inside), "certificates of this session")
     upstreams = tuple(_upstreams(looked)) if launch.kind else ()
+    mounts = plan_mounts(
+        facts,
+        state=map(str, (*launch.folders, *launch.files)),
+        roots=(*map(str, looked.program.roots), *settings(places.home)),
+        read_only=_existing(policy.home_read_only, places.home),
+        read_write=_existing(policy.home_read_write, places.home),
+        cache=_cache(policy, facts, places),
+        hosts_file=hosts_file(places),
+        certificates=copied(trusted, places.cache),
+        own={**reaching.shown(str(folder), facts), **({} if trust is None else trust.shown)},
+        written=login.written,
+    )
+    frozen: dict[str, str] = {}
+    if policy.frozen_mounts.says_something:
+        mounts, frozen = _frozen(looked, mounts)
+        inventory = _with_frozen(inventory, frozen, facts.workspace)
     plan = LaunchPlan(
         client=looked.wishes.client,
         command=launch.argv,
@@ -270,21 +287,11 @@ def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple, *, own:
         profile=policy.profile,
         policy=policy.digest,
         environment=environment,
-        mounts=plan_mounts(
-            facts,
-            state=map(str, (*launch.folders, *launch.files)),
-            roots=(*map(str, looked.program.roots), *settings(places.home)),
-            read_only=_existing(policy.home_read_only, places.home),
-            read_write=_existing(policy.home_read_write, places.home),
-            cache=_cache(policy, facts, places),
-            hosts_file=hosts_file(places),
-            certificates=copied(trusted, places.cache),
-            own={**reaching.shown(str(folder), facts), **({} if trust is None else trust.shown)},
-            written=login.written,
-        ),
+        mounts=mounts,
         covered=(*_covered(inventory, facts), *_covered_state(looked)),
         protected=(
-            *(posixpath.join(facts.workspace, path.rstrip("/")) for path in inventory.protected),
+            *(posixpath.join(facts.workspace, path).rstrip("/") for path in inventory.protected),
+            *(path for path in frozen if not f"{path}/".startswith(f"{facts.workspace}/")),
             *(path for folder in facts.git_folders for path in programs(Path(folder))),
         ),
         upstreams=upstreams,
@@ -303,9 +310,31 @@ def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple, *, own:
             *reaching.notices,
         ),
         secrets=reaching.usable,
+        frozen=frozen,
     )
     _refuse_shown_places(plan, places)
     return Prepared(looked, engine, inventory, plan, policy, reaching, login, trust)
+
+
+def _frozen(looked: Looked, planned: tuple[Mount, ...]) -> tuple[tuple[Mount, ...], dict[str, str]]:
+    """Make read-only what lies on mounts that policy freezes; and say which paths of served folders these are."""
+    from wrapper.plan.freezing import frozen_below, with_frozen  # noqa: PLC0415 (for policies that name mounts only)
+    from wrapper.plan.mounttable import Mounts, read_table  # noqa: PLC0415 (as above)
+
+    rules, table = looked.policy.frozen_mounts, read_file(_MOUNTS)
+    if table is None:
+        raise ProtectionError("mounts", f"`{_MOUNTS}` cannot be read, so that frozen mounts are not known")
+    mounts = Mounts(read_table(table))
+    found: dict[str, str] = {}
+    for folder in (looked.facts.workspace, *looked.facts.git_folders):
+        found |= {path: str(rule) for path, rule in frozen_below(folder, mounts, rules).items()}
+    return tuple(with_frozen(planned, mounts, rules, served=(looked.facts.workspace, *looked.facts.git_folders))), found
+
+
+def _with_frozen(inventory: Inventory, frozen: Mapping[str, str], workspace: str) -> Inventory:
+    within = [path for path in frozen if f"{path}/".startswith(f"{workspace}/")]
+    names = tuple(f"{path.removeprefix(workspace).removeprefix('/')}/".removeprefix("/") for path in within)
+    return replace(inventory, protected=(*inventory.protected, *names), frozen=names)
 
 
 def _outward(looked: Looked) -> Outward:

@@ -165,6 +165,8 @@ class Showing:
     def _native_folders(self) -> Iterator[tuple[Path, str]]:
         """Give the folders that are shown as they are, and the root of each: git's objects, and what policy names."""
         workspace, *repositories = self._looked.served
+        if str(workspace) in self._plan.frozen:
+            return
         for root, above in ((workspace, ".git/"), *((one, "") for one in repositories)):
             for name in _NATIVE:
                 place = root / above / name
@@ -203,8 +205,11 @@ class Showing:
 
         served = []
         for device, root, path in zip(self._view.devices, roots, self._looked.served, strict=True):
-            within = [one for one in self._plan.protected if path != self._workspace and one.startswith(f"{path}/")]
-            served.append(Served(device, root, path, tuple(one.removeprefix(f"{path}/") for one in within)))
+            within = [
+                one for one in self._plan.protected if path != self._workspace and f"{one}/".startswith(f"{path}/")
+            ]
+            names = tuple(one.removeprefix(str(path)).removeprefix("/") for one in within)
+            served.append(Served(device, root, path, names))
         duties = ViewDuties(
             served=served,
             audit=self._recorder.view,

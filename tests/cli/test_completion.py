@@ -30,7 +30,7 @@ def test_the_tab_key_brings_commands_options_values_sessions_and_files(shell: st
             ("safe-agent au", "safe-agent audit"),
             ("safe-agent run --profile st", "safe-agent run --profile strict"),
             ("safe-agent run --profile=st", "safe-agent run --profile=strict"),
-            ("safe-agent run --allow-degraded co", "safe-agent run --allow-degraded cover"),
+            ("safe-agent run --allow-degraded cov", "safe-agent run --allow-degraded cover"),
             ("safe-agent audit show 202402", f"safe-agent audit show {NEW}"),
             ("safe-agent scan b", "safe-agent scan b\\ file.txt"),
             ("safe-claude b", "safe-claude b\\ file.txt"),

@@ -66,6 +66,7 @@ def test_the_schema_of_the_plan_is_stable() -> None:
             {"path": "/w/id", "mode": "hide", "reason": "key store", "kinds": []},
         ],
         "protected": [],
+        "frozen": {},
         "upstreams": [
             {"kind": "anthropic", "url": "https://api.example", "reason": "policy", "requires": [], "name": ""},
             {

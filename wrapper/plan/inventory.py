@@ -57,7 +57,7 @@ class Inventory:
     paths that are read-only inside (a folder's ends in `/` and stands for all beneath). `learned` are the credential
     files of HOME that held values. `changed` are files that the cache did not know as they are. `unmatched` are values
     too short or common to be known: name to reason. `seconds` maps a step's name to how long it took. `folders` is what
-    the walk saw: rows and codes of all files by folder.
+    the walk saw: rows and codes of all files by folder. `frozen` are those of `protected` that are frozen mounts.
     """
 
     workspace: Path
@@ -72,6 +72,7 @@ class Inventory:
     seconds: Mapping[str, float]
     judge: Judge = field(repr=False, compare=False)
     folders: Mapping[str, Folder] = field(repr=False, compare=False)
+    frozen: tuple[str, ...] = ()
 
     @property
     def by_path(self) -> Mapping[str, FileVerdict]:

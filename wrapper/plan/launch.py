@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -62,7 +62,10 @@ class Usable:
 
 @dataclass(frozen=True, slots=True)
 class LaunchPlan:
-    """What will stand inside. `listeners` maps a port inside to its use (`anthropic`, `openai`, `egress`, a port)."""
+    """What will stand inside. `listeners` maps a port inside to its use (`anthropic`, `openai`, `egress`, a port).
+
+    `frozen` are those of the protected paths that lie on mounts which policy names, each with the rule.
+    """
 
     client: str
     command: tuple[str, ...]
@@ -80,6 +83,7 @@ class LaunchPlan:
     degraded: tuple[str, ...]
     notices: tuple[str, ...]
     secrets: tuple[Usable, ...] = ()
+    frozen: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def own(self) -> tuple[Upstream, ...]:
@@ -123,6 +127,7 @@ class LaunchPlan:
                 "mounts": self.mounts,
                 "covered": self.covered,
                 "protected": self.protected,
+                "frozen": dict(self.frozen),
                 "upstreams": self.upstreams,
                 "listeners": {str(port): use for port, use in self.listeners.items()},
                 "unmatched": dict(self.unmatched),

@@ -38,7 +38,7 @@ class Repository:
     def is_protected(self, path: bytes) -> bool:
         """Say whether a path is read-only inside, made or not; a worktree or submodule that is made inside is not."""
         name = os.fsdecode(path)
-        if any(at in self._protected for at in upwards(name)):
+        if "" in self._protected or any(at in self._protected for at in upwards(name)):
             return True
         own = "/".join(name.split("/")[:2])
         is_new = own.startswith(_OWN) and own not in self._standing

@@ -52,7 +52,7 @@ class Tree:
         self._told = len(vault)
         self._verdicts = {one.path: one for one in inventory.files}
         self._protected = frozenset(path.rstrip("/") for path in inventory.protected)
-        self._held = frozenset(_held(self._protected))
+        self._held = frozenset((*_held(self._protected), *_above(inventory.frozen)))
         self._rows: dict[str, dict[str, tuple[FileRow, int]]] = {}
         self._guarded = frozenset(_folders_of(rule.pattern for rule in self._policy.protected))
         self._cached_name = lru_cache(_REMEMBERED)(self._by_name)
@@ -188,7 +188,7 @@ class Tree:
     def _is_protected(self, path: bytes) -> str:
         """Give `always`, `here` for what is so but in a new repository, or nothing."""
         name = os.fsdecode(path)
-        if any(at in self._protected for at in upwards(name)):
+        if "" in self._protected or any(at in self._protected for at in upwards(name)):
             return "always"
         if not self.protects(name):
             return ""
@@ -242,6 +242,12 @@ def _held(protected: Iterable[str]) -> Iterator[str]:
         dotted = next((at + 1 for at, name in enumerate(folders) if name.startswith(".")), 0)
         for length in {*range(1, around + 1), dotted} - {0}:
             yield "/".join(folders[:length])
+
+
+def _above(mounted: Iterable[str]) -> Iterator[str]:
+    """Give the folders above mounts: moved away, they would take the mount along, to where it is known by no name."""
+    for path in mounted:
+        yield from upwards(path.rstrip("/").rpartition("/")[0])
 
 
 def _folders_of(patterns: Iterable[str]) -> Iterator[bytes]:
