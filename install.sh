@@ -5,6 +5,7 @@
 #
 #   ./install.sh               install or bring up to date
 #   ./install.sh --demo        install, then show it at work: no account, no network beyond the packages
+#   ./install.sh --corpus      install with what `safe-agent corpus` needs besides (Arrow, DuckDB, Ray: 800 MB); it stays so
 #   ./install.sh --test [ARGS] set up all that the tests need (real clients included) and run them; ARGS go to pytest
 #   ./install.sh --uninstall   remove what this script made; logs, keys and policies stay
 #
@@ -160,7 +161,10 @@ install_all() {
     refuse_strangers
     packages bwrap bubblewrap
     mkdir -p "$data" || fail "cannot write $data" 'make the folder yours, or point XDG_DATA_HOME elsewhere'
-    make_environment "$venv" requirements.txt
+    packages=requirements.txt
+    if [ "${1:-}" = --corpus ] || [ -e "$data/corpus" ]; then packages=requirements-corpus.txt; fi
+    make_environment "$venv" "$packages"
+    [ "${1:-}" != --corpus ] || : >"$data/corpus"
     install_package "$venv" wrapper redactors configs pyproject.toml README.md
     link_commands
     "$venv/bin/safe-agent" keys make >&2 || exit 1
@@ -196,7 +200,7 @@ uninstall() {
     for command in $commands; do
         if [ "$(readlink "$bin/$command" 2>/dev/null)" = "$venv/bin/$command" ]; then rm -f "$bin/$command"; fi
     done
-    rm -rf "$venv" "$venv.before" "$cache"
+    rm -rf "$venv" "$venv.before" "$cache" "$data/corpus"
     rmdir "$data" 2>/dev/null || true
     for rc in "$HOME/.bashrc" "${ZDOTDIR:-$HOME}/.zshrc" "$(base "${XDG_CONFIG_HOME:-}" .config)/fish/config.fish"; do
         ! grep -qsF '# >>> safe-agent >>>' "$rc" || say "$rc still has the lines of \`safe-agent alias\`: remove them by hand"
@@ -245,12 +249,13 @@ option=${1:-}
 [ $# = 0 ] || shift
 case $option in
     --test) run_tests "$@" ;;
-    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0" ;;
-    '' | --demo | --uninstall)
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0" ;;
+    '' | --demo | --corpus | --uninstall)
         [ $# = 0 ] || fail "unexpected argument $1" './install.sh --help'
         case $option in
             '') install_all; advise ;;  # not `&&`: the shell would go on after errors within
             --demo) install_all --demo; show ;;
+            --corpus) install_all --corpus; advise ;;
             --uninstall) uninstall ;;
         esac
         ;;

@@ -14,8 +14,8 @@ from typing import Final
 
 TESTS: Final = Path(__file__).parent
 SECOND: Final = (
-    "anchors", "audit", "cli", "contracts", "docs", "filter", "guard", "plan", "policy", "profiles", "redactors",
-    "review", "scan", "session", "view",
+    "anchors", "audit", "cli", "contracts", "corpus", "docs", "filter", "guard", "plan", "policy", "profiles", "provenance",
+    "redactors", "review", "scan", "session", "view",
 )  # fmt: skip
 
 

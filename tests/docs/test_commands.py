@@ -48,6 +48,8 @@ _REVIEW = (
     f"mkdir -p ROOT/review && cp -r ~/.local/state/safe-agent ROOT/review/ && rm -rf ROOT/review/safe-agent/running && "
     f"cp {_KEYS}/audit.key ROOT/reviewer.key &&"
 )
+_CORPUS = "mkdir -p ROOT/c/data && cp src/pricing.py src/app.py ROOT/c/data && cd ROOT/c && rm -rf verdicts && "
+_CHECK = "safe-agent corpus check data/ --out verdicts"
 STAND_INS = {
     # placeholders
     'safe-agent explain --text "…"': Way('safe-agent explain --text "key $GITHUB_TOKEN"', says="MASKED-GITHUB-TOKEN-"),
@@ -118,7 +120,8 @@ STAND_INS = {
     "safe-agent scan --known": Way(code=1, says=r"\.env:4:12: STRIPE-KEY certain known:raw MASKED-STRIPE-KEY-"),
     "safe-agent scan --sarif": Way(code=1, says='"version": "2.1.0"'),
     'safe-agent audit search "DROP TABLE" --all': Way(code=1),
-    "safe-agent audit left src/pricing.py": Way(code=1, says="it left"),
+    "safe-agent left src/pricing.py": Way(code=1, says="pricing.py: left"),
+    "safe-agent left --all --since 30d --report left.html": Way(code=1, says="looked through"),
     # what says something worth looking at
     "safe-agent explain .env GITHUB_TOKEN github.com": Way(
         says=r"(?s)\.env: mask.*GITHUB_TOKEN: mask.*github\.com: deny"
@@ -133,6 +136,32 @@ STAND_INS = {
     "safe-agent audit keys list": Way(says="HERE"),
     "safe-agent policy trust": Way(says="granted: line 4: `network.allow`"),
     "safe-agent policy reference": Way(says=r"`files.mask`"),
+    # a corpus, of which the agent of the scene wrote a part
+    "safe-agent corpus check data/ --out seen": Way(f"{_CORPUS} {_CHECK}", code=1, says="documents: "),
+    "safe-agent corpus check data/ --out verdicts": Way(
+        f"{_CORPUS} {_CHECK}; code=$?; ls verdicts/croissant.json; exit $code", code=1, says="manifest root"
+    ),
+    "safe-agent corpus explain --result verdicts doc-0815": Way(
+        f"{_CORPUS} {_CHECK}; safe-agent corpus explain --result verdicts app.py", says="session"
+    ),
+    "safe-agent corpus baseline ~/src/project --before 2023-01-01 --out old.baseline": Way(
+        "safe-agent corpus baseline . --before 2123-01-01 --out ROOT/old.baseline", says="codes of"
+    ),
+    "safe-agent corpus check data/ --baseline old.baseline --out verdicts": Way(
+        f"safe-agent corpus baseline . --rev HEAD --out ROOT/old2.baseline && {_CORPUS} "
+        "safe-agent corpus check data/pricing.py --baseline ROOT/old2.baseline --out verdicts",
+        says="accepted",
+    ),
+    "safe-agent corpus verify verdicts --root HASH": Way(
+        f"{_CORPUS} {_CHECK}; safe-agent corpus verify verdicts --root $(jq -r .root verdicts/summary.json)",
+        says="as they were judged",
+    ),
+    "safe-agent corpus check data/ --index laptop-7.pack --index laptop-8.pack --key provenance.key --out verdicts": Way(
+        f"{_CORPUS} safe-agent provenance pack --out a.pack && cp a.pack b.pack && safe-agent corpus check data/ "
+        "--index a.pack --index b.pack --key ~/.config/safe-agent/provenance.key --out verdicts",
+        code=1,
+    ),
+    "safe-agent provenance pack --out laptop-7.pack": Way("safe-agent provenance pack --out ROOT/laptop-7.pack"),
     # what is there twice
     "safe-agent policy init": Way(
         "rm -f ~/.config/safe-agent/policy.toml; safe-agent policy init && safe-agent policy check"
@@ -153,9 +182,9 @@ STAND_INS = {
     ),
 }
 ELSEWHERE = {
-    r"safe-agent (run|exec|audit export)": "names a command that needs arguments",
+    r"safe-agent (run|exec|audit export|blame|blame FILE|left|left \[REV:\]PATH\|--all|corpus check|provenance (export|rebuild))": "names a command that needs arguments",
     r"safe-agent demo": "test_docs.py runs it, and compares every line",
-    r"\./install\.sh( --demo| --uninstall)?": "tests/install runs it, with a package index of its own",
+    r"\./install\.sh( --demo| --corpus| --uninstall)?": "tests/install runs it, with a package index of its own",
     r"\./install\.sh --test": "is what runs these tests",
     r"(git|npm|pip|go|gh) [a-z-]+( [a-z]+)?( -[ubS]| --global| --amend -S)?": "names what people do; tried inside by test_faq.py and others",
     r"git (update-ref|cherry-pick|push) .*": "names what a person does with a commit that was taken back",
@@ -163,6 +192,7 @@ ELSEWHERE = {
     r"(npm config get|pip config get|go env) \S+": "asks tools of others for a host that is not ours to name",
     r"safe-(claude|codex) (auth )?(login|logout)": "clients/test_logins.py does it, against an authorisation server of its own",
     r"chmod 600": "names what to do with a file",
+    r"safe-agent corpus check s3://.*": "needs a cluster and a store; tests/corpus runs Ray, and a stand-in of S3",
     r"aws .*": "needs an account; tests/anchors tries the bucket on a stand-in",
     r"sudo .*": "changes the whole machine",
 }

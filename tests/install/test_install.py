@@ -286,6 +286,14 @@ def test_a_package_with_another_hash_is_refused_and_what_was_there_still_works(i
     assert "making" not in installed.install().stderr
 
 
+def test_an_installation_without_reach_for_more_packages_stays_as_it_is(installed: Place) -> None:
+    refused = installed.install("--corpus", PIP_NO_INDEX="1", PIP_CONFIG_FILE=os.devnull)
+    assert refused.returncode == 1
+    assert "install.sh: could not install the Python packages\nhint: " in refused.stderr
+    assert not (installed.venv.parent / "corpus").exists()
+    assert "making" not in installed.install().stderr
+
+
 def test_somebody_without_rights_installs_elsewhere_and_uninstalling_leaves_keys_logs_and_policies() -> None:
     place = make_place(SOMEBODY if os.getuid() == 0 else None)
     try:
@@ -444,7 +452,7 @@ def test_without_a_home_it_refuses(place: Place) -> None:
 def test_the_help_tells_every_option(place: Place) -> None:
     shown = place.install("--help")
     assert shown.returncode == 0
-    for option in ("--demo", "--test", "--uninstall", "Exit codes:"):
+    for option in ("--demo", "--corpus", "--test", "--uninstall", "Exit codes:"):
         assert option in shown.stdout
     assert "set -eu" not in shown.stdout
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.install.test_install import REPOSITORY, pins, tracked
 
-LISTS = ("requirements.txt", "requirements-build.txt", "tests/requirements.txt")
+LISTS = ("requirements.txt", "requirements-build.txt", "requirements-corpus.txt", "tests/requirements.txt")
 # spelled so that this file does not name them either
 HOSTS = tuple(
     ".".join(parts)
@@ -57,6 +57,8 @@ def test_the_lists_hold_all_that_the_project_asks_for() -> None:
     asked = project()
     extras = asked["optional-dependencies"]
     installed, tested = pins("requirements.txt"), pins("tests/requirements.txt")
+    corpus = pins("requirements-corpus.txt")
+    assert names([*extras["corpus"], *extras["ray"], *extras["s3"]]) <= set(corpus)
     assert names(asked["dependencies"]) <= set(installed)  # type: ignore[arg-type] # a list beside tables
     assert names([*extras["test"], *extras["gates"]]) <= set(tested)
     build = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["build-system"]["requires"]
@@ -65,7 +67,8 @@ def test_the_lists_hold_all_that_the_project_asks_for() -> None:
 
 def test_tests_run_with_the_versions_that_are_installed() -> None:
     tested, build = pins("tests/requirements.txt"), pins("requirements-build.txt")
-    assert pins("requirements.txt").items() <= tested.items()
+    corpus = pins("requirements-corpus.txt")
+    assert pins("requirements.txt").items() <= corpus.items() <= tested.items()
     assert {name: build[name] for name in build.keys() & tested.keys()}.items() <= tested.items()
 
 

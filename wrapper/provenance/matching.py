@@ -274,7 +274,9 @@ def _placed(block: Block, text: int, found: list[Run]) -> list[Span]:
         end = int(block.tokens.ends[run.end - 1]) - begin
         span = Span(max(start, 0), end, run.emission, run.exact, run.covered)
         spans = _with(spans, span)
-    return sorted(spans)
+    return sorted(
+        one._replace(tokens=min(one.tokens, block.count(one.start + begin, one.end + begin))) for one in spans
+    )
 
 
 def _with(spans: list[Span], span: Span) -> list[Span]:
