@@ -238,3 +238,22 @@ def test_no_program_that_the_repository_names_runs(here: Exchanger, tmp_path: Pa
     with contextlib.suppress(CalledProcessError):
         git(here.repo, "diff")  # the control: git itself runs them
     assert marker.exists()
+
+
+def test_a_file_that_is_claimed_over_and_over_is_read_a_bounded_number_of_times(here: Exchanger) -> None:
+    once = {"start_line": 1, "end_line": MOST}
+    for many in (120, 3):
+        git(here.repo, "commit", "-q", "--allow-empty", "-m", "x")
+        (here.repo / "r.json").write_text(json.dumps(trace(here.head(), "shop.py", *[once] * many)))
+        taken = here.take("agent-trace", "r.json")
+        whys = [remark["why"] for remark in taken["not_taken_over"]]
+        assert whys == (["its lines are claimed too often to be read"] if many > 100 else [])
+        assert (taken["claims"], taken["known"]) == (1, min(many, 100) - 1)
+
+
+def test_a_commit_of_a_time_that_no_calendar_has_is_told_of(here: Exchanger) -> None:
+    raw = git(here.repo, "cat-file", "commit", "HEAD").decode().replace(f"> {_LATE} ", f"> {10**15 - 1} ")
+    commit = git(here.repo, "hash-object", "-t", "commit", "-w", "--stdin", "--literally", given=raw.encode())
+    ran = here.give("agent-trace", commit.decode().strip())
+    assert (ran.code, ran.err) == (0, "")
+    assert json.loads(ran.out)["timestamp"] == "9999-12-31T23:59:59Z"

@@ -140,3 +140,40 @@ def test_reviewed_lines_and_names_do_not_act_on_a_terminal_in_lists(ann: Reviewe
     for ran in (ann.run(), ann.run("--json"), ann.run("--require-review")):
         assert all(letter.isprintable() or letter == "\n" for letter in ran.out + ran.err)
         assert "evil" in ran.out
+
+
+def test_a_file_that_is_named_like_the_range_is_not_reviewed_in_its_place(ann: Reviewer) -> None:
+    """An empty file of that name would else be all that the gate looks at."""
+    ann.write("a.py", CODE)
+    ann.commit({"HEAD~1..HEAD": ""}, "one")
+    asked = ann.run("--require-review", "HEAD~1..HEAD")
+    assert (asked.code, "a file's name and a range's" in asked.err) == (2, True)
+    assert ann.run("--require-review", "./HEAD~1..HEAD").code == 0
+    (ann.repo / "HEAD~1..HEAD").unlink()
+    assert ann.run("--require-review", "HEAD~1..HEAD").code == 1
+
+
+def test_a_review_is_not_published_through_a_reference_that_points_elsewhere(ann: Reviewer) -> None:
+    """What runs inside can write references: the branch that one points to must not become a tree of notes."""
+    ann.commit({"a.py": "a person wrote this\n"}, "one")
+    before = git(ann.repo, "rev-parse", "main")
+    git(ann.repo, "symbolic-ref", "refs/notes/safe-agent-review", "refs/heads/main")
+    said = ann.run("--publish", "HEAD~1..HEAD")
+    assert (said.code, "symbolic reference" in said.err) == (125, True)
+    assert git(ann.repo, "rev-parse", "main") == before
+    git(ann.repo, "symbolic-ref", "--delete", "refs/notes/safe-agent-review")
+    assert ann.run("--publish", "HEAD~1..HEAD").code == 0
+
+
+def test_approving_a_line_that_says_nothing_does_not_approve_its_like_elsewhere(ann: Reviewer) -> None:
+    """`return True` was looked at in one function: that says nothing of another one."""
+    places = {"one.py": "def one(x):\n    if first_check(x):\n", "two.py": "def two(y):\n    if second_check(y):\n"}
+    for path, text in places.items():
+        ann.write(path, text)
+    ann.commit({}, "one")
+    assert ann.run("--approve", "all", "HEAD~1..HEAD", types="2").code == 0
+    for path, text in places.items():
+        ann.write(path, text + "        return True\n")
+    one, two = (line.split()[0] for line in ann.run("--list").out.splitlines())
+    assert ann.run("--approve", one, types="1").code == 0
+    assert [line.split()[0] for line in ann.run("--list").out.splitlines()] == [two]

@@ -172,3 +172,34 @@ def test_a_revision_that_is_not_there_is_an_error_and_never_an_option(repo: Path
     for name in ("nothing", "--output=x", "HEAD:a.py"):
         with pytest.raises(WorkspaceError, match="no commit"):
             Changes(repo, {}).between(name, "HEAD")
+
+
+def test_a_file_in_the_place_of_a_link_or_a_submodule_is_new(repo: Path) -> None:
+    (repo / "link").symlink_to("a.py")
+    git(repo, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub")
+    git(repo, "add", "link")
+    git(repo, "commit", "-q", "-m", "odd")
+    (repo / "link").unlink()
+    for name in ("link", "sub"):
+        write(repo, name, "new\nlines\n")
+    wanted: Said = {"link": {0, 1}, "sub": {0, 1}}
+    assert said(Changes(repo, {}).working()) == wanted
+    git(repo, "add", "link", "sub")
+    assert said(Changes(repo, {}).staged()) == wanted
+    commit(repo, "files")
+    assert said(Changes(repo, {}).between("HEAD~1", "HEAD")) == wanted
+    assert said(Changes(repo, {}).of(git(repo, "rev-parse", "HEAD").decode().strip())) == wanted
+
+
+def test_a_name_that_ends_like_a_line_is_not_taken_for_another(repo: Path) -> None:
+    for name in ("b.py\r", "b.py\n", "b.py"):
+        write(repo, name, f"of {name!r}\n")
+    found = {change.path: change.content for change in Changes(repo, {}).working()}
+    assert found == {name: f"of {name!r}\n".encode() for name in ("b.py\r", "b.py\n", "b.py")}
+
+
+def test_branches_that_have_nothing_in_common_are_compared_as_they_are(repo: Path) -> None:
+    git(repo, "checkout", "-q", "--orphan", "other")
+    write(repo, "a.py", "one\nelse\n")
+    commit(repo, "unrelated")
+    assert said(Changes(repo, {}).between("main", "other")) == {"a.py": {1}}

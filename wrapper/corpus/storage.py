@@ -184,6 +184,6 @@ def _settle(draft: Path, final: Path) -> None:
 
 def _options(address: str, storage: Storage) -> dict[str, Any]:
     """Give what fsspec is told of a store."""
-    if urlsplit(address).scheme not in _EXTRAS:
+    if urlsplit(address).scheme not in _OURS:
         return {}
     return {"anon": storage.anonymous, **({"endpoint_url": storage.endpoint} if storage.endpoint else {})}

@@ -275,7 +275,7 @@ def _placed(block: Block, text: int, found: list[Run]) -> list[Span]:
         span = Span(max(start, 0), end, run.emission, run.exact, run.covered)
         spans = _with(spans, span)
     return sorted(
-        one._replace(tokens=min(one.tokens, block.count(one.start + begin, one.end + begin))) for one in spans
+        one._replace(tokens=min(one.tokens, block.tokens_in(one.start + begin, one.end + begin))) for one in spans
     )
 
 

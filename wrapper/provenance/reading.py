@@ -77,7 +77,7 @@ class Block(NamedTuple):
         inside &= (starts[rows + size - 1] >= starts[rows]) & ((rows + size <= code) | (rows > code))
         return np.where(inside, at, -1)
 
-    def count(self, start: int, end: int) -> int:
+    def tokens_in(self, start: int, end: int) -> int:
         """Count the tokens that begin in a stretch of `data`."""
         parts = self.tokens.starts[: self.tokens.code], self.tokens.starts[self.tokens.code + 1 :]
         return sum(int(np.searchsorted(part, end) - np.searchsorted(part, start)) for part in parts)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrapper.provenance.exchange.claims import Claim, identities, said, sheets, stated
+from wrapper.provenance.exchange.claims import Claim, Claimed, identities, said, sheets, stated
 from wrapper.provenance.exchange.ranges import MOST, Range, within
 from wrapper.provenance.keyed import KEY_SIZE, Keyed
 from wrapper.provenance.model import Flag, Kind
@@ -28,7 +28,7 @@ _RANGES = st.lists(
 @given(_RANGES)
 def test_the_claimed_lines_are_its_own_and_no_others(ranges: list[Range]) -> None:
     own: Counter[int] = Counter()
-    for one in stated(claim(*ranges), TEXT, KEYED):
+    for one in stated(claim(*ranges), Claimed(TEXT), KEYED):
         rows = one.prints.lines
         own.update(rows["code"][rows["flags"] & Flag.ECHO == 0].tolist())
     codes = line_codes(TEXT, KEYED)
@@ -37,7 +37,7 @@ def test_the_claimed_lines_are_its_own_and_no_others(ranges: list[Range]) -> Non
 
 @given(_RANGES, _RANGES)
 def test_sheets_are_the_same_for_the_same_claims_and_number_their_rows(one: list[Range], other: list[Range]) -> None:
-    parts = [*stated(claim(*one), TEXT, KEYED), *stated(claim(*other, path="b.py"), TEXT, KEYED)]
+    parts = [*stated(claim(*one), Claimed(TEXT), KEYED), *stated(claim(*other, path="b.py"), Claimed(TEXT), KEYED)]
     made = list(sheets(parts, "claim-"))
     assert [sheet.session for sheet in made] == [sheet.session for sheet in sheets(parts[::-1], "claim-")]
     for sheet in made:
@@ -49,9 +49,9 @@ def test_sheets_are_the_same_for_the_same_claims_and_number_their_rows(one: list
 
 
 def test_a_claim_of_a_whole_file_is_known_as_a_whole() -> None:
-    (sheet,) = sheets(stated(claim(Range(1, MOST)), TEXT, KEYED), "claim-")
+    (sheet,) = sheets(stated(claim(Range(1, MOST)), Claimed(TEXT), KEYED), "claim-")
     assert sheet.blobs["code"].tolist() == [blob_code(TEXT, KEYED), normalised_code(TEXT, KEYED)]
-    (sheet,) = sheets(stated(claim(Range(2, MOST)), TEXT, KEYED), "claim-")
+    (sheet,) = sheets(stated(claim(Range(2, MOST)), Claimed(TEXT), KEYED), "claim-")
     assert sheet.blobs.size == 0
 
 
@@ -64,16 +64,16 @@ def test_another_word_about_the_same_lines_is_another_claim() -> None:
         claim(*ranges, at=6),
         claim(Range(1, 8)),
     ]
-    assert len({one.identity for each in claims for one in stated(each, TEXT, KEYED)}) == len(claims)
+    assert len({one.identity for each in claims for one in stated(each, Claimed(TEXT), KEYED)}) == len(claims)
     moved = b"one line more\n" + TEXT
-    (before,), (after,) = stated(claim(*ranges), TEXT, KEYED), stated(claim(Range(2, 10)), moved, KEYED)
+    (before,), (after,) = stated(claim(*ranges), Claimed(TEXT), KEYED), stated(claim(Range(2, 10)), Claimed(moved), KEYED)
     assert before.identity == after.identity  # it is about content
 
 
 def test_what_is_no_text_has_no_lines() -> None:
-    assert list(stated(claim(Range(1, 9)), b"a\0b\n", KEYED)) == []
-    assert list(stated(claim(Range(1, 9)), b"", KEYED)) == []
-    assert list(stated(claim(), TEXT, KEYED)) == []
+    assert list(stated(claim(Range(1, 9)), Claimed(b"a\0b\n"), KEYED)) == []
+    assert list(stated(claim(Range(1, 9)), Claimed(b""), KEYED)) == []
+    assert list(stated(claim(), Claimed(TEXT), KEYED)) == []
 
 
 @given(st.text(max_size=400))

@@ -19,7 +19,7 @@ from wrapper.provenance.model import Flag
 from wrapper.provenance.store import CLAIM, Store
 
 _AT_ONCE: Final = 2000  # claims
-_MOST_TIMES: Final = 20  # that each line of a file is claimed in one import: by turns of a conversation, by tools
+_MOST_TIMES: Final = 100  # that each line of a file is claimed in one import: by turns of a conversation, by tools
 
 
 @dataclass(slots=True)
