@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from textual.pilot import Pilot
-
+from tests.review.app.pressing import Pressed
 from wrapper.errors import AuditError, SafeAgentError
 from wrapper.provenance.attribution import State
 from wrapper.provenance.decisions import Decision
@@ -15,7 +14,6 @@ from wrapper.provenance.model import Emission, Kind
 from wrapper.provenance.reviewing import Found
 from wrapper.provenance.screen import Desk, HunksApp, HunksScreen
 
-PATIENCE = 20.0  # seconds; a busy machine is no failure
 APPROVED, REJECTED = Decision(Verdict.APPROVED), Verdict.REJECTED
 
 
@@ -47,35 +45,12 @@ class Signed:
 
 
 @dataclass
-class Show:
-    """A running screen."""
-
-    app: HunksApp
-    pilot: Pilot[None]
-
-    @property
-    def text(self) -> str:
-        return "\n".join(strip.text for strip in self.app.screen._compositor.render_strips())
-
+class Show(Pressed):
     @property
     def screen(self) -> HunksScreen:
         screen = self.app.screen_stack[0]
         assert isinstance(screen, HunksScreen)
         return screen
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-
-    async def until(self, true: Callable[[], object]) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while not true():
-                await self.pilot.pause(0.01)
-
-    async def sees(self, *texts: str) -> None:
-        try:
-            await self.until(lambda: all(text in self.text for text in texts))
-        except TimeoutError:
-            raise AssertionError(f"none of this shows {texts}:\n{self.text}") from None
 
 
 def desk(signed: Signed, *, reason: bool = False, told: tuple[str, ...] = ()) -> Desk:

@@ -5,9 +5,8 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from textual.pilot import Pilot
-
 from tests.audit.recording import Home, ended, start_event
+from tests.review.app.pressing import Pressed
 from wrapper.audit import events, reader
 from wrapper.audit.reader import Record, Session
 from wrapper.audit.writer import SessionWriter
@@ -15,8 +14,6 @@ from wrapper.errors import SafeAgentError
 from wrapper.review.app.desk import Desk, Opened, Verdict
 from wrapper.review.app.screens import Review
 from wrapper.review.app.session import SessionScreen
-
-PATIENCE = 20.0  # seconds; a busy machine is no failure
 
 
 def asks(number: int, *said: str) -> events.Request:
@@ -100,16 +97,8 @@ def desk(of: Home, asked: Asked, *, closed: str = "") -> Desk:
 
 
 @dataclass
-class Show:
-    """A running screen."""
-
-    app: Review
-    pilot: Pilot[None]
-
-    @property
-    def text(self) -> str:
-        """What stands on the terminal now, without colours."""
-        return "\n".join(strip.text for strip in self.app.screen._compositor.render_strips())
+class Show(Pressed):
+    """The screen over the logs."""
 
     @property
     def session(self) -> SessionScreen:
@@ -121,22 +110,6 @@ class Show:
     def titles(self) -> list[str]:
         """The moments that are listed."""
         return [entry.moment.title for entry in self.session.timeline.items]
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-
-    async def until(self, true: Callable[[], object]) -> None:
-        """Wait until something is so."""
-        async with asyncio.timeout(PATIENCE):
-            while not true():
-                await self.pilot.pause(0.01)
-
-    async def sees(self, *texts: str) -> None:
-        """Wait until these stand on the terminal."""
-        try:
-            await self.until(lambda: all(text in self.text for text in texts))
-        except TimeoutError:
-            raise AssertionError(f"none of this shows {texts}:\n{self.text}") from None
 
     async def reads(self) -> None:
         """Open the session under the cursor and wait until it is read to its end."""
