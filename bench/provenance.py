@@ -242,6 +242,7 @@ def recall(agent: Side, hosts: Side, matchers: dict[str, Matcher], wanted: int, 
                     print(f"--- {name}\n{piece.decode('utf-8', 'replace')}")
             print(
                 f"  {change:24}{len(chosen):6}  found {statistics.mean(found):6.3f}  half {statistics.mean(half):6.3f}"
+                f"  of {len(of_code)} with statements {statistics.mean(of_code):6.3f}"
             )
 
 

@@ -69,6 +69,12 @@ class Tokens(NamedTuple):
         names: Flags = (self.exact & _CLASS) == _NAME
         return names
 
+    @property
+    def worded(self) -> Flags:
+        """Which tokens are no marks: words and numbers."""
+        worded: Flags = (self.exact & _CLASS) != 0
+        return worded
+
 
 class Shape(NamedTuple):
     """Tokens without their names. `codes`: hashes. `digest`: the same in a byte, names as 0 to `_FAR`."""

@@ -105,10 +105,11 @@ def test_a_whole_content_is_told_and_named_though_it_has_no_span() -> None:
     assert row["decision"] != "accept"
 
 
-def test_a_binary_document_is_compared_as_a_whole_only() -> None:
-    texts = [b"\0@0 by an agent\n", b"left by a session"]
-    [row, known] = judged(table(texts, binary=[True, True]), judge()).to_pylist()
-    assert (row["stage"], row["decision"], row["spans"]) == ("binary", str(built_in().binary), [])
+def test_a_nul_before_a_text_does_not_hide_it() -> None:
+    texts = [b"\0\n" + b"@0 by an agent\n" * 12, b"\0 by nobody", b"left by a session"]
+    [row, other, known] = judged(table(texts, binary=[True] * 3), judge()).to_pylist()
+    assert (row["stage"], row["decision"], len(row["spans"])) == ("spans", "refuse", 1)
+    assert (other["stage"], other["decision"], other["spans"]) == ("binary", str(built_in().binary), [])
     assert known["stage"] == "blob"
 
 

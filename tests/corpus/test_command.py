@@ -4,12 +4,15 @@ import hashlib
 import heapq
 import inspect
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.corpus.corpora import environment
@@ -17,6 +20,8 @@ from tests.corpus.packed import code, sheet
 from tests.repository import git, repository
 from wrapper.audit.proofs import root
 from wrapper.cli.main import main
+from wrapper.corpus.against import Against
+from wrapper.corpus.checking import Asked, check
 from wrapper.corpus.manifest import IndexSeen, JudgedBy
 from wrapper.corpus.policy import Decision
 from wrapper.corpus.policyfile import built_in, parse
@@ -331,3 +336,73 @@ def test_help_needs_no_heavy_package_and_a_missing_one_is_named_with_the_pip_lin
     assert done.returncode == 125
     assert "./install.sh --corpus" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_was_changed_beside_the_manifest_does_not_verify(
+    safe_agent: Any, machine: Machine, tmp_path: Path
+) -> None:
+    sources, out = corpus(tmp_path / "c", AGENTS[1]), tmp_path / "out"
+    safe_agent("check", sources, "--index", machine.whole, "--out", out)
+    assert safe_agent("verify", out).code == 0
+    summary, [part] = out / "summary.json", (out / "parts").glob("*.parquet")
+    kept = summary.read_bytes()
+    summary.write_bytes(json.dumps({**json.loads(kept), "refused": 0, "accepted": 21}).encode())
+    said = safe_agent("verify", out)
+    assert (said.code, "other counts" in said.err) == (125, True)
+    summary.write_bytes(kept)
+    verdicts = pq.read_table(part)
+    accepted = pa.array(["accept"] * len(verdicts))
+    pq.write_table(verdicts.set_column(verdicts.schema.get_field_index("decision"), "decision", accepted), part)
+    said = safe_agent("verify", out)
+    assert (said.code, "not those of the manifest" in said.err) == (125, True)
+
+
+def test_nothing_is_called_clean_where_nothing_was_compared(safe_agent: Any, machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    said = safe_agent("check", tmp_path / "none", "--index", machine.whole)
+    assert (said.code, "no document" in said.err) == (125, True)
+    key = load_or_make(machine.home / ".config" / "safe-agent" / "provenance.key")
+    Pack.of([]).save(tmp_path / "empty.pack", key)
+    damaged = bytearray(machine.whole.read_bytes())
+    damaged[len(damaged) // 5] ^= 1
+    (tmp_path / "damaged.pack").write_bytes(damaged)
+    said = safe_agent("check", corpus(tmp_path / "c"), "--index", tmp_path / "damaged.pack")
+    assert (said.code, "is damaged" in said.err) == (125, True)
+    said = safe_agent("check", corpus(tmp_path / "c"), "--index", tmp_path / "empty.pack")
+    assert (said.code, "holds nothing" in said.err) == (125, True)
+
+
+def test_results_go_into_no_folder_that_holds_something_else(safe_agent: Any, machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "summary.json").write_text("mine")
+    said = safe_agent("check", corpus(tmp_path / "c"), "--index", machine.whole, "--out", tmp_path / "mine")
+    assert (said.code, "is not empty" in said.err) == (125, True)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["summary.json"]
+
+
+def test_a_pack_that_is_replaced_while_a_run_goes_on_changes_nothing(machine: Machine, tmp_path: Path) -> None:
+    packs = [tmp_path / name for name in ("used.pack", "other.pack")]
+    shutil.copy(machine.whole, packs[0])
+    shutil.copy(machine.other, packs[1])
+    digest = hashlib.sha256(packs[0].read_bytes()).hexdigest()
+    key = machine.home / ".config" / "safe-agent" / "provenance.key"
+    against = Against(packs[0], key, 2, 48, ())
+    asked = Asked(
+        sources=(str(corpus(tmp_path / "c", AGENTS[1])),), policy=built_in(), out=str(tmp_path / "o"), workers=1
+    )
+
+    def replace(_: object) -> None:
+        if packs[1].exists():
+            packs[1].rename(packs[0])
+
+    summary = check(asked, against, replace, "2026-01-01T00:00:00Z")
+    assert (summary.refused, summary.index.sha256) == (1, digest)
+
+
+def test_lines_of_a_notebook_are_found(safe_agent: Any, machine: Machine, tmp_path: Path) -> None:
+    lines = AGENTS[0].decode().splitlines(keepends=True)
+    book = {"cells": [{"cell_type": "code", "source": lines}], "nbformat": 4}
+    for name, indent in (("wide.ipynb", 1), ("narrow.ipynb", None)):
+        (tmp_path / name).write_text(json.dumps(book, indent=indent))
+        said = safe_agent("check", tmp_path / name, "--index", machine.whole)
+        assert said.code == 1

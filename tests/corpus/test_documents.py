@@ -116,7 +116,7 @@ def parquet(tmp_path: Path) -> Path:
         ('["text"]', [b"a", "has no text in `text`", b"c", b"", "has no text in `text`", b"f"]),
         ('["text", "more"]', [b"a\nA", b"B", b"c", b"", "has no text in `text` or `more`", b"f\nF"]),
         ('["chat.content"]', [b"hi", *["has no text in `chat.content`"] * 4, b"yo"]),
-        ('["*"]', [b"a\nA\nu\nhi", b"B", b"c", b"", b"", b"f\nF\nx\nyo"]),
+        ('["*"]', [one + b"\0\1" for one in (b"a\nA\nu\nhi\n", b"B\n", b"c\n", b"\n", b"", b"f\nF\nx\nyo\n")]),
         ('["image"]', [b"\0\1"] * 6),
         ('["id"]', ["`id` is no text"] * 2 + ["has no text in `id`"] + ["`id` is no text"] * 3),
         ('["none"]', ["has no text in `none`"] * 6),
@@ -307,3 +307,45 @@ def test_pieces_come_in_the_same_order_and_change_their_stamp_with_a_file(tmp_pa
     assert before == list(pieces([str(tmp_path)], POLICY))
     (tmp_path / "7.txt").write_text("another length")
     assert [piece.stamp for piece in pieces([str(tmp_path)], POLICY)] != [piece.stamp for piece in before]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([b"agent"], pa.binary()),
+        pa.array([b"agent"], pa.binary(5)),
+        pa.array([[b"agent"]], pa.list_(pa.large_binary())),
+        pa.array(["agent"], pa.string_view()),
+        pa.array([b"agent"], pa.binary_view()),
+        pa.array([[("(agent)", "x")]], pa.map_(pa.string(), pa.string())),
+        pa.array([[("k", "agent"), ("k", "x")]], pa.map_(pa.string(), pa.string())),
+        pa.ExtensionArray.from_storage(pa.json_(), pa.array(['"agent"'])),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_parquet_hides_no_text_in_a_column_of_an_odd_type(column: Any, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"n": [1], "odd": column}), tmp_path / "t.parquet")
+    [row] = documents(tmp_path / "t.parquet")
+    assert b"agent" in row["text"]
+
+
+def test_parquet_with_two_fields_of_one_name_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    twice = pa.StructArray.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["c", "c"])
+    pq.write_table(pa.table([pa.array(["a"]), pa.array(["b"])], names=["c", "c"]), tmp_path / "1.parquet")
+    pq.write_table(pa.table({"s": twice}), tmp_path / "2.parquet")
+    rows = documents(tmp_path)
+    assert [row["text"] for row in rows] == [None, None]
+    assert all("1 rows from here on are not read" in row["fault"] for row in rows)
+
+
+def test_what_git_does_not_know_in_its_folder_and_what_only_a_tag_names_is_read(tmp_path: Path) -> None:
+    home = repository(tmp_path / "r")
+    (home / "a.txt").write_text("one\n")
+    git(home, "add", "a.txt")
+    git(home, "commit", "-qm", "one")
+    git(home, "tag", "odd", git(home, "hash-object", "-w", "--stdin", given=b"tagged\n").decode().strip())
+    (home / ".git" / "beside.py").write_text("beside\n")
+    git(tmp_path, "init", "-q", "--bare", "bare.git")
+    (tmp_path / "bare.git" / "more.py").write_text("more\n")
+    assert {row["text"] for row in documents(home)} == {b"one\n", b"tagged\n", b"beside\n"}
+    assert {row["text"] for row in documents(tmp_path / "bare.git")} == {b"more\n"}

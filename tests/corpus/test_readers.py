@@ -243,6 +243,8 @@ def file_rows(name: str, *chunks: bytes) -> list[Row]:
         (b"%PDF-1.7", "is a PDF"),
         (bytes(257) + b"ustar\x0000", "is a tar archive"),
         ("wide".encode("utf-16"), "is UTF-16"),
+        ("no mark".encode("utf-16-le"), "is UTF-16"),
+        ("no mark".encode("utf-32-be"), "or UTF-32"),
         (b"version https://git-lfs", "is a pointer to what Git LFS keeps elsewhere"),
     ],
 )
@@ -256,7 +258,7 @@ def test_what_hides_text_is_told_and_not_taken_for_binary(content: bytes, why: s
 def test_a_binary_file_is_compared_whole_unless_it_is_too_large() -> None:
     assert file_rows("a.png", b"\x89PNG\0rest") == [Row("a.png", "a.png", 0, b"\x89PNG\0rest", binary=True)]
     [large] = file_rows("a.bin", b"\0" * (33 << 20), b"\0" * (33 << 20))
-    assert (large.text, large.binary) == (None, True)
+    assert (large.text, large.binary) == (None, False)  # unreadable: nothing of it was compared
     assert "larger than" in large.fault
     assert file_rows("latin.txt", b"caf\xe9")[0] == Row("latin.txt", "latin.txt", 0, b"caf\xe9")
 
@@ -266,3 +268,38 @@ def test_lines_in_a_json_file_are_rows_and_any_other_json_is_one_document() -> N
     assert [row.text for row in file_rows("x.json", lines)] == [b"a", b"b"]
     assert [row.text for row in file_rows("x.json", b'[{"text": "a"}]\n')] == [b'[{"text": "a"}]\n']
     assert [row.text for row in file_rows("x.py", lines)] == [lines]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id": "def f():\n    return 1", "text": "x"},
+        {"id": ["def f():", "    return 1"], "text": "x"},
+        {"id": {"a": "def f():\n    return 1"}, "text": "x"},
+        {"def f():\n    return 1": 1, "text": "x"},
+        {"text": {"    return 1 if not f() else f(1)": "x"}, "more": "def f():"},
+    ],
+)
+def test_a_text_in_the_place_of_a_name_is_a_text(row: dict[str, Any]) -> None:
+    line = json.dumps(row).encode()
+    [whole] = jsonl.rows([line], "f", Columns(), 8 << 20)
+    *_, last = jsonl.rows([line, b" " * 200], "f", Columns(), 100)
+    for text in (whole.text, last.text):
+        assert b"def f():" in (text or b"")
+        assert b"return 1" in (text or b"")
+    assert whole.id == "f:1"
+
+
+def test_packed_json_is_read_as_lines_only_where_it_has_them() -> None:
+    row = Row("a", "a", 0, None)
+    pretty = json.dumps([{"text": "one", "more": [1, 2]}], indent=1).encode()
+    forms = (
+        pretty,
+        b'{"text": "one"}\n{"text": "two"}\n',
+        b'{"text": "one"}',
+        b'{"text": "' + b"x" * 100_000 + b'"}\n',
+    )
+    found = [list(plain.rows(row, "a.json.gz", [gzip.compress(form)], built_in())) for form in forms]
+    assert [len(rows) for rows in found] == [1, 2, 1, 1]
+    assert found[0][0].text == pretty
+    assert [rows[0].text for rows in found[2:]] == [b"one", b"x" * 100_000]

@@ -18,7 +18,7 @@ from tests.corpus.conftest import Whole
 from tests.corpus.corpora import Corpus
 from wrapper.corpus import engines
 from wrapper.corpus.documents import pieces, read
-from wrapper.corpus.policyfile import built_in
+from wrapper.corpus.policyfile import built_in, parse
 from wrapper.corpus.storage import Folder, Storage, filesystem, shown
 from wrapper.corpus.summary import verdicts
 from wrapper.errors import ProvenanceError
@@ -119,7 +119,8 @@ def test_of_a_parquet_file_only_the_columns_that_are_wanted_are_fetched(
     files.put_file(str(tmp_path / "wide.parquet"), path)
     before = len(store.fetched)
     [piece] = pieces([f"{bucket}/wide.parquet"], built_in(), storage)
-    texts = [text for batch in read(piece, built_in(), storage) for text in batch.column("text").to_pylist()]
+    policy = parse(b'version = 1\n[columns]\ntext = ["text"]', "f")
+    texts = [text for batch in read(piece, policy, storage) for text in batch.column("text").to_pylist()]
     assert texts == [text.encode() for text in wanted]
     fetched = [size for name, size in store.fetched[before:] if name.endswith("wide.parquet")]
     assert fetched

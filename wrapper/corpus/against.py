@@ -49,9 +49,10 @@ def prepared(named: Sequence[Path], key_file: Path | None, places: Places) -> Ag
     faults = tuple(fault for one in opened for fault in one[1])
     pack = opened[0][0] if len(opened) == 1 else _joined([one[0] for one in opened], faults, key, places)
     found = Pack.open(pack, key)
-    if not found.emissions and not named:
+    found.verify()  # a second for each GB: else damage is found when hours of work are done
+    if not found.emissions:  # nothing can be found by it, so nothing would be called clean by right
         raise ProvenanceError(
-            "there is no index on this machine: no session was captured",
+            "the index holds nothing" if named else "there is no index on this machine: no session was captured",
             hint="name one with --index: a pack (`safe-agent provenance pack`), or a state folder",
         )
     return Against(pack, path, found.emissions, found.rows, faults)

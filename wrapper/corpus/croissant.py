@@ -22,7 +22,7 @@ CONFORMS_TO: Final = ("http://mlcommons.org/croissant/1.1", "http://mlcommons.or
 LIMITS: Final = (
     "Text of sessions that were not captured, or whose index is not in the one that was compared, is not found.",
     "Spans of under ten lines are found only in part; paraphrases and translations into other languages are not found.",
-    "Of binary files only whole contents are compared.",
+    "Of binary files whole contents are compared, and text that stands in them unpacked.",
 )
 
 # The context that the specification gives (appendix "JSON-LD context"), with RAI and PROV-O.

@@ -1,6 +1,7 @@
 """What was found in one document, and what follows from it: spans, coverage, decision; pure."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -13,6 +14,10 @@ from wrapper.provenance.matching import Found, Matcher, Span
 from wrapper.provenance.model import Emission
 
 NOTHING: Final = Found(-1, Stage.CLEAN, [], 0)
+_OF_A_LINE: Final = 6  # tokens: what a span leaves out, as comments between its lines, makes none of them count
+_LISTED: Final = b'\\n",'
+_BETWEEN: Final = re.compile(rb'\\n",\s*"')  # the end of a line, and the beginning of the next one
+_MARKS: Final = re.compile(rb'[",]')
 _WHOLE: Final[Mapping[str, str]] = MappingProxyType(
     {
         Stage.BLOB: "a session left this content, byte for byte",
@@ -90,6 +95,12 @@ class Judge:
         parts = {row: text for row, text in enumerate(texts) if text is not None and is_cut[row] and not is_binary[row]}
         for row, spans in zip(parts, self.matcher.spans(list(parts.values())), strict=True):
             hits[row] = NOTHING._replace(spans=spans)
+        listed = {row: text for row, text in {**entire, **parts}.items() if _LISTED in text}
+        for row, spans in zip(listed, self.matcher.spans([_unlisted(text) for text in listed.values()]), strict=True):
+            before = hits.get(row)
+            if _size(spans) > _size(before.spans if before else []):
+                whole = before or NOTHING._replace(tokens=self.matcher.tokens([listed[row]])[0])
+                hits[row] = whole._replace(stage=whole.stage if whole.whole >= 0 else Stage.SPANS, spans=spans)
         return hits
 
     def emission(self, number: int) -> Emission:
@@ -108,7 +119,7 @@ class Judge:
         document.add(text, found, Place())
         verdict = document.verdict()
         if is_binary and verdict.stage == Stage.CLEAN:
-            return self._without_text(Stage.BINARY, "binary: only its whole content was compared")
+            return self._without_text(Stage.BINARY, "binary: nothing found, but text may be packed in it")
         return verdict
 
     def unread(self, why: str, *, is_binary: bool = False) -> Verdict:
@@ -117,9 +128,9 @@ class Judge:
 
     def _seen(self, text: bytes, found: Found, *, is_binary: bool) -> Found:
         """Give the pieces of a whole content, too: one line of it may be an agent's, or all; of binary ones none."""
-        if is_binary:
-            return found._replace(spans=[])
-        return found._replace(spans=self.matcher.spans([text])[0]) if found.whole >= 0 else found
+        if found.whole < 0:
+            return found
+        return found._replace(spans=[] if is_binary else self.matcher.spans([text])[0])
 
     def _without_text(self, stage: Stage, why: str) -> Verdict:
         nothing = Measure(stage)
@@ -194,11 +205,24 @@ class Document:
         spans = [one.span for one in self._spans if bounds.counts(self._judge.emission(one.emission))]
         is_whole = self._whole.whole >= 0 and bounds.counts(self._judge.emission(self._whole.whole))
         stage = self._whole.stage if is_whole else Stage.SPANS if spans else Stage.CLEAN
-        sizes = [SpanMeasure(span.tokens, span.last_line - span.first_line + 1) for span in spans]
+        sizes = [SpanMeasure(span.tokens, min(_lines(span), span.tokens // _OF_A_LINE)) for span in spans]
         return Measure(stage, self._coverage(spans), sizes)
 
     def _coverage(self, spans: Sequence[PlacedSpan]) -> float:
         return min(sum(span.tokens for span in spans) / max(self._tokens, 1), 1.0)
+
+
+def _unlisted(text: bytes) -> bytes:
+    """Join lines that stand in lists of JSON, as those of notebooks do; each byte keeps its place."""
+    return _BETWEEN.sub(lambda found: b"\\n" + _MARKS.sub(b" ", found[0][2:]), text)
+
+
+def _lines(span: PlacedSpan) -> int:
+    return span.last_line - span.first_line + 1
+
+
+def _size(spans: Sequence[Span]) -> int:
+    return sum(span.tokens for span in spans)
 
 
 def _is_hit(found: Found) -> bool:
@@ -228,7 +252,7 @@ def _because(stage: str, spans: Sequence[PlacedSpan], coverage: float) -> str:
     """Say in short what was found."""
     reasons = [_WHOLE[stage]] if stage in _WHOLE else []
     if spans:
-        longest = max(span.last_line - span.first_line + 1 for span in spans)
+        longest = max(map(_lines, spans))
         many = f"{len(spans)} spans, the longest of {longest} lines" if len(spans) > 1 else f"a span of {longest} lines"
         reasons.append(f"{many}, {coverage:.0%} of its tokens")
     return "; ".join(reasons)

@@ -16,7 +16,7 @@ from wrapper.corpus.policy import CorpusPolicy
 from wrapper.corpus.repositories import Blob, RepositoryError, blobs, commits_before, git_folder, resolved
 from wrapper.corpus.storage import Storage, filesystem, is_remote
 from wrapper.corpus.storage import shown as shown_address
-from wrapper.corpus.unpacking import SUFFIXES, bare
+from wrapper.corpus.unpacking import bare
 from wrapper.errors import ProvenanceError
 
 _PIECE_BYTES: Final = 64 << 20  # of small files in one piece
@@ -57,9 +57,8 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def form_of(name: str) -> Form:
-    """Say by its name how documents are stored in a file. Packed `.json` holds lines, as in C4 and Dolma."""
-    inner = bare(name).lower()
-    if inner.endswith(_LINES) or (inner.endswith(".json") and name.lower().endswith(SUFFIXES)):
+    """Say by its name how documents are stored in a file; whether a `.json` holds lines is seen when it is read."""
+    if bare(name).lower().endswith(_LINES):
         return Form.JSONL
     return Form.PARQUET if name.lower().endswith((".parquet", ".parq")) else Form.FILES
 
@@ -105,7 +104,6 @@ def _cut(piece: Piece, storage: Storage | None) -> Iterator[Piece]:
 def _folder(root: bytes, source: str, policy: CorpusPolicy) -> Iterator[Piece]:
     if trees.looks_bare(root):
         yield from _repository(root, source, policy, within=None)
-        return
     group = _Group(kept(root), source)
     for entry in trees.walk(root, trees.Chosen(policy.paths)):
         if isinstance(entry, bytes):

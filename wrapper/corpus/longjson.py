@@ -7,11 +7,12 @@ there; of mistakes all are found that `json` finds, but texts that came before o
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 import msgspec
 
-from wrapper.corpus.texts import JOINT, Path, ShapeError, Wanted
+from wrapper.corpus.texts import JOINT, Path, ShapeError, Wanted, is_name
 
 _DEEPEST: Final = 200  # tables and lists within each other; each takes two frames of the interpreter's stack
 _LONGEST_NAME: Final = 1 << 16
@@ -67,6 +68,8 @@ class LongLine:
             self._expect(b'"', advance=False)
             name = self._name()
             self._expect(b":")
+            if self._wanted.reads(name):
+                yield from self._joined(iter([name.encode()]))
             yield from self._value((*path, name), depth + 1)
             if self._comma(b"}"):
                 return
@@ -77,7 +80,7 @@ class LongLine:
             self._at += 1
             return
         while True:
-            yield from self._value(path, depth + 1)
+            yield from self._value(self._wanted.within(path), depth + 1)
             if self._comma(b"]"):
                 return
 
@@ -86,10 +89,21 @@ class LongLine:
             for _ in self._string():
                 pass
             return
+        text = self._string()
+        if self._wanted.names(path):
+            head = b""
+            while len(head) <= _LONGEST_NAME and (piece := next(text, None)) is not None:
+                head += piece
+            if is_name(head.decode("utf-8", "surrogatepass")):
+                return
+            text = chain([head], text)
+        yield from self._joined(text)
+
+    def _joined(self, text: Iterator[bytes]) -> Iterator[bytes]:
         if self._found:
             yield JOINT
         self._found = True
-        yield from self._string()
+        yield from text
 
     def _name(self) -> str:
         held = bytearray()

@@ -6,8 +6,9 @@ are the lines, each without its line feed. Nothing in either depends on the engi
 the same corpus, index and policy give the same root. What it proves, and what not, stands in `docs/corpus.md`.
 """
 
+from collections import Counter
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -76,8 +77,20 @@ class Manifest:
         return self._tree.root().hex()
 
 
-def verified(head: bytes, lines: Iterator[bytes]) -> tuple[int, str]:
-    """Recompute how many documents a manifest has, and its root. Raises ProvenanceError where it is none."""
+class Recomputed(NamedTuple):
+    """What a manifest says: how many documents it has, how many of each decision, and its root."""
+
+    documents: int
+    decisions: Counter[str]
+    root: str
+
+
+class _Line(msgspec.Struct):
+    decision: str
+
+
+def verified(head: bytes, lines: Iterator[bytes]) -> Recomputed:
+    """Recompute what a manifest says. Raises ProvenanceError where it is none."""
     try:
         judged = msgspec.json.decode(head)
     except msgspec.DecodeError as error:
@@ -86,11 +99,17 @@ def verified(head: bytes, lines: Iterator[bytes]) -> tuple[int, str]:
         raise ProvenanceError(f"`{JUDGED}` is of another version", hint="verify it with the safe-agent that made it")
     tree = Tree()
     tree.add(leaf_hash(head, b""))
+    decisions: Counter[str] = Counter()
+    decode = msgspec.json.Decoder(_Line).decode
     for line in lines:
         tree.add(leaf_hash(line.removesuffix(b"\n"), b""))
+        try:
+            decisions[decode(line).decision] += 1
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ProvenanceError(f"line {tree.size - 1:,} of `{MANIFEST}` is damaged") from error
     if tree.size - 1 != judged.get("documents"):
         raise ProvenanceError(
             f"the manifest has {tree.size - 1:,} documents, `{JUDGED}` knows {judged.get('documents'):,}",
             hint="lines were lost or added: run the check again",
         )
-    return tree.size - 1, tree.root().hex()
+    return Recomputed(tree.size - 1, decisions, tree.root().hex())

@@ -1,5 +1,6 @@
 """Open what is to be read: a plain file of this machine, or an object in a store."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -24,11 +25,24 @@ def opened(location: str, storage: Storage | None, *, follow: bool = True) -> It
         with files.open(path, "rb", block_size=_BLOCK) as remote:
             yield cast("BinaryIO", remote)
         return
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
-    with os.fdopen(os.open(meant(location), flags), "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(None, "is no plain file")
+    handle = os.open(meant(location), os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+    try:
+        _must_be_plain(os.fstat(handle).st_mode)
+        # only now: opening a device or a pipe does something already
+        descriptor = os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    finally:
+        os.close(handle)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
         yield cast("BinaryIO", file)
+
+
+def _must_be_plain(mode: int) -> None:
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    if stat.S_ISDIR(mode):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise OSError(None, "is no plain file")
 
 
 def chunks(file: BinaryIO) -> Iterator[bytes]:

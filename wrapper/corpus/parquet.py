@@ -79,7 +79,8 @@ def _damage() -> tuple[type[Exception], ...]:
     """Give the exceptions by which Arrow says that a file is not what it should be."""
     import pyarrow as pa  # noqa: PLC0415 (as above)
 
-    return (pa.ArrowException, OSError, UnicodeDecodeError)
+    # fields of one name twice are told by a ValueError or a KeyError; wrong UTF-8 is a ValueError
+    return (pa.ArrowException, OSError, ValueError, KeyError)
 
 
 def _short(error: Exception) -> str:
@@ -98,8 +99,8 @@ class _Group:
         schema = parquet.schema_arrow
         texts = [field.name for field in schema if self._holds_texts(field)]
         self._are_plain = all(_is_plain(schema.field(name).type) for name in texts)
-        name = policy.columns.id.partition(".")[0]
-        self._columns = list(dict.fromkeys([*texts, *([name] if name in schema.names else [])]))
+        self._id = policy.columns.id.partition(".")[0]
+        self._columns = list(dict.fromkeys([*texts, *([self._id] if self._id in schema.names else [])]))
         self._texts = texts
 
     def _holds_texts(self, field: "pa.Field") -> bool:
@@ -107,11 +108,10 @@ class _Group:
 
         if not self._wanted.every:
             return any(path[0] == field.name for path in self._wanted.paths)
-        if not self._wanted.takes((field.name,)):
-            return False
         if _is_plain(field.type):
-            return not (pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type))
-        return bool(pa.types.is_nested(field.type))
+            return bool(field.name != self._policy.columns.id)
+        checks = (pa.types.is_primitive, pa.types.is_decimal, pa.types.is_null)  # numbers, times, booleans
+        return not any(check(field.type) for check in checks)
 
     def rows(self, first: int) -> Iterator[Row]:
         group = self._parquet.metadata.row_group(self._place)
@@ -128,14 +128,23 @@ class _Group:
     def _batch(self, batch: "pa.RecordBatch", first: int) -> Iterator[Row]:
         texts = self._joined(batch) if self._are_plain else self._decoded(batch)
         ids = self._ids(batch)
-        for at, text in enumerate(texts):
+        for at, found in enumerate(texts):
             place = f"{self._source}:{first + at}"
-            row = Row(ids[at] or place, self._source, first + at, None)
+            name = name_of({self._id: ids[at]}, self._policy.columns.id)
+            row = Row(name or place, self._source, first + at, None)
+            text = found if name or self._id in self._texts else self._with(found, ids[at])
             if isinstance(text, bytes):
                 for part in parts([text], self._policy.limits.part_bytes):
                     yield row._replace(**part._asdict())
             else:
                 yield row._replace(fault=text)
+
+    def _with(self, found: bytes | str, name: object) -> bytes | str:
+        """Add what stands in the place of a name and is none: too long, or with lines."""
+        if not self._wanted.every or isinstance(found, str) or not isinstance(name, str | bytes):
+            return found
+        text = name.encode() if isinstance(name, str) else name
+        return JOINT.join((found, text)) if found else text
 
     def _joined(self, batch: "pa.RecordBatch") -> list[bytes | str]:
         """Join the columns of texts; a row in which all are null has no text."""
@@ -157,11 +166,10 @@ class _Group:
                 found.append(str(error))
         return found
 
-    def _ids(self, batch: "pa.RecordBatch") -> list[str]:
-        name = self._policy.columns.id.partition(".")[0]
-        if name not in batch.schema.names:
-            return [""] * batch.num_rows
-        return [name_of({name: value}, self._policy.columns.id) for value in batch.column(name).to_pylist()]
+    def _ids(self, batch: "pa.RecordBatch") -> list[Any]:
+        if self._id not in batch.schema.names:
+            return [None] * batch.num_rows
+        return list(batch.column(self._id).to_pylist())
 
 
 def _is_plain(kind: "pa.DataType") -> bool:
@@ -176,9 +184,13 @@ def _is_plain(kind: "pa.DataType") -> bool:
 
 
 def _mapped(value: Any) -> Any:
-    """Make tables of what Parquet calls maps, lists of pairs in Arrow."""
+    """Make tables of what Parquet calls maps, lists of pairs in Arrow; a key that comes again has a list of values."""
     if isinstance(value, list):
         if value and all(isinstance(one, tuple) for one in value):
-            return {str(key): _mapped(inner) for key, inner in value}
+            table: dict[str, list[Any]] = {}
+            for key, inner in value:
+                name = key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)
+                table.setdefault(name, []).append(_mapped(inner))
+            return table
         return [_mapped(inner) for inner in value]
     return {key: _mapped(inner) for key, inner in value.items()} if isinstance(value, dict) else value

@@ -29,7 +29,7 @@ class Stage(StrEnum):
     BLOB = "blob"  # the whole content is an emission's
     NORMALISED = "normalised"  # as above, but for blanks and line ends
     SPANS = "spans"  # it holds pieces of emissions
-    BINARY = "binary"  # pieces of it could not be compared, and the whole of it is no emission's
+    BINARY = "binary"  # it is no text, and nothing of the index was found in it
     CLEAN = "clean"  # nothing of the index was found in it
     UNREADABLE = "unreadable"  # it could not be compared
 
@@ -73,7 +73,7 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class SpanMeasure(NamedTuple):
-    """One span: how many tokens, and how many lines it touches."""
+    """One span: how many tokens, and how many lines that hold enough of them."""
 
     tokens: int
     lines: int
@@ -128,8 +128,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class CorpusPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A whole policy.
 
-    `unreadable`, `binary`, `incomplete_index`: what becomes of documents that cannot be compared, of binary ones whose
-    whole content no emission is, and of all those in which an index with faults finds nothing.
+    `unreadable`, `binary`, `incomplete_index`: what becomes of documents that cannot be compared, of binary ones in
+    which nothing was found, and of all those in which an index with faults finds nothing.
     """
 
     version: int

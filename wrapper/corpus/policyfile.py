@@ -23,6 +23,7 @@ version = 1
 
 # A document is refused if one span (a run of text that came from one emission) has `least_lines` lines or
 # `least_tokens` tokens, or if all its spans together hold the share `coverage` of its tokens (0: this never decides).
+# Of lines no more count than the span has tokens for, six to a line.
 [refuse]
 coverage = 0.3
 least_lines = 10
@@ -42,8 +43,8 @@ sessions = []
 
 # What becomes of documents that cannot be compared: "refuse", "quarantine" or "accept".
 [undecided]
-unreadable = "quarantine"        # broken JSON, missing columns, cut archives, what could not be opened
-binary = "accept"                # a binary file; its whole content was compared, but pieces of it cannot be
+unreadable = "quarantine"        # broken JSON, missing columns, cut archives, what could not be opened or is too large
+binary = "accept"                # a binary file in which nothing was found: text may be packed in it
 incomplete_index = "quarantine"  # nothing was found, but the index lacks something
 
 # Rows of JSONL and Parquet. Dots lead into tables, and through lists: "messages.content". All texts that are there

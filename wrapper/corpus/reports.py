@@ -28,7 +28,7 @@ _STAGES: Final = {
     Stage.BLOB: "a whole content that an agent's session left",
     Stage.NORMALISED: "the same but for blanks",
     Stage.SPANS: "pieces of what agents wrote",
-    Stage.BINARY: "binary, compared as a whole",
+    Stage.BINARY: "binary, nothing found",
     Stage.UNREADABLE: "could not be read",
     Stage.CLEAN: "nothing found",
 }

@@ -116,8 +116,10 @@ def _listed(git_dir: bytes, start: Sequence[str], commits: Sequence[str]) -> Ite
             raise RepositoryError("git lists what is no object")
         elif not space:
             commit = found.decode()
-        elif path:  # without one it is a commit's own tree
+        elif path:
             yield found.decode(), commit, kept(path)
+        else:  # a commit's own tree, or what a tag names without a commit
+            yield found.decode(), NOWHERE, ""
 
 
 def _all(git_dir: bytes) -> Iterator[Blob]:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from wrapper.corpus.documents import Piece
-from wrapper.corpus.storage import Folder, shown
+from wrapper.corpus.storage import DRAFT, Folder, shown
 from wrapper.errors import ProvenanceError
 
 _VERSION: Final = 1
@@ -74,8 +74,8 @@ def begin(folder: Folder, binding: Binding, everything: Sequence[Task], *, resum
     )
     begun = folder.read(_RUN)
     if begun is None:
-        if parts.names():
-            raise ProvenanceError(f"`{out}` holds parts of an unknown run", hint="choose another folder")
+        if folder.names() - {PARTS, f"{DRAFT}{_RUN}"} or parts.names():
+            raise ProvenanceError(f"`{out}` is not empty, and holds no run", hint="choose another folder")
         parts.make()
         folder.write(_RUN, msgspec.json.encode(planned))
         return set()

@@ -22,7 +22,7 @@ from wrapper.errors import ProvenanceError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-_DRAFT: Final = ".draft-"
+DRAFT: Final = ".draft-"
 _OURS: Final = frozenset({"s3", "s3a"})  # schemes whose client an extra of ours brings
 
 
@@ -139,7 +139,7 @@ class Folder:
                     found, path = filesystem(self.address, self.storage)
                     found.put_file(str(draft), f"{path}/{name}")  # an object appears when it is complete
                 return
-            draft = Path(self.address, f"{_DRAFT}{name}")
+            draft = Path(self.address, f"{DRAFT}{name}")
             try:
                 yield draft
                 _settle(draft, Path(self.address, name))
@@ -151,7 +151,7 @@ class Folder:
     def sweep(self) -> None:
         """Remove drafts that a run left behind when it was killed."""
         if not self._remote:
-            for draft in Path(self.address).glob(f"{_DRAFT}*"):
+            for draft in Path(self.address).glob(f"{DRAFT}*"):
                 draft.unlink(missing_ok=True)
 
 

@@ -1,7 +1,8 @@
 """What files there are below a folder: walked without following links, in an order that is always the same.
 
-A link to something within the folder is left out, since that is read where it stands. Every other thing that is no
-plain file is listed, too: its reader says that it could not be read, so nothing is left out silently.
+Of a repository's own folder what git knows by its name is left to git, and all else is listed: what stands there, too,
+is in the corpus. A link to something within the folder is left out, since that is read where it stands. Every other
+thing that is no plain file is listed, too: its reader says that it could not be read, so nothing is left out silently.
 """
 
 import os
@@ -14,6 +15,12 @@ from wrapper.policy import globs
 
 _INCLUDED, _NOT_INCLUDED, _EXCLUDED, _NOT_EXCLUDED = range(4)
 _GIT: Final = b".git"
+_GITS: Final = frozenset({  # gitrepository-layout(5), and what git writes beside
+    b"HEAD", b"FETCH_HEAD", b"ORIG_HEAD", b"MERGE_HEAD", b"AUTO_MERGE", b"REBASE_HEAD", b"CHERRY_PICK_HEAD",
+    b"REVERT_HEAD", b"COMMIT_EDITMSG", b"MERGE_MSG", b"MERGE_MODE", b"branches", b"config", b"config.worktree",
+    b"description", b"gitk.cache", b"gc.log", b"gc.pid", b"hooks", b"index", b"info", b"logs", b"objects",
+    b"packed-refs", b"refs", b"reftable", b"shallow", b"worktrees", b"commondir", b"gitdir",
+})  # fmt: skip
 
 
 class Entry(NamedTuple):
@@ -54,7 +61,7 @@ class Chosen:
 
 
 def walk(root: bytes, chosen: Chosen) -> Iterator[Entry | bytes]:
-    """List what stands below `root`; a repository's own folder comes as its path (bytes) and is not entered."""
+    """List what stands below `root`; a repository's own folder comes as its path (bytes)."""
     real = os.path.realpath(root)
     waiting = [b""]
     while waiting:
@@ -66,10 +73,14 @@ def walk(root: bytes, chosen: Chosen) -> Iterator[Entry | bytes]:
             yield Entry(folder or b".", 0, "")
             continue
         deeper = []
+        is_gits = looks_bare(os.path.join(root, folder))
         for entry in entries:
             name = os.path.join(folder, entry.name)
+            if is_gits and entry.name in _GITS:
+                continue
             if entry.name == _GIT or _is_bare(entry):
                 yield name
+                deeper += [name] if entry.is_dir(follow_symlinks=False) else []
             elif entry.is_dir(follow_symlinks=False):
                 deeper += [name] if chosen.enters(text(name)) else []
             elif chosen.reads(text(name)) and not _leads_within(entry, real):

@@ -1,6 +1,7 @@
 """What a run leaves behind, made of its verdicts in one pass: manifest, quarantine, metadata, report."""
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -96,7 +97,7 @@ def _lists(folder: Folder, head: bytes, outcome: "Outcome") -> tuple[str, list[W
     """Write the manifest and the list of what is not accepted, in one pass over the verdicts."""
     first: dict[str, list[dict[str, Any]]] = {Decision.REFUSE: [], Decision.QUARANTINE: []}
     parts = folder.below("parts")
-    names = sorted(name for name in parts.names() if name.endswith(".parquet"))
+    names = _parts(parts)
     with ExitStack() as stack:
         drafts = [stack.enter_context(folder.draft(name)) for name in (manifest.MANIFEST, quarantine.FILE)]
         files = [stack.enter_context(draft.open("w+b")) for draft in drafts]
@@ -147,11 +148,21 @@ def _summary(
     )
 
 
-def verified(out: str, storage: Storage | None, root: str) -> tuple[int, str]:
-    """Recompute the manifest's root: how many documents it has, and the root.
+class _Told(msgspec.Struct):
+    """What `summary.json` tells of what the manifest proves."""
 
-    `root`: what it must be; empty: what stands beside it. Raises ProvenanceError where it is another one, or something
-    is missing or damaged.
+    root: str
+    documents: int
+    accepted: int
+    quarantined: int
+    refused: int
+
+
+def verified(out: str, storage: Storage | None, root: str) -> tuple[int, str]:
+    """Recompute the manifest's root, also out of `parts`: how many documents it has, and the root.
+
+    `root`: what it must be; empty: what stands beside it. Raises ProvenanceError where it is another one, where counts
+    or verdicts beside it are not the manifest's, or something is missing or damaged.
     """
     folder = Folder(out, storage)
     head, summary = folder.read(manifest.JUDGED), folder.read(SUMMARY)
@@ -161,11 +172,36 @@ def verified(out: str, storage: Storage | None, root: str) -> tuple[int, str]:
     if not files.exists(path):
         raise ProvenanceError(f"`{out}` has lost its {manifest.MANIFEST}")
     with files.open(path, "rb") as file:
-        documents, found = manifest.verified(head, iter(file))
+        documents, decisions, found = manifest.verified(head, iter(file))
     try:
-        expected = root.lower() or msgspec.json.decode(summary)["root"]
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
-        raise ProvenanceError(f"`{out}/{SUMMARY}` is damaged", hint="give the root with --root") from error
+        told = msgspec.json.decode(summary, type=_Told)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ProvenanceError(f"`{out}/{SUMMARY}` is damaged") from error
+    expected = root.lower() or told.root
     if found != expected:
         raise ProvenanceError(f"the manifest has the root {found}, not {expected}", hint="it is not what was made")
+    counts = tuple(decisions[one] for one in (Decision.ACCEPT, Decision.QUARANTINE, Decision.REFUSE))
+    if (documents, *counts) != (told.documents, told.accepted, told.quarantined, told.refused):
+        raise ProvenanceError(f"`{out}/{SUMMARY}` tells other counts than the manifest", hint="it was changed")
+    if _of_parts(folder.below("parts"), head) not in {"", found}:
+        raise ProvenanceError(f"the verdicts in `{out}/parts` are not those of the manifest", hint="they were changed")
     return documents, found
+
+
+def _of_parts(parts: Folder, head: bytes) -> str:
+    """Compute the root out of the verdicts; empty: there are none, as where only the manifest was kept."""
+    names = _parts(parts)
+    if not names:
+        return ""
+    with Path(os.devnull).open("wb") as nowhere:
+        listed = Manifest(head, nowhere)
+        try:
+            for batch in verdicts(parts, names):
+                listed.add(batch)
+        except (OSError, ValueError) as error:  # Arrow's are one of both
+            raise ProvenanceError("the verdicts in `parts` are damaged") from error
+        return listed.root()
+
+
+def _parts(parts: Folder) -> list[str]:
+    return sorted(name for name in parts.names() if name.endswith(".parquet") and not name.startswith("."))

@@ -40,6 +40,7 @@ class Bounds(NamedTuple):
     dense: float = 0.5  # share of a run that is covered
     drift: int = 12  # that the diagonal moves between neighbours of a piece
     gap: int = 48  # between agreements of a run
+    worded: float = 0.2  # share of what is covered that are words: rules of tables are marks only
 
 
 class Hits(NamedTuple):
@@ -186,6 +187,8 @@ def _judged(hits: Hits, tokens: Tokens, idioms: Idioms, bounds: Bounds) -> Run |
     if covered < bounds.dense * (end - start):
         return None
     own = tokens.rows(start, end)
+    if np.count_nonzero((shapes | words) & own.worded) < bounds.worded * covered:
+        return None
     by_shape = _by_shape(own, shapes, kinds, idioms, bounds)
     exact = int(np.count_nonzero(words))
     if not by_shape and (exact < bounds.words or _own(idioms.own_wordings(own), words, WORDING) < bounds.wordings):

@@ -285,7 +285,8 @@ def _with(spans: list[Span], span: Span) -> list[Span]:
     others = [one for one in spans if one not in same]
     for one in same:  # code and the comments in it: different rows, the same bytes
         start, end = min(one.start, span.start), max(one.end, span.end)
-        span = Span(start, end, span.emission, one.exact and span.exact, one.tokens + span.tokens)
+        longer = max(one, span, key=lambda each: each.tokens)
+        span = longer._replace(start=start, end=end, tokens=one.tokens + span.tokens)
     left = [(span.start, span.end)]
     for one in others:
         left = [part for start, end in left for part in _cut(start, end, one)]

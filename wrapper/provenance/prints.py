@@ -136,10 +136,12 @@ def _kept(block: Block, keyed: Keyed, echoed: Flags) -> tuple[npt.NDArray[np.voi
     echoes = np.concatenate(([0], np.cumsum(echoed)))
     inside = np.concatenate(([0], np.cumsum(block.owners < 0)))
     known = idioms()
+    words = reading.words(block, keyed)
+    notices = np.concatenate(([0], np.cumsum(_of_notices(words, block.owners.size))))
     kept = []
     for grams, worths, choose in (
         (reading.shapes(block, keyed), reading.worth_of_shapes, reading.kept_shapes),
-        (reading.words(block, keyed), reading.worth_of_words, reading.kept_words),
+        (words, reading.worth_of_words, reading.kept_words),
     ):
         size, count = grams.size, grams.codes.size
         worth = worths(block.tokens.rows(0, count + size - 1) if count else block.tokens.rows(0, 0), known)
@@ -147,6 +149,7 @@ def _kept(block: Block, keyed: Keyed, echoed: Flags) -> tuple[npt.NDArray[np.voi
         worth[inside[size : size + count] > inside[:count]] = 0
         if size == reading.SHAPE:  # prose has none worth keeping
             worth[block.tokens.code :] = 0
+            worth[2 * (notices[size : size + count] - notices[:count]) >= size] = 0
         else:
             worth[reading.are_notices(grams.hashes)] = 0
         rows = choose(grams.codes, worth)
@@ -154,6 +157,16 @@ def _kept(block: Block, keyed: Keyed, echoed: Flags) -> tuple[npt.NDArray[np.voi
         made["code"], made["place"] = grams.codes[rows], rows - inside[rows]
         kept.append(made)
     return kept[0], kept[1]
+
+
+def _of_notices(words: Grams, count: int) -> Flags:
+    """Say which tokens stand in licence notices, as in a docstring, where a notice is no comment."""
+    found = reading.are_notices(words.hashes)
+    borders = np.zeros(count + 1, np.int64)
+    np.add.at(borders, found, 1)
+    np.add.at(borders, np.minimum(found + words.size, count), -1)
+    of_notices: Flags = np.cumsum(borders)[:-1] > 0
+    return of_notices
 
 
 @functools.cache

@@ -9,6 +9,8 @@ from wrapper.cli.corpora.options import storage, storage_options
     epilog="\b\nExit codes: 0 the manifest is what was made; 125 it is not, or cannot be read; 2 wrong usage.",
     help="""Recompute the root of the manifest that a check left in FOLDER, and compare it.
 
+    Verdicts in `parts/` and counts in `summary.json` must be those of the manifest.
+
     Without --root it is compared with the one that stands beside it, which proves that nothing was lost by accident.
     Against somebody who wrote the folder anew, compare with the root that was printed and kept elsewhere.
 
