@@ -3,6 +3,7 @@
 Nothing is started here and nothing is written but caches, so `safe-agent explain` does exactly this and prints it.
 """
 
+import os.path
 import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -318,13 +319,16 @@ def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple, *, own:
 
 def _frozen(looked: Looked, planned: tuple[Mount, ...]) -> tuple[tuple[Mount, ...], dict[str, str]]:
     """Make read-only what lies on mounts that policy freezes; and say which paths of served folders these are."""
-    from wrapper.plan.freezing import frozen_below, with_frozen  # noqa: PLC0415 (for policies that name mounts only)
+    from wrapper.plan.freezing import frozen_below, named_folders, with_frozen  # noqa: PLC0415 (for policies that name mounts only)
     from wrapper.plan.mounttable import Mounts, read_table  # noqa: PLC0415 (as above)
 
-    rules, table = looked.policy.frozen_mounts, read_file(_MOUNTS)
-    if table is None:
+    rules, data = looked.policy.frozen_mounts, read_file(_MOUNTS)
+    if data is None:
         raise ProtectionError("mounts", f"`{_MOUNTS}` cannot be read, so that frozen mounts are not known")
-    mounts = Mounts(read_table(table))
+    table = read_table(data)
+    # no link leads to what is mounted; and to look at it may take long, where its server does not answer
+    written = sorted({*named_folders(rules)} - {one.place for one in table})
+    mounts = Mounts(table, [(one, place) for one in written if (place := os.path.realpath(one)) != one])
     found: dict[str, str] = {}
     for folder in (looked.facts.workspace, *looked.facts.git_folders):
         found |= {path: str(rule) for path, rule in frozen_below(folder, mounts, rules).items()}

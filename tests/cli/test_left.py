@@ -1,4 +1,6 @@
+import hashlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -14,10 +16,11 @@ from tests.repository import git, repository
 from wrapper.audit import events
 from wrapper.audit.client import RecorderClient
 from wrapper.audit.ledger import Ledger, read
-from wrapper.audit.reader import find_session
+from wrapper.audit.reader import Session, State, find_session
 from wrapper.audit.retention import shred
 from wrapper.cli import audit, left
 from wrapper.errors import SafeAgentError
+from wrapper.review.looking import Books, Window, in_question
 
 _FILE = "".join(f"price of the item {number} is {number * 37}\n" for number in range(20))
 _OTHER = "".join(f"def tariff_{number}(zone):\n    return zone * {number + 11}\n\n" for number in range(9))
@@ -182,6 +185,38 @@ def test_what_left_where_nobody_looked_makes_it_unknown(user: Home, file: Path) 
         "3.0 MiB of bodies to `big.invalid` are not in the log, which keeps the first MiB of each",
         "21 B went to `forge.invalid` in requests with packed data (git's, or an archive), which is not searched",
     ]
+
+
+def test_what_a_tunnel_that_ended_later_carried_before_is_not_known(user: Home, file: Path) -> None:
+    file.write_text("something that nobody has ever read or written to anybody\n")
+    ended_at = events.Connection(at=4e9, host="tunnel.invalid", port=443, allowed=True, rule="r", sent=900)
+    _recorded(user, "s-3", [ended_at])
+    assert _said("prices.txt", "--until", "2090-01-01")[0] == 3
+    assert _said("prices.txt", "--session", "s-3", "--since", "2099-01-01") == (0, [])
+
+
+def test_a_session_whose_clock_was_set_back_is_in_question(user: Home) -> None:
+    ledger = Books({}, {"s-1": (100.0, 900.0), "s-2": (500.0, math.inf)})
+    one = Session("s-1", user.state, 800.0, State.SEALED, 1)
+    assert [in_question([one], ledger, Window(since, until)) != [] for since, until in ((0, 200), (0, 100), (901, 999))] == [
+        True, False, False,
+    ]  # fmt: skip
+
+
+def test_what_git_keeps_elsewhere_makes_it_unknown_unless_it_is_there(user: Home, file: Path) -> None:
+    del user
+    file.write_text("something that nobody has ever read or written to anybody\n")
+    pointer = (
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}\n"
+    )
+    (file.parent / "pointer").write_text(pointer)
+    work = repository(file.parent)
+    blob = git(work, "hash-object", "-w", "pointer").decode().strip()
+    git(work, "update-index", "--add", "--cacheinfo", f"100644,{blob},prices.txt")
+    assert _run("prices.txt").exit_code == 0
+    file.write_text("something else that nobody has ever read or written to anybody\n")
+    result = _run("prices.txt")
+    assert (result.exit_code, "1 content that git keeps as pointers (LFS)" in result.stdout) == (3, True)
 
 
 def test_contents_that_cannot_be_searched_for_make_it_unknown_and_empty_ones_do_not(user: Home, file: Path) -> None:

@@ -45,6 +45,12 @@ def test_docker_tells_an_id_and_nothing_by_which_people_call_it() -> None:
     assert _known(_seen({"/proc/self/cgroup": files["/proc/self/cgroup"]})) == {("id", _ID)}
 
 
+def test_a_machine_that_runs_containers_is_none() -> None:
+    place = f"/var/lib/docker/containers/{_ID}/mounts/shm"
+    assert _seen({"/proc/self/mountinfo": f"36 22 0:33 / {place} rw shared:1 - tmpfs shm rw"}) is None
+    assert _seen({"/proc/self/mountinfo": f"36 22 0:33 {place} /etc/hosts rw - tmpfs shm rw"}) is not None
+
+
 def test_a_pod_is_named_by_its_host_and_by_what_it_asked_for() -> None:
     namespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
     found = _seen(
@@ -66,7 +72,9 @@ def test_a_runtime_that_tells_nothing_is_a_container_without_a_name() -> None:
 
 def test_an_image_is_also_known_without_its_registry_and_an_id_as_short_as_it_is_shown() -> None:
     image = Named("image", "registry.example.org/lab/eval:3", "x")
-    assert list(spellings(image)) == ["registry.example.org/lab/eval:3", "lab/eval:3", "eval:3"]
+    assert {"registry.example.org/lab/eval:3", "lab/eval:3", "eval:3", "lab/eval", "eval"} <= set(spellings(image))
+    assert "lab/eval" in spellings(Named("image", "host:5000/lab/eval@sha256:12", "x"))
+    assert list(spellings(Named("name", "Trainer-7", "x"))) == ["Trainer-7", "trainer-7"]
     assert list(spellings(Named("id", _ID, "x"))) == [_ID, _ID[:12]]
 
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrapper.plan.freezing import freezing_rule, frozen_below, with_frozen
+from wrapper.plan.freezing import freezing_rule, frozen_below, named_folders, with_frozen
 from wrapper.plan.mounts import Mount
 from wrapper.plan.mounttable import Mounted, Mounts, read_table
 from wrapper.policy.model import Kind, Layer, Rule, Ruleset
@@ -84,3 +84,13 @@ def test_what_would_be_bound_writable_is_read_only_and_so_are_the_parts_of_it() 
         ("read-only", "/usr", "/usr"),
     ]
     assert "frozen_mounts" in made[0].reason
+
+
+def test_a_pattern_may_be_written_by_a_link() -> None:
+    assert set(named_folders(_rules("/data/sets/**", "/data/a*", "fileserver:/x", "/one/two/"))) == {
+        "/data/sets", "/data", "/one/two",
+    }  # fmt: skip
+    table = read_table(_TABLE)
+    for mounts, found in ((Mounts(table), False), (Mounts(table, [("/x", "/a"), ("/data/sets", "/pool")]), True)):
+        rule = freezing_rule("/work/project/sets/one", mounts, _rules("/data/sets/**"))
+        assert (rule is not None) is found

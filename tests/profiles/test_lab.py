@@ -76,6 +76,7 @@ def _plant(machine: Machine) -> None:
     (machine.workspace / "training").mkdir()
     (machine.workspace / "training/corpus.txt").write_text("the corpus\n")
     (machine.workspace / "model.safetensors").write_text("weights\n")
+    (machine.workspace / "model.pth").write_text("weights\n")
     (machine.home / ".gitconfig").write_text("[user]\nname = Ada\nemail = ada@example.org\n")
     machine.give()
     machine.git("branch", "without")
@@ -132,6 +133,8 @@ def test_ordinary_work_goes_on_and_closed_data_stays_closed(users: Machine, prov
     users.give()
     script = """
     cat evals/b.py && echo readable; cat training/corpus.txt; cat model.safetensors; ls > listed
+    mkdir -p .venv/site-packages/net; echo import > .venv/site-packages/own.pth; cp .venv/site-packages/own.pth own
+    (echo x > .venv/site-packages/net/model.pth) || echo weights-stay-away
     echo 'print(3)' >> app.py && echo written; mkdir bench && echo 'timeit' > bench/speed.py && echo measured
     mkdir -p node_modules/pkg/benchmarks && echo x > node_modules/pkg/benchmarks/x.js && echo installed
     git commit -qam work && echo committed; git stash list
@@ -141,10 +144,11 @@ def test_ordinary_work_goes_on_and_closed_data_stays_closed(users: Machine, prov
     """
     done = users.inside(script, "--profile", "lab")
     words = done.stdout.split()
-    assert {"readable", "written", "measured", "installed", "committed"} <= set(words)
+    assert {"readable", "written", "measured", "installed", "committed", "weights-stay-away"} <= set(words)
     assert "the corpus" not in done.stdout
-    assert "weights" not in done.stdout
-    assert "model.safetensors" not in (users.workspace / "listed").read_text().split()
+    assert "weights" not in words
+    assert not {"model.safetensors", "model.pth"} & set((users.workspace / "listed").read_text().split())
+    assert (users.workspace / "own").read_text() == "import\n"  # Python's own files, by which pip installs
     assert len(sent(provider)) == 1
     assert done.stdout.count("said: scripted") == 1
     assert users.git("log", "-1", "--format=%s").strip() == "data"  # nobody was there to review it

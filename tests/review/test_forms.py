@@ -1,6 +1,6 @@
 import base64
 import json
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from hypothesis import given
@@ -70,3 +70,16 @@ def test_the_other_alphabet_of_base64_and_hexadecimal_are_undone() -> None:
 
 def test_percent_encoding_is_undone() -> None:
     assert any(_SOURCE.encode() in form for form in _named(quote(_SOURCE).encode())["percent-encoded"])
+
+
+@pytest.mark.parametrize("prefix", ["src/a.py:{}:", "src/a.py-{}-", "src/a.py:", "< ", "> ", "L{}: "])
+def test_what_programs_put_before_lines_is_taken_off(prefix: str) -> None:
+    text = "".join(f"{prefix.format(at)}x{at} = {at * 7}\n" for at in range(1, 40))
+    short = "".join(f"x{at} = {at * 7}\n" for at in range(1, 40)).encode()  # no line is a run by itself
+    assert any(short in form for _, form in forms(json.dumps(text).encode()))
+
+
+def test_the_blanks_of_a_form_and_other_line_ends_are_undone() -> None:
+    assert any(_SOURCE.encode() in form for form in _named(urlencode({"q": _SOURCE}).encode())["percent-encoded"])
+    crlf = _SOURCE.replace("\n", "\r\n").encode()
+    assert _SOURCE.encode() in _named(crlf)["with other line ends"]

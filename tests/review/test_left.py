@@ -11,6 +11,7 @@ from tests.audit.recording import asked
 from wrapper.audit import events
 from wrapper.audit.deltas import Bodies, Deltas
 from wrapper.review.left import Account, Leaving, Left, covered
+from wrapper.review.parts import Parts
 from wrapper.review.runs import Known
 
 _FILE = "".join(f"def part_{number}(one):\n    return one * {number} + {number * 7}\n\n\n" for number in range(12))
@@ -50,17 +51,19 @@ def test_a_file_that_was_read_left_whole_from_that_request_on() -> None:
 
 def test_a_file_that_was_posted_to_another_host_left() -> None:
     left = Left("s-1", [_FILE.encode()], Known([_FILE.encode()]))
-    body, half = json.dumps({"body": _FILE}).encode(), 400
-    for at, piece in ((0, body[:half]), (half, body[half:])):
+    body, parts, short = json.dumps({"body": _FILE}).encode(), Parts(), 31  # what is sent so has no run in any part
+    for at in range(0, len(body), short):
+        piece = body[at : at + short]
         part = events.Sent(
             at=5.0, number=3, host="forge.invalid", port=443, method="POST", target="/comments", headers={}, body=piece,
-            size=len(piece), sha256="", offset=at, ended=bool(at),
+            size=len(piece), sha256="", offset=at, ended=at + short >= len(body),
         )  # fmt: skip
-        left.feed(30 + at, part)
+        for sequence, whole in parts.feed(30 + at, part):
+            left.feed(sequence, whole)
     assert left.requests == 1
-    leavings = left.leavings()
-    assert {(one.number, one.url) for one in leavings} == {(3, "https://forge.invalid/comments")}
-    assert covered([one.part for one in leavings]) > len(_FILE) - 100
+    (leaving,) = left.leavings()
+    assert (leaving.sequence, leaving.number, leaving.url) == (30, 3, "https://forge.invalid/comments")
+    assert covered([leaving.part]) == len(_FILE)
 
 
 def test_lines_and_bytes_are_those_of_the_part_that_left() -> None:

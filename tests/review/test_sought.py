@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -7,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.repository import git, repository
 from wrapper.errors import WorkspaceError
-from wrapper.review.revisions import INDEX, WORKING
-from wrapper.review.sought import Bounds, File, Sought, sought, split_revision
+from wrapper.review.revisions import INDEX, WORKING, Version
+from wrapper.review.sought import AS_TEXT, Bounds, File, Sought, sought, split_revision
 
 _LONG = "".join(f"a line of its own, number {number}\n" for number in range(30))
 
@@ -124,3 +125,53 @@ def test_contents_of_now_come_first() -> None:
         )
 
     assert Sought.of([file("a"), file("b")]).contents == (b"a", b"b", b"old a", b"old b")
+
+
+def _texts(data: bytes) -> list[bytes]:
+    (file,) = Sought.of([File("a", frozenset(), (Version(WORKING, "a", data),))]).files
+    assert file.versions[0].data == data
+    assert all(AS_TEXT in one.name for one in file.versions[1:])
+    return [one.data for one in file.versions[1:]]
+
+
+def test_what_clients_send_otherwise_than_it_is_stored_is_looked_for_so_too() -> None:
+    assert _texts(_LONG.encode()) == []
+    assert _texts(_LONG.replace("\n", "\r\n").encode()) == [_LONG.encode()]
+    assert _texts(_LONG.encode("utf-16")) == [_LONG.encode()]
+    cell = {"cell_type": "code", "source": _LONG.splitlines(keepends=True), "outputs": [{"text": "put out"}]}
+    (text,) = _texts(json.dumps({"nbformat": 4, "cells": [cell, {"source": "more"}]}).encode())
+    assert _LONG.encode() in text
+    assert b"put out" in text
+
+
+@given(st.binary(max_size=60))
+def test_whatever_a_content_is_it_has_a_text(data: bytes) -> None:
+    for beginning in (
+        b"",
+        b"\xff\xfe",
+        b'{"nbformat": 4, "cells": [',
+        b'{"nbformat": 4, "cells": [["a", 1, "\\ud800"]]}',
+    ):
+        _texts(beginning + data)
+
+
+def test_a_folder_is_also_what_git_ignores_below_it_and_links_are_what_they_lead_to(work: Path) -> None:
+    (work / "src/y.tmp").write_text("ignored too\n")
+    assert set(_found(work, "src")) == {"src/a.py", "src/gone.py", "src/y.tmp"}
+    (work / "link.py").symlink_to("src/a.py")
+    (work / "linked").symlink_to("src")
+    found = _found(work, "src/a.py")
+    assert len(found["src/a.py"]) == 3
+    assert _found(work, "link.py") == {"link.py": [WORKING], **found}
+    assert _found(work, "linked") == _found(work, "src")
+    assert _found(work, "linked/a.py") == found
+
+
+def test_a_repository_below_a_folder_that_is_in_none_is_told_and_not_read(work: Path, tmp_path: Path) -> None:
+    outer = tmp_path.parent / f"{tmp_path.name}-outer"
+    outer.mkdir()
+    (outer / "a.txt").write_text("in no repository\n")
+    work.rename(outer / "inner")
+    files = {one.name: one for one in sought([str(outer)], outer).files}
+    assert set(files) == {"a.txt", "inner"}
+    assert "repository of their own" in files["inner"].omitted[0]

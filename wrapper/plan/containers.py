@@ -10,8 +10,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
+from wrapper.plan.mounttable import read_table
+
 Read = Callable[[str], bytes | None]
-"""Gives a file's content, None where there is none."""
+"""Gives a file's content, None where there is none; nothing of one that is there and cannot be read."""
 
 _PODMANS: Final = "/run/.containerenv"
 _MARKS: Final = (_PODMANS, "/.dockerenv", "/run/systemd/container", "/run/host/container-manager")
@@ -29,10 +31,11 @@ _VARIABLES: Final[Mapping[str, str]] = {
 _SETTING: Final = re.compile(r'^(name|id|image|imageid)="?([^"\n]+)"?$', re.MULTILINE)
 # `docker-<id>.scope`, `/docker/<id>`, `/kubepods/…/<id>`, `/containers/<id>/hostname`, `libpod-<id>`
 _ID: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-_TABLES: Final = (  # files, and what says of a line that it is a container's
-    ("/proc/self/cgroup", re.compile(r"docker|libpod|kubepods|containerd|crio|/lxc")),
-    ("/proc/self/mountinfo", re.compile(r"/containers?/|overlay-containers|/sandboxes/")),
-)
+_GROUPS: Final = "/proc/self/cgroup"
+_MOUNTS: Final = "/proc/self/mountinfo"
+_of_container: Final = re.compile(r"docker|libpod|kubepods|containerd|crio|/lxc")  # a control group of one
+_given: Final = re.compile(r"/containers?/|overlay-containers|/sandboxes/")  # where what a runtime mounts comes from
+_TAG: Final = re.compile(r"(?::[^/:@]*)?(?:@[^/]*)?\Z")  # and digest
 _SHORT: Final = 12  # digits of an id, as `docker ps` shows it
 
 
@@ -77,20 +80,26 @@ def _known(read: Read, environ: Mapping[str, str], host: str) -> Iterator[Named]
 def _of_runtimes(read: Read) -> Iterator[Named]:
     for what, value in _SETTING.findall(_text(read(_PODMANS))):
         yield Named("image" if what == "image" else "id" if what.endswith("id") else "name", value, _PODMANS)
-    for path, of_container in _TABLES:
-        for line in _text(read(path)).splitlines():
-            if of_container.search(line):
-                yield from (Named("id", found, path) for found in _ID.findall(line))
+    groups = [line for line in _text(read(_GROUPS)).splitlines() if _of_container.search(line)]
+    # not where it is mounted: a machine that runs containers has mounts for each of them
+    roots = [one.root for one in read_table(read(_MOUNTS) or b"") if _given.search(one.root)]
+    for path, told in ((_GROUPS, groups), (_MOUNTS, roots)):
+        yield from (Named("id", found, path) for text in told for found in _ID.findall(text))
 
 
 def spellings(one: Named) -> Iterator[str]:
-    """Give the ways in which a policy may write it: an image without its registry, an id as short as it is shown."""
-    yield one.value
+    """Give the ways in which a policy may write it, in small letters, too.
+
+    An image without its registry, and each so without its tag and digest; an id as short as it is shown.
+    """
+    written = [one.value]
     if one.what == "id":
-        yield one.value[:_SHORT]
+        written.append(one.value[:_SHORT])
     if one.what == "image":
         parts = one.value.split("/")
-        yield from ("/".join(parts[at:]) for at in range(1, len(parts)))
+        written += ["/".join(parts[at:]) for at in range(1, len(parts))]
+        written += [_TAG.sub("", each) for each in written]
+    yield from dict.fromkeys(spelt for each in written for spelt in (each, each.lower()))
 
 
 def _text(data: bytes | None) -> str:

@@ -5,12 +5,25 @@ elsewhere, and what is mounted (`mounttable`). It counts for all beneath what it
 """
 
 import posixpath
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Final
 
 from wrapper.plan.mounts import Mount
 from wrapper.plan.mounttable import Mounts
 from wrapper.policy.model import Rule, Ruleset
+
+_WILD: Final = re.compile(r"[*?\[]")
+
+
+def named_folders(rules: Ruleset) -> Iterator[str]:
+    """Give the folders that patterns name by their path, up to what stands for any text; links may lead elsewhere."""
+    for rule in (*rules.rules, *rules.floor, *rules.tightening):
+        fixed = _WILD.split(rule.pattern.removeprefix("!"), maxsplit=1)
+        folder = fixed[0].rpartition("/")[0] if len(fixed) > 1 else fixed[0].rstrip("/")
+        if folder.startswith("/"):
+            yield folder
 
 
 def freezing_rule(path: str, mounts: Mounts, rules: Ruleset) -> Rule | None:

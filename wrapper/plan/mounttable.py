@@ -41,13 +41,25 @@ def _text(field: bytes) -> str:
 
 
 class Mounts:
-    """The mounts of this machine as a session's start sees them, in the order of the table."""
+    """The mounts of this machine as a session's start sees them, in the order of the table.
 
-    def __init__(self, table: Sequence[Mounted]) -> None:
+    `links` are other ways to write places: a path that symbolic links are on, and the place that it leads to.
+    """
+
+    def __init__(self, table: Sequence[Mounted], links: Sequence[tuple[str, str]] = ()) -> None:
         self._table = tuple(table)
+        self._links = tuple(links)
 
     def names(self, path: str) -> Iterator[str]:
         """Yield every name of what stands at `path` (absolute, resolved): its own, others, and its source's."""
+        for name in self._names(path):
+            yield name
+            for written, place in self._links:
+                below = _below(name, place)
+                if below is not None:
+                    yield posixpath.join(written, below) if below else written
+
+    def _names(self, path: str) -> Iterator[str]:
         yield path
         holding = self._holding(path)
         if holding is None:

@@ -256,6 +256,8 @@ def _mount_problem(text: str) -> str:
         return "is no absolute path and no source of a mount (`server:/export`)"
     if any(part in ("..", ".") for part in text.split("/")):
         return "has a `.` or `..`"
+    if "//" in text[1:]:  # `//server/share` is a source
+        return "has an empty part (`//`)"
     return globs.problem(text)
 
 

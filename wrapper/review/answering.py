@@ -3,6 +3,7 @@
 "No" is said only where all sessions in question are complete, and all contents of the file were looked for.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -18,6 +19,10 @@ from wrapper.review.sought import File, Sought
 LEFT: Final = "left"
 NOT_LEFT: Final = "not left"
 UNKNOWN: Final = "unknown"
+_ELSEWHERE: Final = {  # what git has instead of the file (git-lfs-spec(5); git-crypt's header)
+    b"version https://git-lfs.github.com/spec/": "keeps as pointers (LFS)",
+    b"\0GITCRYPT\0": "keeps encrypted (git-crypt)",
+}
 
 
 class Here(NamedTuple):
@@ -115,8 +120,20 @@ def _unsought(file: File) -> Iterator[str]:
     dull = sum(len(one.data) >= SHORTEST and len(set(one.data)) < VARIED for one in file.versions)
     if short:
         yield f"{_count(short)} under {SHORTEST} bytes, too short to be looked for"
+    yield from _elsewhere(file)
     if dull:
         yield f"{_count(dull)} of fewer than {VARIED} different bytes, too uniform to be looked for"
+
+
+def _elsewhere(file: File) -> Iterator[str]:
+    """Say for which contents git has something else, unless that stands for one that is looked for."""
+    there = [one.data for one in file.versions if one.data.startswith(tuple(_ELSEWHERE))]
+    known = {hashlib.sha256(one.data).hexdigest().encode() for one in file.versions} if there else set()
+    unknown = [data for data in there if not any(digest in data for digest in known)]
+    for beginning, kept in _ELSEWHERE.items():
+        number = sum(data.startswith(beginning) for data in unknown)
+        if number:
+            yield f"{_count(number)} that git {kept}, not as text"
 
 
 def _shares(leavings: Sequence[Here]) -> Iterator[Share]:

@@ -20,13 +20,16 @@ _escape: Final = re.compile(
 )
 _LETTERS: Final = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f"}
 # as `cat -n`, `grep -n` and clients write them
-_number: Final = re.compile(rb"^[ \t]*\d+(?:\t|\xe2\x86\x92|:|-| ?\| ?)", re.MULTILINE)
+_number: Final = re.compile(rb"^(?:[ \t]*\d+(?:\t|\xe2\x86\x92|:|-| ?\| ?)|L\d+: )", re.MULTILINE)
+_number_of_one: Final = re.compile(rb"^[^\s:]{1,256}?(?::(?:\d+:)?|-\d+-)", re.MULTILINE)  # grep with names, -n or not
 _sign: Final = re.compile(rb"^[+\- >]", re.MULTILINE)
 _signed: Final = re.compile(rb"^[+>]", re.MULTILINE)
+_quoted: Final = re.compile(rb"^[<>] ", re.MULTILINE)  # diff without -u; an answer to a mail
 _base64: Final = re.compile(
     rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{44,}(?:\r?\n[A-Za-z0-9+/_-]+)*"
 )  # 44 characters hold 32 bytes
 _hex: Final = re.compile(rb"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{2}){32,}(?:\n(?:[0-9a-fA-F]{2})+)*")
+_form: Final = re.compile(rb"[^\s\"'<>\\]{32,}")  # within which a blank may be written as `+`
 _alternative: Final = bytes.maketrans(b"-_", b"+/")
 
 
@@ -60,6 +63,12 @@ def _letter(escape: re.Match[bytes]) -> bytes:
 def _listed(text: bytes) -> Iterator[tuple[str, bytes]]:
     if len(list(itertools.islice(_number.finditer(text), _FEW))) == _FEW:
         yield "with line numbers", _number.sub(b"", text)
+    if len(list(itertools.islice(_number_of_one.finditer(text), _FEW))) == _FEW:
+        yield "with file names", _number_of_one.sub(b"", text)
+    if _quoted.search(text):
+        yield "as a patch", _quoted.sub(b"", text)
+    if b"\r\n" in text:
+        yield "with other line ends", text.replace(b"\r\n", b"\n")
     if _signed.search(text):
         yield "as a patch", _sign.sub(b"", text)
 
@@ -75,3 +84,6 @@ def _encoded(text: bytes) -> Iterator[tuple[str, bytes]]:
         yield "in hexadecimal", binascii.unhexlify(letters[: len(letters) & ~1])
     if b"%" in text:
         yield "percent-encoded", unquote_to_bytes(text)
+    for run in _form.finditer(text):
+        if b"+" in run[0]:
+            yield "percent-encoded", unquote_to_bytes(run[0].replace(b"+", b" ")).replace(b"\r\n", b"\n")

@@ -25,6 +25,7 @@ from wrapper.review.runs import SHORTEST, Known, Run, merged
 
 _MARGIN: Final = 2048  # bytes searched again on either side of what is new: a run may begin in what is not
 _BLOCK: Final = 16 << 10  # bytes searched in one go: of what was found in it none is searched again if all of it stays
+_GAPS: Final = (b" ", b",", b";")  # part of no escape, and of no base64, hexadecimal or percent-encoding
 _MOST_BODIES: Final = 16  # as many as the log itself builds on (`audit/deltas`)
 _MOST_BYTES: Final = 64 << 20
 _ORGANISATION: Final = ("anthropic-organization-id", "openai-organization")  # headers of answers
@@ -129,8 +130,8 @@ class Left:
         self.requests = 0
 
     def feed(self, sequence: int, event: Request | Sent) -> None:
-        """Look through one request, or through a part of one that was sent while it came."""
-        self.requests += not (isinstance(event, Sent) and event.offset)
+        """Look through one request, whole (`parts`)."""
+        self.requests += 1
         used = event.used if isinstance(event, Sent) else ()
         if isinstance(event, Sent):
             event = wire.as_request(event)
@@ -179,9 +180,8 @@ class Left:
                     start = min(start, one.start)
                 else:
                     end = max(end, min(one.end + grown, len(event.body)))
-        for at in range(start, max(end, start + 1), _BLOCK):
-            first, last = max(0, at - _MARGIN), min(len(event.body), min(at + _BLOCK, end) + _MARGIN)
-            found += self._search(event.body, *_cut(event.body, first, last))
+        for first, last in _blocks(event.body, start, end):
+            found += self._search(event.body, first, last)
         found = list(dict.fromkeys(found))
         self._remember(event.number, _Searched(event.body, tuple(found)))
         return found
@@ -246,7 +246,9 @@ class Left:
         return False
 
     def _text(self, run: Run) -> bytes:
-        return self._contents[run.known][run.start : run.end]
+        return self._contents[run.known][run.start : run.end].replace(
+            b"\r\n", b"\n"
+        )  # a content stands beside its text
 
     def _span(self, run: Run) -> Span:
         if run.known not in self._lines:
@@ -303,8 +305,20 @@ def line_starts(data: bytes) -> list[int]:
     return [0, *(end.end() for end in re.finditer(b"\n", data))]
 
 
+def _blocks(body: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield from where to where to search, so that all from `start` to `end` is; long data without a gap only once."""
+    at = start
+    while True:
+        first, last = max(0, at - _MARGIN), min(len(body), min(at + _BLOCK, end) + _MARGIN)
+        first, last = _cut(body, first, last)
+        yield first, last
+        at = max(at + _BLOCK, last - _MARGIN)
+        if at >= end:
+            return
+
+
 def _cut(body: bytes, start: int, end: int) -> tuple[int, int]:
-    """Move the ends to blanks: none stands within an escape."""
-    first = body.rfind(b" ", 0, start) if start else 0
-    last = body.find(b" ", end) if end < len(body) else -1
+    """Move the ends to where no escape, and nothing encoded, goes on."""
+    first = max(body.rfind(gap, 0, start) for gap in _GAPS) if start else 0
+    last = min((at for at in (body.find(gap, end) for gap in _GAPS) if at >= 0), default=-1) if end < len(body) else -1
     return max(first, 0), last if last >= 0 else len(body)

@@ -17,8 +17,8 @@ from typing import Final, NamedTuple
 
 from wrapper.audit import reader, verdicts
 from wrapper.audit.bookkeeping import LEDGER
-from wrapper.audit.entries import Closed, Entry, Recovered
-from wrapper.audit.events import Request, Response, Sent
+from wrapper.audit.entries import Beat, Closed, Entry, Opened, Recovered, Rotated
+from wrapper.audit.events import Connection, Request, Response, Sent
 from wrapper.audit.ledger import read
 from wrapper.audit.reader import Session
 from wrapper.audit.seal import Opener
@@ -26,6 +26,7 @@ from wrapper.audit.verdicts import Told
 from wrapper.errors import AuditError
 from wrapper.review.carried import Carried, Read
 from wrapper.review.left import Leaving, Left
+from wrapper.review.parts import Parts
 from wrapper.review.runs import Known
 from wrapper.review.sought import Sought
 
@@ -61,10 +62,13 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What the ledger says: of each session, and when it last did; `fault` is why it does not count."""
+    """What the ledger says: of each session, and from when until when it did; `fault` is why it does not count.
+
+    The end of what has not ended is not known. A clock may have been set back in between.
+    """
 
     told: Mapping[str, Told] | None
-    last: Mapping[str, float]
+    times: Mapping[str, tuple[float, float]]
     fault: str = ""
 
 
@@ -78,22 +82,36 @@ def books(state: Path) -> Books:
     except AuditError as error:
         return Books(None, {}, f"the ledger cannot be relied on: {error.what}")
     fault = f"the ledger lacks {view.missing} frames that it had once: it was cut" if view.missing else ""
-    return Books(verdicts.by_session(view.entries), _ends(view.entries), fault)
+    return Books(verdicts.by_session(view.entries), _times(view.entries), fault)
 
 
-def _ends(entries: Iterable[tuple[int, Entry]]) -> dict[str, float]:
-    return {entry.session: entry.at for _, entry in entries if isinstance(entry, Closed | Recovered) and entry.session}
+def _times(entries: Iterable[tuple[int, Entry]]) -> dict[str, tuple[float, float]]:
+    first: dict[str, float] = {}
+    last: dict[str, float] = {}
+    ended = set[str]()
+    for _, entry in entries:
+        if isinstance(entry, Opened | Beat | Rotated | Closed | Recovered) and entry.session:
+            first[entry.session] = min(entry.at, first.get(entry.session, math.inf))
+            last[entry.session] = max(entry.at, last.get(entry.session, -math.inf))
+            if isinstance(entry, Closed | Recovered):
+                ended.add(entry.session)
+    return {session: (at, last[session] if session in ended else math.inf) for session, at in first.items()}
 
 
 def in_question(sessions: Sequence[Session], ledger: Books, window: Window) -> list[Session]:
     """Choose the sessions that may have sent something in the window."""
-    return [one for one in sessions if one.created < window.until and ledger.last.get(one.id, math.inf) >= window.since]
+    return [one for one in sessions if _is_in_question(one.id, one.created, ledger, window)]
+
+
+def _is_in_question(session: str, created: float, ledger: Books, window: Window) -> bool:
+    first, last = ledger.times.get(session, (created, math.inf))
+    return min(first, created) < window.until and last >= window.since
 
 
 def gone(sessions: Sequence[Session], ledger: Books, window: Window) -> Iterator[Seen]:
     """Yield those that the ledger knows and that are not there."""
     for verdict in verdicts.gone(ledger.told or {}, sessions):
-        if ledger.last.get(verdict.session, math.inf) >= window.since:
+        if _is_in_question(verdict.session, math.inf, ledger, window):
             yield Seen(verdict.session, verdict.verdict, missing=[verdict.reason])
 
 
@@ -133,19 +151,32 @@ class Looking:
 
     def _search(self, session: Session, seen: Seen, opener: Opener) -> None:
         left, carried = Left(session.id, self._sought.contents, self._known), Carried(self._wanted)
+        parts = Parts()
         try:
             for sequence, event in reader.read_records(session.directory, opener):
-                if isinstance(event, Response):
-                    left.answered(event)
-                elif isinstance(event, Request | Sent) and self._window.has(event.at):
-                    left.feed(sequence, event)
-                if self._window.has(event.at) or carried.start is None:
-                    carried.feed(event)
+                match event:
+                    case Response():
+                        left.answered(event)
+                    case Connection() if event.at >= self._window.since:
+                        carried.feed(event)  # told when it ended: what it sent may have left long before
+                    case Sent() if self._window.has(event.at):
+                        _feed(left, carried, parts.feed(sequence, event))
+                    case Request() if self._window.has(event.at):
+                        left.feed(sequence, event)
+                    case _ if self._window.has(event.at) or carried.start is None:
+                        carried.feed(event)
         finally:
+            _feed(left, carried, parts.rest())
             seen.requests, seen.leavings, seen.reads = left.requests, left.leavings(), carried.reads
             seen.missing += carried.unseen()
             if carried.start is not None:
                 seen.workspace, seen.agent = carried.start.workspace, carried.start.agent
+
+
+def _feed(left: Left, carried: Carried, requests: Iterable[tuple[int, Sent]]) -> None:
+    for sequence, event in requests:
+        left.feed(sequence, event)
+        carried.feed(event)
 
 
 def _words(verdict: str, reason: str, told: Told | None) -> str:

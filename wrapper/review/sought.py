@@ -3,11 +3,13 @@
 Rules of this file:
 - A name that exists is a path; else `REV:PATH` is read as git reads it (gitrevisions(7)): `HEAD:src/a.py` from the top
   of the working tree, `HEAD:./a.py` from here, `:a.py` in the index. What is neither may be a file that is gone.
-- A folder stands for the files below it, those that are gone included; `everything` for all files that git tracks, and
-  those that it does not but does not ignore either, with their history.
+- A folder stands for the files below it, those that are gone or that git ignores included; `everything` for all files
+  that git tracks, and those that it does not but does not ignore either, with their history.
+- A link to a file stands for itself and that file, one to a folder for that folder.
 - Contents of one file are given in full. Of many, no more than `Bounds` says is held in memory; the rest is counted.
 """
 
+import codecs
 import contextlib
 import os
 import re
@@ -16,11 +18,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
 from wrapper.errors import WorkspaceError
 from wrapper.plan.gitinfo import GitLayout, git_layout
 from wrapper.review.revisions import INDEX, WORKING, Version, git, history, sizes, stored, versions
 
+AS_TEXT: Final = "as text"
+"""Behind a version's name: its text, where that is stored with other line ends, as UTF-16, or in a notebook."""
+
 _CHUNK: Final = 16 << 20  # bytes asked of git at once
+_OWN_REPOSITORY: Final = "that lie in a repository of their own"
 _STAGE: Final = re.compile(r"[0-3]:")
 _ID: Final = re.compile(r"[0-9a-f]{40,64}")
 
@@ -55,12 +63,54 @@ class Sought:
     @classmethod
     def of(cls, files: Iterable[File]) -> "Sought":
         """Put equal contents together; those of now come first."""
-        files = tuple(files)
+        files = tuple(file._replace(versions=tuple(_as_text(file.versions))) for file in files)
         owners: dict[bytes, list[tuple[int, int]]] = {}
         pairs = [(version, number) for number, file in enumerate(files) for version in range(len(file.versions))]
         for version, number in sorted(pairs):
             owners.setdefault(files[number].versions[version].data, []).append((number, version))
         return cls(files, tuple(owners), tuple(tuple(each) for each in owners.values()))
+
+
+def _as_text(versions: Sequence[Version]) -> Iterator[Version]:
+    """Yield contents, and behind them those that clients send otherwise than they are stored, as they send them.
+
+    Line ends become line feeds, UTF-16 with its mark becomes UTF-8 (as editors and clients read both), a notebook the
+    text of its cells and of what they put out.
+    """
+    yield from versions
+    there = {one.data for one in versions}
+    for one in versions:
+        text = _plain(one.data)
+        if text not in there:
+            there.add(text)
+            yield one._replace(name=f"{one.name} {AS_TEXT}", data=text)
+
+
+def _plain(data: bytes) -> bytes:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data = data.decode("utf-16", "replace").encode(errors="replace")
+    if b'"nbformat"' in data:
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            cells = msgspec.json.decode(data, type=_Notebook).cells
+            data = "\n".join(text for cell in cells for text in _texts(cell)).encode(errors="replace")
+    return data.replace(b"\r\n", b"\n")
+
+
+class _Notebook(msgspec.Struct):
+    """As of nbformat 4; a text is one string, or a list of its lines."""
+
+    cells: list[object]
+
+
+def _texts(part: object) -> Iterator[str]:
+    """Yield what stands in a cell: each text whole, however it is cut into lines."""
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, list) and all(isinstance(line, str) for line in part):
+        yield "".join(part)
+    elif isinstance(part, list | dict):
+        for inner in part.values() if isinstance(part, dict) else part:
+            yield from _texts(inner)
 
 
 def sought(
@@ -77,9 +127,13 @@ def sought(
     """
     bounds = bounds or Bounds()
     files: dict[str, File] = {}
-    for name in (str(_top(here)),) if everything else names:
+    for name in names:
         for file in _named(name, here, revision, bounds):
             files.setdefault(file.name, file)
+    if everything:
+        top = _top(here)
+        found = _at(revision, top, here, bounds) if revision else _below(top, here, bounds)
+        files = {file.name: file for file in found}
     if not files:
         raise WorkspaceError("there is no file to look for", hint="name one, or a folder with files")
     return Sought.of(files.values())
@@ -121,15 +175,22 @@ def _top(here: Path) -> Path:
 
 
 def _named(name: str, here: Path, revision: str, bounds: Bounds) -> Iterator[File]:
-    path = Path(os.path.abspath(here / name))  # noqa: PTH100 (a link to elsewhere is the file that was named)
+    path = _placed(here / name)
     if revision:
         yield from _at(revision, path, here, bounds)
-    elif path.is_dir() and not path.is_symlink():
-        yield from _below(path, here, bounds)
+    elif path.is_dir():
+        yield from _below(path.resolve(), here, bounds, ignored=True)
     elif os.path.lexists(path):
         yield _one(path, here)
+        if path.is_symlink() and path.is_file():
+            yield _one(path.resolve(), here)
     else:
         yield from _absent(name, path, here, bounds)
+
+
+def _placed(path: Path) -> Path:
+    """Give where a path leads, without links on the way: repositories are found by that; a link at its end stays."""
+    return path.resolve() if path.name == ".." else path.parent.resolve() / path.name
 
 
 def _absent(name: str, path: Path, here: Path, bounds: Bounds) -> list[File]:
@@ -194,19 +255,22 @@ class _Gathering:
         reasons[why] = reasons.get(why, 0) + 1
 
 
-def _below(folder: Path, here: Path, bounds: Bounds) -> Iterator[File]:
-    """Give the files below a folder: working copies first, then what git has of them."""
+def _below(folder: Path, here: Path, bounds: Bounds, *, ignored: bool = False) -> Iterator[File]:
+    """Give the files below a folder: working copies first, then what git has of them; `ignored`: what it ignores, too.
+
+    What is ignored comes last: it may be more than all the rest, and is left out first.
+    """
     layout = git_layout(folder)
     gathering = _Gathering(bounds, bounds.all)
     if layout is None or not folder.is_relative_to(layout.toplevel):
-        found = sorted(os.path.join(at, name) for at, _, names in os.walk(folder) for name in names)  # noqa: PTH118
-        _read(found, gathering)
+        _read(sorted(_walked(folder, gathering)), gathering)
         yield from _files(gathering, {}, Path("/"), here)
         return
     inner = "" if folder == layout.toplevel else str(folder.relative_to(layout.toplevel))
     where = ["--", inner] if inner else []
-    listed = git(layout, ["ls-files", "-z", "--cached", "--others", "--exclude-standard", *where], work_tree=True)
-    paths = dict.fromkeys(os.fsdecode(name) for name in listed.split(b"\0") if name)
+    wanted = [["--cached", "--others"], *([["--others", "--ignored"]] if ignored else [])]
+    listed = (git(layout, ["ls-files", "-z", *each, "--exclude-standard", *where], work_tree=True) for each in wanted)
+    paths = dict.fromkeys(os.fsdecode(name) for part in listed for name in part.split(b"\0") if name)
     _read([str(layout.toplevel / path) for path in paths], gathering)
     gathering.names = {str(layout.toplevel / path): [] for path in paths}
     for name, path, blob in (*_staged(layout, where), *_committed(layout, inner)):
@@ -214,12 +278,25 @@ def _below(folder: Path, here: Path, bounds: Bounds) -> Iterator[File]:
     yield from _files(gathering, _blobs(layout, gathering), layout.toplevel, here)
 
 
+def _walked(folder: Path, gathering: _Gathering) -> Iterator[str]:
+    """Yield the files below a folder outside of any repository; those in repositories below it are asked for there."""
+    unread: Callable[[OSError], None] = lambda error: gathering.omit(  # noqa: E731
+        str(error.filename), f"that cannot be read ({error.strerror})"
+    )
+    for at, folders, names in os.walk(folder, onerror=unread):
+        if ".git" in (*folders, *names) and at != str(folder):
+            gathering.omit(at, _OWN_REPOSITORY)
+            folders.clear()
+        else:
+            yield from (os.path.join(at, name) for name in names)  # noqa: PTH118 (two thousand Paths are slow)
+
+
 def _read(paths: Sequence[str], gathering: _Gathering) -> None:
     for path in paths:
         try:
             if os.path.islink(path) or not os.path.isfile(path):  # noqa: PTH113, PTH114 (two thousand Paths are slow)
                 if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114 (as above)
-                    gathering.omit(path, "that lie in a repository of their own")
+                    gathering.omit(path, _OWN_REPOSITORY)
                 continue
             why = gathering.takes(os.path.getsize(path))  # noqa: PTH202 (as above)
             if why:
