@@ -17,6 +17,7 @@ from tests.machine import Machine
 from tests.provenance.reviewer import CODE, Reviewer
 from tests.provenance.test_review_screen import Show, Signed, desk, found, showing
 from tests.repository import git
+from wrapper.audit.ledger import NOTE_PUB
 from wrapper.provenance.key import FILE, load_or_make
 
 _PACKAGES = ("click", "msgspec", "numpy", "numpy.libs", "cryptography", "cffi", "zstandard")
@@ -153,8 +154,24 @@ def test_a_file_that_is_named_like_the_range_is_not_reviewed_in_its_place(ann: R
     assert ann.run("--require-review", "HEAD~1..HEAD").code == 1
 
 
+def test_a_file_that_is_named_like_the_key_of_a_server_is_not_read_in_its_place(ann: Reviewer, tmp_path: Path) -> None:
+    """The key is public, so whoever sends a branch could put one of their own into a file of that name."""
+    ann.write("a.py", CODE)
+    ann.commit({}, "one")
+    key = (ann.ledger / NOTE_PUB).read_text().strip()
+    eve = Reviewer.make(tmp_path / "eve", ann.repo)
+    eve.record("z.py", "nothing_of_this = 1\n")
+    ann.commit({key: (eve.ledger / NOTE_PUB).read_text()}, "two")
+    assert eve.run("--publish", "HEAD~2..HEAD").code == 0
+    gate = ("--require-review", "HEAD~2..HEAD", "--trust")
+    assert eve.run(*gate, str(eve.ledger / NOTE_PUB)).code == 0  # what she says of it
+    judged = ann.run(*gate, key)
+    assert (judged.code, "none of those that are trusted" in judged.err) == (125, True)
+
+
 def test_a_review_is_not_published_through_a_reference_that_points_elsewhere(ann: Reviewer) -> None:
     """What runs inside can write references: the branch that one points to must not become a tree of notes."""
+    ann.record("b.py", CODE)
     ann.commit({"a.py": "a person wrote this\n"}, "one")
     before = git(ann.repo, "rev-parse", "main")
     git(ann.repo, "symbolic-ref", "refs/notes/safe-agent-review", "refs/heads/main")
@@ -177,3 +194,29 @@ def test_approving_a_line_that_says_nothing_does_not_approve_its_like_elsewhere(
     one, two = (line.split()[0] for line in ann.run("--list").out.splitlines())
     assert ann.run("--approve", one, types="1").code == 0
     assert [line.split()[0] for line in ann.run("--list").out.splitlines()] == [two]
+
+
+def test_two_approved_lines_that_say_nothing_are_not_approved_in_another_function(ann: Reviewer) -> None:
+    """`else:` and `return True` beside one another are in every project once."""
+    tail = "    else:\n        return True\n    return False\n"
+    ann.write("one.py", "def one(x):\n    if first_check(x, depth=3):\n        forget_all_about(x)\n" + tail)
+    ann.write("two.py", "def is_admin(y):\n    if second_check(y, strict=1):\n        audit_this_person(y)\n")
+    ann.commit({}, "one")
+    assert ann.run("--approve", "all", "HEAD~1..HEAD", types="2").code == 0
+    ann.write("two.py", (ann.repo / "two.py").read_text() + tail)
+    left = ann.run("--require-review")
+    assert (left.code, left.out.split()[1]) == (1, "two.py:4-6")
+    assert ann.run("--approve", "all", types="1").code == 0
+    assert ann.run("--require-review").code == 0
+
+
+def test_a_key_without_any_session_says_nothing_of_agents(ann: Reviewer) -> None:
+    """An organisation's key is everywhere: a machine that has no index must not pass for one where no agent wrote."""
+    ann.commit({"a.py": CODE}, "one")
+    assert not ann.ledger.exists()
+    for arguments in (("--require-review",), ("--require-review", "--staged"), ("--publish",)):
+        said = ann.run(*arguments, *(() if "--staged" in arguments else ("HEAD~1..HEAD",)))
+        assert (said.code, "no session of this machine is known" in said.err) == (125, True), arguments
+    assert ann.run("--require-review", "--allow-unknown", "HEAD~1..HEAD").code == 0
+    ann.record("b.py", "agent_wrote = something_else(1)\n")
+    assert ann.run("--require-review", "HEAD~1..HEAD").code == 0

@@ -65,6 +65,17 @@ def test_a_block_that_says_nothing_by_itself_is_approved_only_beside_what_it_sto
     assert judgements.of(_block(5, before=1, after=9)._replace(tells=False)) == (_said(1),)
 
 
+def test_lines_that_say_nothing_do_not_approve_one_another_elsewhere() -> None:
+    quiet = frozenset({5, 6, 7})
+    judgements = _approved(_block(1, 5, 6, 2), _block(5, 6, 7, before=8, after=9)._replace(tells=False))
+    assert judgements.of(_block(3, 5, 6, 4)._replace(quiet=quiet)) == (None, None, None, None)
+    assert judgements.of(_block(1, 5, 6, 4)._replace(quiet=quiet)) == (_said(1), _said(1), None, None)
+    assert judgements.of(_block(1, 5, 6, 2, before=3, after=3)._replace(quiet=quiet)) == (_said(1),) * 4
+    same = _block(5, 6, 7, before=8, after=9)._replace(tells=False, quiet=quiet)
+    assert judgements.of(same) == (_said(1),) * 3
+    assert judgements.of(same._replace(before=3)) == (None, _said(1), _said(1))
+
+
 def test_lines_put_together_from_two_approved_blocks_are_approved_where_they_keep_a_neighbour() -> None:
     judgements = _approved(_block(1, 2), _block(3, 4))
     assert _of(judgements, _block(1, 2, 3, 4)) == _said(1)

@@ -309,3 +309,21 @@ def test_other_peoples_notes_stay_when_a_review_is_published(team: Team) -> None
     found = noted(team.ann)
     assert found.keys() == {team.base, first}
     assert found[team.base] == b"somebody else's"
+
+
+def test_what_another_ledger_said_of_a_commit_is_not_written_over(team: Team, tmp_path: Path) -> None:
+    """A machine that knows nothing of an agent's lines would else take the word of one that does."""
+    first = team.ann.commit({"a.py": AGENT}, "one")
+    team.publish()
+    said = team.note()
+    bob = Reviewer.make(tmp_path / "bob", team.ann.repo)
+    other = Publisher(Known.of, bob.approvals().judgements, bob.key.coder(), bob.ledger, "bob")
+    for standing in (said, b"no review at all"):
+        Repository.around(team.ann.repo).write_notes(REF, {first: standing}, "x")
+        with pytest.raises(ProvenanceError, match="review of another ledger"):
+            other.publish(team.changes, [first])
+        assert team.note() == standing
+    assert not bob.ledger.exists()
+    git(team.ann.repo, "notes", f"--ref={REF}", "remove", first)
+    other.publish(team.changes, [first])
+    assert reasons(team.gate()).count("none of those that are trusted") == 1

@@ -1,6 +1,7 @@
 """`safe-agent review`: what agents wrote and no person has approved; approve, reject, demand and pass on approvals."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from wrapper.cli.options import policy_options
-from wrapper.cli.reviewed import UNKNOWN, Here, Wanted
+from wrapper.cli.reviewed import UNKNOWN, Here, Wanted, tell_some
 from wrapper.errors import ProvenanceError, SafeAgentError
 from wrapper.messages import say
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from wrapper.provenance.reviewing import Review
 
 _LEFT: Final = 1
+_KEY: Final = re.compile(r"[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+")  # C2SP signed-note: NAME+ID+KEY
 _LIGHT: Final = frozenset({"7", "15"})  # the background's colour as rxvt names it in COLORFGBG
 _DO: Final = "look at them: `safe-agent review{0}`; or by flags: `safe-agent review{0} --approve ID`"
 
@@ -42,7 +44,7 @@ _DO: Final = "look at them: `safe-agent review{0}`; or by flags: `safe-agent rev
       safe-agent review --reject all --reason "copied from elsewhere" --staged
       safe-agent review --require-review --staged                 # in .git/hooks/pre-commit
       safe-agent review --publish main..HEAD                      # notes that a server can verify
-      safe-agent review --require-review --trust note.pub origin/main..HEAD     # on that server
+      safe-agent review --require-review --trust ~/note.pub origin/main..HEAD    # on that server
     """,
 )
 @click.argument("targets", nargs=-1, metavar="[PATH]...|[REV..REV]")
@@ -121,7 +123,7 @@ def _range(targets: Sequence[str]) -> tuple[str, str]:
 
 
 def _is_range(target: str) -> bool:
-    """Say whether a range is meant. A file of its name, which a project can have, must not be looked at in its place."""
+    """Say whether a range is meant. A file of that name, which a project can have, must not be looked at instead."""
     if ".." not in target or target.startswith(("/", "./")) or ".." in target.split("/"):
         return False
     if os.path.lexists(target):
@@ -182,8 +184,7 @@ def _server(wanted: Wanted, trust: Sequence[str], *, allow_unknown: bool, as_jso
     judged = gate(Changes(wanted.folder, os.environ), wanted.base, wanted.tip, keys)
     if as_json:
         click.echo(reviewlist.gated(judged))
-    for fault in judged.faults:
-        say(fault.why)
+    tell_some([fault.why for fault in judged.faults])
     if not as_json:
         for one in judged.left:
             click.echo(reviewlist.unapproved(one))
@@ -199,11 +200,11 @@ def _server(wanted: Wanted, trust: Sequence[str], *, allow_unknown: bool, as_jso
 
 
 def _key(given: str) -> str:
-    """Read a verifier key, or the file that holds it."""
+    """Read a verifier key, or the file that holds it. What is a key is no file: a project can have one of that name."""
     from wrapper.provenance.statements import parsed_key  # noqa: PLC0415
 
     path = Path(given)
     try:
-        return parsed_key(path.read_text(encoding="ascii") if path.is_file() else given)
+        return parsed_key(given if _KEY.fullmatch(given) or not path.is_file() else path.read_text(encoding="ascii"))
     except (OSError, UnicodeDecodeError) as error:
         raise ProvenanceError(f"cannot read the key `{given}`: {error}") from error

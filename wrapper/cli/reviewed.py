@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wrapper.provenance.reviewing import Found, Review
 
 UNKNOWN: Final = "`--allow-unknown` goes on without knowing; `safe-agent provenance status` says more of the index"
+_NO_SESSION: Final = "no session of this machine is known: none was captured yet, or index and ledger are elsewhere"
 _MOST_TOLD: Final = 10  # sentences about what may be missing
 
 
@@ -53,7 +54,9 @@ class Wanted:
         return changes.whole(Path(one) for one in self.targets) if self.targets else changes.working()
 
     def words(self) -> str:
-        """Give the arguments that look at the same again."""
+        """Give the arguments that look at the same again: what `git commit -a` staged is not staged when it failed."""
+        if self.staged and os.environ.get("GIT_INDEX_FILE", "").endswith(".lock"):
+            return ""
         return "".join(f" {one}" for one in (*(["--staged"] if self.staged else []), *self.targets))
 
 
@@ -116,7 +119,15 @@ class Here:
 
     def faults(self, found: "Review") -> "tuple[Fault, ...]":
         """Return why hunks may be missing, or pass for approved, each once."""
-        return tuple(dict.fromkeys((*self.blaming.faults, *found.faults, *self.approvals.faults)))
+        return tuple(dict.fromkeys((*self._standing, *found.faults)))
+
+    @property
+    def _standing(self) -> "tuple[Fault, ...]":
+        """Why nothing that is said here can be relied on, whatever is looked at."""
+        from wrapper.provenance.model import Fault  # noqa: PLC0415 (loads numpy)
+
+        nothing = () if self.blaming.sessions else (Fault("", _NO_SESSION, ""),)
+        return (*nothing, *self.blaming.faults, *self.approvals.faults)
 
     def told(self, found: "Review") -> tuple[str, ...]:
         """Return what a person has to know of it, in sentences."""
@@ -134,11 +145,7 @@ class Here:
         else:
             for line in reviewlist.lines(found.found if every else found.left):
                 click.echo(line)
-        told = self.told(found)
-        for sentence in told[:_MOST_TOLD]:
-            say(sentence)
-        if len(told) > _MOST_TOLD:
-            say(f"and {len(told) - _MOST_TOLD} more of this kind: `safe-agent provenance status`")
+        tell_some(self.told(found))
 
     def sign(self, found: "Sequence[Found]", decisions: "Mapping[str, Decision]") -> "list[Found]":
         """Sign decisions; return the hunks that are left then. Raises SafeAgentError."""
@@ -179,7 +186,7 @@ class Here:
         from wrapper.provenance.publishing import Publisher  # noqa: PLC0415
         from wrapper.provenance.statements import REF  # noqa: PLC0415
 
-        faults = (*self.blaming.faults, *self.approvals.faults)
+        faults = self._standing
         if faults and not allow_unknown:
             raise ProvenanceError(f"the index may not tell everything: {faults[0].why}", hint=UNKNOWN)
         publisher = Publisher(
@@ -192,6 +199,14 @@ class Here:
         commits = self.changes.commits(self.wanted.base, self.wanted.tip)
         statements = publisher.publish(self.changes, commits, faults)
         say(f"{len(statements)} commits are noted in `{REF}`; give them out: `git push origin {REF}`")
+
+
+def tell_some(sentences: Sequence[str]) -> None:
+    """Say the first sentences about what may be missing, and how many more there are."""
+    for sentence in sentences[:_MOST_TOLD]:
+        say(sentence)
+    if len(sentences) > _MOST_TOLD:
+        say(f"and {len(sentences) - _MOST_TOLD} more of this kind (`--json` names them)")
 
 
 def _must_be_a_person(found: "Sequence[Found]") -> None:

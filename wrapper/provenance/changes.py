@@ -24,8 +24,8 @@ from wrapper.provenance.exchange.repository import complaint
 
 STAGED: Final = ":"
 _DIFF: Final = (
-    "--raw", "-p", "-z", "-U0", "-M", "--no-abbrev", "--full-index", "--text", "--no-ext-diff", "--no-textconv",
-    "--no-color", "--diff-algorithm=histogram",
+    "--raw", "-p", "-z", "-U0", "-M", "-l1000", "--no-abbrev", "--full-index", "--text", "--no-ext-diff",
+    "--no-textconv", "--no-color", "--diff-algorithm=histogram",
 )  # fmt: skip
 _FILES: Final = ("100644", "100755")
 _INDEX: Final = "GIT_INDEX_FILE"  # `git commit FILE` and `git commit -a` let a hook see an index of their own
@@ -106,6 +106,7 @@ class Changes:
 
     def commit(self, revision: str) -> str:
         """Return the id of the commit that `revision` names."""
+        _ = self._git_dir  # outside of a repository that is what is to be said, not that it has no such commit
         wanted = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         try:
             return self._ask(*wanted).decode().strip()

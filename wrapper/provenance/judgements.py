@@ -5,12 +5,13 @@ the codes of the lines around. Rules of this file:
 1. An act speaks of a line where the line stands with a neighbour that it had when it was judged, or where exactly the
    block stands and says something by itself. So a line that was approved in one place, and means something else in
    another (`return None`), is not approved there; and a block that is moved, rebased, put into another file or cut in
-   two keeps its verdict.
+   two keeps its verdict. A line that says nothing by itself is not known by another such: it needs a neighbour that
+   says something, or both that it had, or `else:` and `return True` would be approved together everywhere.
 2. Of several acts that speak of a line the last one counts, by the order of the ledger, not by any clock.
 3. A hunk is approved when the last word on each of its lines is an approval. One rejected line rejects it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeVar
@@ -27,12 +28,16 @@ class Verdict(StrEnum):
 
 
 class Block(NamedTuple):
-    """Codes of lines in their order, and of the lines around them (`NO_LINE`: none); `tells`: not all are trivial."""
+    """Codes of lines in their order, and of the lines around them (`NO_LINE`: none); `tells`: not all are trivial.
+
+    `quiet`: which of all these codes are of trivial lines. An act is asked for by it, and need not hold it.
+    """
 
     codes: tuple[int, ...]
     before: int = NO_LINE
     after: int = NO_LINE
     tells: bool = True
+    quiet: frozenset[int] = frozenset()
 
 
 class Judged(NamedTuple):
@@ -55,6 +60,7 @@ class Judgements:
 
     _behind: dict[tuple[int, int], Judged] = field(default_factory=dict)  # (line before, line) → of the line
     _ahead: dict[tuple[int, int], Judged] = field(default_factory=dict)  # (line, line after) → of the line
+    _between: dict[tuple[int, int, int], Judged] = field(default_factory=dict)
     _whole: dict[tuple[int, ...], Judged] = field(default_factory=dict)
 
     def add(self, blocks: Iterable[Block], judged: Judged) -> None:
@@ -62,6 +68,7 @@ class Judgements:
         for block in blocks:
             _put(self._whole, block.codes, judged)
             for before, line, after in _neighbours(block):
+                _put(self._between, (before, line, after), judged)
                 if before != NO_LINE:
                     _put(self._behind, (before, line), judged)
                 if after != NO_LINE:
@@ -70,10 +77,14 @@ class Judgements:
     def of(self, block: Block) -> tuple[Said, ...]:
         """Return the last word on each line of a block, None where nobody has said anything."""
         whole = self._whole.get(block.codes) if block.tells else None
-        return tuple(
-            last((whole, self._behind.get((before, line)), self._ahead.get((line, after))))
-            for before, line, after in _neighbours(block)
-        )
+        return tuple(last((whole, *self._on(*place, block.quiet))) for place in _neighbours(block))
+
+    def _on(self, before: int, line: int, after: int, quiet: frozenset[int]) -> Iterator[Said]:
+        yield self._between.get((before, line, after))
+        if line not in quiet or before not in quiet:
+            yield self._behind.get((before, line))
+        if line not in quiet or after not in quiet:
+            yield self._ahead.get((line, after))
 
 
 Place = TypeVar("Place")

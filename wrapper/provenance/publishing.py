@@ -1,10 +1,12 @@
 """Gives out what is known of commits, signed by the ledger; judges a range of commits by that alone, on a server."""
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from wrapper.audit import notes
 from wrapper.audit.entries import Published
 from wrapper.audit.ledger import Ledger
 from wrapper.errors import AuditError, ProvenanceError
@@ -14,7 +16,7 @@ from wrapper.provenance.hunks import BY_AGENT
 from wrapper.provenance.judgements import Said
 from wrapper.provenance.model import Fault
 from wrapper.provenance.prints import trivial
-from wrapper.provenance.reviewing import Attribute, Attributed, words_on
+from wrapper.provenance.reviewing import Attribute, Attributed, is_too_large, words_on
 from wrapper.provenance.standing import standing
 from wrapper.provenance.statements import (
     NOBODY,
@@ -27,6 +29,7 @@ from wrapper.provenance.statements import (
     approved,
     encode,
     prove,
+    told_in,
 )
 
 if TYPE_CHECKING:
@@ -70,26 +73,35 @@ class Publisher(NamedTuple):
     def publish(self, changes: Changes, commits: Sequence[str], faults: Iterable[Fault] = ()) -> list[Statement]:
         """Note of each commit what is agent-written in what it changes, and who approved it.
 
-        `faults` are those of the index as a whole. Raises AuditError where the ledger does not sign, WorkspaceError.
+        `faults` are those of the index as a whole. Raises AuditError where the ledger does not sign, WorkspaceError,
+        and ProvenanceError where a note of another ledger stands: this machine may know less than that one.
         """
         known = tuple(faults)
-        statements = [self._statement(changes, commit, known) for commit in commits]
-        if not statements:
+        if not commits:
             return []
+        for commit, note in _noted(changes, commits):
+            if note is not None:
+                _must_be_ours(commit, note, Ledger(self.ledger))
+        newest_first = reversed(commits)  # of the newest commit's history every other one's is a part: asked for once
+        statements = [self._statement(changes, commit, known) for commit in newest_first][::-1]
         entries = [Published(statement.at, statement.digest(), self.user) for statement in statements]
         Ledger(self.ledger).append(*entries)
         approvals = (approval.digest for statement in statements for approval in statement.approvals)
         stands = standing(self.ledger, (*(entry.digest for entry in entries), *approvals))
-        notes = {}
+        written = {}
         for statement, entry in zip(statements, entries, strict=True):
             chains = tuple(stands.chains[approval.digest] for approval in statement.approvals)
-            notes[statement.commit] = encode(Told(statement, stands.note, stands.chains[entry.digest], chains))
-        Repository.around(changes.top).write_notes(REF, notes, _MESSAGE)
+            written[statement.commit] = encode(Told(statement, stands.note, stands.chains[entry.digest], chains))
+        Repository.around(changes.top).write_notes(REF, written, _MESSAGE)
         return statements
 
     def _statement(self, changes: Changes, commit: str, faults: tuple[Fault, ...]) -> Statement:
         files, approvals, is_whole = [], dict[Approval, int](), not faults
         for change in changes.of(commit):
+            if is_too_large(change):
+                is_whole = False
+                files.append(File(_named(change.path), change.blob, ()))
+                continue
             blamed = self.attribute(change)
             is_whole &= not blamed.faults
             words = words_on(change, blamed, self.judgements, self.keyed)
@@ -181,6 +193,22 @@ def _noted(changes: Changes, commits: Sequence[str]) -> Iterator[tuple[str, byte
     for some in parts(commits, _AT_ONCE):
         contents = dict(repository.contents([there[commit] for commit in some if commit in there]))
         yield from ((commit, contents.get(there.get(commit, ""))) for commit in some)
+
+
+def _must_be_ours(commit: str, note: bytes, ledger: Ledger) -> None:
+    """Refuse to write over what another machine said of a commit, or over what is no review."""
+    with contextlib.suppress(ProvenanceError, AuditError):
+        if _name(told_in(note).note) == _name(ledger.note()):
+            return
+    raise ProvenanceError(
+        f"commit {commit[:12]} has a review of another ledger, which may know more",
+        hint=f"publish on that machine, or take it away: git notes --ref={REF} remove {commit}",
+    )
+
+
+def _name(note: str) -> str:
+    """Name the ledger that a checkpoint is of, without its segment."""
+    return notes.parse(note).checkpoint.origin.rpartition("/")[0]
 
 
 def _stated(changes: Changes, commit: str, note: bytes | None, keys: Sequence[str]) -> Statement:

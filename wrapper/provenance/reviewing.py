@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from wrapper.provenance.attribution import lines_of
 from wrapper.provenance.hunks import Hunk, hunks
 from wrapper.provenance.judgements import NO_LINE, Block, Judgements, Said, Verdict, last, verdict
+from wrapper.provenance.model import Fault
 from wrapper.provenance.prints import line_codes, trivial
 
 if TYPE_CHECKING:
     from wrapper.provenance.attribution import LineOrigin
     from wrapper.provenance.changes import Change
     from wrapper.provenance.keyed import Keyed
-    from wrapper.provenance.model import Emission, Fault
+    from wrapper.provenance.model import Emission
 
+LARGEST: Final = 64 << 20  # bytes
 ID_SIZE: Final = 8  # hex digits: 32 bits tell some thousand hunks apart, and a prefix that is not unique is refused
 
 
@@ -39,8 +41,9 @@ Attribute = Callable[["Change"], Attributed]
 
 
 class Found(NamedTuple):
-    """One hunk. `id`: the same wherever its lines stand (beside the same ones, if they say nothing); `place`: `PATH:FIRST-LAST`, from 1; `said`: what stands of it.
+    """One hunk. `place`: `PATH:FIRST-LAST`, from 1; `said`: what stands of it.
 
+    `id`: the same wherever its lines stand; if they say nothing by themselves, where they stand beside the same ones.
     `text`: all lines of its file. `words`: the last word on each of `hunk.lines`. `sources`: where its lines come from,
     that of most lines first.
     """
@@ -85,10 +88,18 @@ def review(changes: Iterable["Change"], attribute: Attribute, judgements: Judgem
     for change in changes:
         if change.added is not None and not change.added:
             continue
+        if is_too_large(change):
+            faults[Fault("", f"`{change.path}` is too large to be looked at")] = None
+            continue
         blamed = attribute(change)
         faults.update(dict.fromkeys(blamed.faults))
         found += found_in(change, blamed, judgements, keyed)
     return Review(tuple(found), tuple(faults))
+
+
+def is_too_large(change: "Change") -> bool:
+    """Say whether a file is larger than what `blame` looks at: then nothing is known of it."""
+    return len(change.content) > LARGEST
 
 
 def found_in(change: "Change", blamed: Attributed, judgements: Judgements, keyed: "Keyed") -> Iterator[Found]:
@@ -96,8 +107,9 @@ def found_in(change: "Change", blamed: Attributed, judgements: Judgements, keyed
     text = lines_of(change.content)
     added = None if change.added is None else [number in change.added for number in range(len(text))]
     codes = line_codes(change.content, keyed).tolist()
-    for hunk in hunks(text, blamed.origins, trivial(change.content).tolist(), added):
-        block = _block(hunk, codes)
+    quiet = trivial(change.content).tolist()
+    for hunk in hunks(text, blamed.origins, quiet, added):
+        block = _block(hunk, codes, quiet)
         words = judgements.of(block)
         sources = tuple(blamed.emissions[number] for number in hunk.emissions)
         yield Found(_id(block), change.path, hunk, text, block, words, verdict(words), sources)
@@ -119,10 +131,12 @@ def words_on(change: "Change", blamed: Attributed, judgements: Judgements, keyed
     return words
 
 
-def _block(hunk: Hunk, codes: Sequence[int]) -> Block:
+def _block(hunk: Hunk, codes: Sequence[int], trivially: Sequence[bool]) -> Block:
     before = NO_LINE if hunk.before is None else codes[hunk.before]
     after = NO_LINE if hunk.after is None else codes[hunk.after]
-    return Block(tuple(codes[line] for line in hunk.lines), before, after, hunk.tells)
+    places = [line for line in (hunk.before, *hunk.lines, hunk.after) if line is not None]
+    quiet = frozenset(codes[line] for line in places if trivially[line])
+    return Block(tuple(codes[line] for line in hunk.lines), before, after, hunk.tells, quiet)
 
 
 def _id(block: Block) -> str:

@@ -91,7 +91,7 @@ def prove(data: bytes, commit: str, keys: Sequence[str]) -> Statement:
     Raises TamperedError where anything of it is wrong, ProvenanceError where it is no such note, AuditError where a
     key is none.
     """
-    told = _decoded(data)
+    told = told_in(data)
     note = notes.parse(told.note)
     _must_be_signed(note, keys)
     statement = told.statement
@@ -118,7 +118,8 @@ def approved(statement: Statement, span: Span) -> bool:
     return span.approval != NOBODY and statement.approvals[span.approval].verdict == "approved"
 
 
-def _decoded(data: bytes) -> Told:
+def told_in(data: bytes) -> Told:
+    """Read a git note; nothing of it is proven. Raises ProvenanceError where it is no review, or TamperedError."""
     if len(data) > _MAX_NOTE:
         raise ProvenanceError("the note is too large for a review")
     try:

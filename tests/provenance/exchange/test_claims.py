@@ -66,7 +66,10 @@ def test_another_word_about_the_same_lines_is_another_claim() -> None:
     ]
     assert len({one.identity for each in claims for one in stated(each, Claimed(TEXT), KEYED)}) == len(claims)
     moved = b"one line more\n" + TEXT
-    (before,), (after,) = stated(claim(*ranges), Claimed(TEXT), KEYED), stated(claim(Range(2, 10)), Claimed(moved), KEYED)
+    (before,), (after,) = (
+        stated(claim(*ranges), Claimed(TEXT), KEYED),
+        stated(claim(Range(2, 10)), Claimed(moved), KEYED),
+    )
     assert before.identity == after.identity  # it is about content
 
 

@@ -176,7 +176,9 @@ class Repository:
 
     def _differences(self, commits: Sequence[str], *how: str) -> bytes:
         given = "".join(f"{commit}\n" for commit in commits).encode()
-        return self._ask(*_BIG, "diff-tree", "--stdin", "-r", "--root", "-M", "--no-abbrev", *how, given=given)
+        return self._ask(
+            *_BIG, "diff-tree", "--stdin", "-r", "--root", "-M", "-l1000", "--no-abbrev", *how, given=given
+        )
 
     def _objects(self, names: Sequence[str], kind: bytes) -> Iterator[tuple[str, bytes]]:
         """Yield the objects of one kind that are there and not too large, each with the name it was asked by."""

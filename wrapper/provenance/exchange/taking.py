@@ -34,7 +34,7 @@ class Taken:
     _heard: Counter[tuple[str, str]] = field(default_factory=Counter)  # lines, by commit and path
 
     def has_enough(self, claim: Claim, content: Claimed) -> bool:
-        """Say whether a file's lines were claimed so often that a stranger only wants it to take time; remarked once."""
+        """Say whether a file's lines were claimed so often that it can only be meant to take time; remarked once."""
         place, most = (claim.commit, claim.path), _MOST_TIMES * content.count
         before = self._heard[place]
         if before <= most:
