@@ -22,6 +22,7 @@ from wrapper.look import Looked
 from wrapper.messages import say
 from wrapper.plan.caching import replace_file
 from wrapper.processes import fork
+from wrapper.provenance.commits import known_to_git
 from wrapper.provenance.handing import Handing, Task
 from wrapper.view.binds import BindsView
 from wrapper.view.messages import LONGEST
@@ -171,7 +172,8 @@ def _task(folder: Path, looked: Looked) -> Task | None:
         return None
     places = looked.places
     key = places.config / "provenance.key"  # `key.FILE`: importing that loads cryptography, before the client starts
-    return Task(folder.name, looked.facts.workspace, str(places.state), str(key))
+    workspace = looked.facts.workspace
+    return Task(folder.name, workspace, str(places.state), str(key), known_to_git(Path(workspace)))
 
 
 @contextlib.contextmanager

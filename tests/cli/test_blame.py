@@ -131,7 +131,8 @@ def test_the_exit_code_says_whether_an_agent_wrote_a_line_if_asked(blame: Blame,
 @pytest.mark.parametrize(
     "arguments",
     [
-        (), ("-L", "0,3", "billing.py"), ("-L", "5,3", "billing.py"), ("-L", "x", "billing.py"),
+        (), ("-L", "0,3", "billing.py"), ("-L", "1,0", "billing.py"), ("-L", "1,+0", "billing.py"),
+        ("-L", "5,3", "billing.py"), ("-L", "x", "billing.py"),
         ("--json", "--porcelain", "billing.py"), ("billing.py", "billing.py"), ("--stat", "-L", "1", "billing.py"),
     ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Whose lines are, from a text and an index alone: each rule of `wrapper.provenance.attribution`, and its opposite."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -111,6 +112,17 @@ def test_a_line_that_was_committed_before_it_was_emitted_is_not_the_emissions() 
     assert "agent" not in of(later)
     same_second = states(TOTAL, matcher(Written(TOTAL, at=1000.9)), Lineage(committed=[1000.0] * 7))
     assert of(same_second) == ["agent"] * 7  # git keeps whole seconds
+
+
+def test_a_date_that_nothing_proves_takes_nothing_from_an_agent_and_makes_nothing_a_persons() -> None:
+    every = frozenset(range(7))
+    dated = Lineage(committed=[900.0] * 7, first=950.0)
+    doubted = replace(dated, unproven={Written(b"").session: every}, undated=every)
+    assert of(states(TOTAL, lineage=dated)) == ["human"] * 7
+    assert of(states(TOTAL, lineage=doubted)) == ["agent"] * 7
+    assert of(states(MINE, lineage=replace(doubted, committed=[900.0] * 4))) == ["unknown"] * 4
+    pulled = matcher(Written(TOTAL, kind=Kind.WRITE, process="git[7]"))
+    assert of(states(TOTAL, pulled, doubted)) == ["unknown"] * 7
 
 
 def test_no_date_speaks_against_what_an_agent_had_said_before_its_session_began() -> None:

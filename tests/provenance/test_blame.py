@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.repository import git, repository, said
 from wrapper.errors import WorkspaceError
 from wrapper.provenance.attribution import Rules, State
 from wrapper.provenance.blaming import STAGED, Blamed, Blaming
+from wrapper.provenance.commits import known_to_git
 from wrapper.provenance.index import SessionState, workspace_id
 from wrapper.provenance.model import Fault, Kind
 
@@ -245,3 +247,68 @@ def test_without_git_or_with_a_repository_that_would_run_programs_content_decide
     assert facts(blaming(work).blamed(work / "billing.py")) == {**expected("unknown"), "# one more": "unknown"}
     (work / "link.py").symlink_to("billing.py")
     assert len(blaming(work).blamed(work / "link.py").origins) == len(blaming(work).blamed(work / "billing.py").origins)
+
+
+@pytest.mark.parametrize("way", ["behind", "orphan", "unborn"])
+def test_a_commit_that_the_session_made_and_dated_back_takes_no_line_from_it(way: str, tmp_path: Path) -> None:
+    folder = repository(tmp_path / "work")
+    (folder / "billing.py").write_text(OLD)
+    commit(folder, BEFORE)
+    tips = () if way == "unborn" else known_to_git(folder)
+    if way == "orphan":
+        git(folder, "checkout", "-q", "--orphan", "other")
+    (folder / "billing.py").write_text(AFTERWARDS)
+    commit(folder, BEFORE + 1)
+    index = blaming(folder)
+    index = replace(index, sessions={SESSION: index.sessions[SESSION]._replace(commits=tips)})
+    states = facts(index.blamed(folder / "billing.py"))
+    assert {states[line.strip()] for line in AGENTS.split("\n") if line.strip() in states} == {"agent"}
+    assert {states[line.strip()] for line in PERSONS.split("\n") if line.strip() in states} == {"unknown"}
+    old = {states[line.strip()] for line in OLD.split("\n") if line.strip() in states}
+    assert old == ({"human"} if way == "behind" else {"unknown"})
+
+
+def test_what_a_program_copied_of_what_git_had_is_not_its_own(tmp_path: Path) -> None:
+    folder = repository(tmp_path / "work")
+    (folder / "billing.py").write_text(OLD + AGENTS)
+    commit(folder, BEFORE)
+    tips = known_to_git(folder)
+    (folder / "copy.py").write_text(OLD + AGENTS)
+    index = blaming(folder)
+    copied = matcher(Written((OLD + AGENTS).encode(), CAPTURED + 11, Kind.WRITE, SESSION, model=""), key=index.key)
+    index = replace(index, matcher=copied)
+    assert "agent" in facts(index.blamed(folder / "copy.py")).values()  # where nobody knows what git had
+    index = replace(index, sessions={SESSION: index.sessions[SESSION]._replace(commits=tips)}, _had={})
+    assert set(facts(index.blamed(folder / "copy.py")).values()) == {"unknown"}
+    commit(folder, CAPTURED + 20)
+    assert set(facts(index.blamed(folder / "copy.py")).values()) == {"unknown"}
+
+
+def test_what_git_knows_is_read_of_loose_packed_and_detached_refs(tmp_path: Path) -> None:
+    assert known_to_git(tmp_path) == ()
+    folder = repository(tmp_path / "work")
+    assert known_to_git(folder) == ()
+    (folder / "a").write_text("a\n")
+    commit(folder, BEFORE)
+    git(folder, "branch", "one")
+    (folder / "a").write_text("b\n")
+    commit(folder, BEFORE + 1)
+    every = [said(folder, "rev-parse", name).strip() for name in ("HEAD", "one")]
+    assert list(known_to_git(folder)) == every
+    git(folder, "pack-refs", "--all")
+    assert list(known_to_git(folder)) == every
+    git(folder, "checkout", "-q", "--detach", "one")
+    assert list(known_to_git(folder)) == every[::-1]
+
+
+def test_a_file_into_which_an_agent_wrote_what_is_not_kept_is_nobodys(work: Path) -> None:
+    index = blaming(work)
+    rules = Rules(unwatched=State.HUMAN)
+    cut = Written(b"", CAPTURED + 12, Kind.WRITE, SESSION, path="billing.py", is_cut=True)
+    whole = Written(AGENTS.encode(), CAPTURED + 10, session=SESSION)
+    states = [
+        facts(replace(index, rules=rules, matcher=matcher(*every, key=index.key)).blamed(work / "billing.py"))
+        for every in ((whole,), (whole, cut))
+    ]
+    person = next(line.strip() for line in PERSONS.split("\n") if line.strip() in states[0])
+    assert [one[person] for one in states] == ["human", "unknown"]

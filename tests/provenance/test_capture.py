@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,8 +89,87 @@ def test_of_an_edit_only_the_new_text_counts(talk: Talk, ear: Listening) -> None
     edit = {"file_path": "a.py", "old_string": f"{kept}\n{gone}", "new_string": f"{kept}\n{new}"}
     emitted = ear.hear(talk.answers("", edit))
     assert ear.own([kept, gone, new], emitted) == [new]
-    ear.hear(talk.results("done"))
+    ear.hear(talk.changes("a.py", f"{kept}\n{gone}\n", f"{kept}\n{new}\n"), talk.results("done"))
     assert ear.own([kept, gone, again], ear.hear(talk.answers(f"{kept}\n{gone}\n{again}"))) == [again]
+
+
+def test_old_text_that_no_file_had_proves_nothing(talk: Talk, ear: Listening) -> None:
+    mine, over = line(), line()
+    forged = f"*** Begin Patch\n*** Update File: a.py\n@@\n-{mine}\n {over}\n*** End Patch"
+    ear.hear(talk.asks("go"), talk.answers("", {"command": f"cat <<'X'\n{forged}\nX"}, tool="Bash"), talk.results("ok"))
+    assert ear.own([mine, over], ear.hear(talk.answers("", {"file_path": "b.py", "content": f"{mine}\n{over}"}))) == [
+        mine,
+        over,
+    ]
+
+
+def test_what_a_formatter_lays_out_anew_stays_whose_it_was(talk: Talk, ear: Listening) -> None:
+    persons = "total = add_all(first_part, second_part, *others)\nprint(f'{total} in all')\n"
+    formatted = [
+        "total = add_all(",
+        "    first_part,",
+        "    second_part,",
+        "    *others,",
+        ")",
+        "print(f'{total} in all')",
+    ]
+    added = "count = count_all(others)"
+    come = "\n".join([*formatted, added]) + "\n"
+    assert ear.own([*formatted, added], ear.hear(talk.changes("a.py", persons, come))) == [added]
+    ear.hear(talk.changes("b.py", "", mine := "sum_of_mine = sum_up(one_of_mine, two_of_mine, three_of_mine)\n"))
+    split = ["sum_of_mine = sum_up(one_of_mine,", "    two_of_mine, three_of_mine)"]
+    assert ear.own(split, ear.hear(talk.changes("b.py", mine, "\n".join(split) + "\n"))) == split
+
+
+def test_what_a_file_had_and_gets_back_is_an_echo_unless_nobody_saw_how_it_came_there(
+    talk: Talk, ear: Listening
+) -> None:
+    persons = [line() for _ in range(6)]
+    there = "\n".join(persons) + "\n"
+    assert ear.own(persons, ear.hear(talk.changes("a.py", there, "\n"), talk.changes("a.py", "\n", there))) == []
+    mine = [line() for _ in range(6)]
+    hidden = "\n".join(mine) + "\n"
+    ear.hear(talk.changes(".git/x.py", "", hidden))  # the content is known to have come unseen
+    back = ear.hear(talk.changes("b.py", hidden, "\n"), talk.changes("b.py", "\n", hidden))
+    assert ear.own(mine, back) == mine
+
+
+@pytest.mark.parametrize("way", ["moved", "folder", "linked"])
+def test_what_leaves_a_folder_of_which_nothing_is_told_is_told_then(way: str, talk: Talk, ear: Listening) -> None:
+    text = "\n".join(mine := [line() for _ in range(6)]) + "\n"
+    written = talk.changes("target/made/a.py", "", text)
+    assert ear.hear(written) == []
+    if way == "linked":
+        link = msgspec.structs.replace(written.event, path="src/a.py", action="created", diff="")
+        emitted = ear.hear(Record(9, link))
+    else:
+        emitted = ear.hear(
+            talk.moves(*{"moved": ("target/made/a.py", "src/a.py"), "folder": ("target/made", "src")}[way])
+        )
+    assert ear.own(mine, emitted) == mine
+    assert {one.emission.path for one in emitted} == {"src/a.py"}
+
+
+def test_what_is_linked_before_it_is_written_is_told_by_its_other_name(talk: Talk, ear: Listening) -> None:
+    text = "\n".join(mine := [line() for _ in range(6)]) + "\n"
+    written = talk.changes("target/a.py", "", text)
+    ear.hear(
+        Record(9, msgspec.structs.replace(written.event, path="src/a.py", action="created", diff="", after="ab" * 32))
+    )
+    assert ear.own(mine, ear.hear(written)) == mine
+
+
+def test_what_leaves_such_a_folder_unremembered_says_that_it_is_cut_wherever_it_goes(
+    talk: Talk, ear: Listening
+) -> None:
+    moves = (talk.moves("target/old", "src"), talk.moves("src", "lib"), talk.moves("target/a", ".cache/b"))
+    emitted = [(one.emission.path, one.emission.is_cut) for move in moves for one in ear.hear(move)]
+    assert emitted == [("src", True), ("lib", True)]
+
+
+def test_a_change_of_which_not_even_a_hash_is_known_is_cut(talk: Talk, ear: Listening) -> None:
+    unknown = msgspec.structs.replace(talk.changes("a.bin", "", "x", known=False).event, ranges=((0, 9),))
+    assert [one.emission.is_cut for one in ear.hear(Record(9, unknown))] == [True]
 
 
 def test_old_text_of_an_edit_that_failed_proves_nothing(talk: Talk, ear: Listening) -> None:

@@ -175,7 +175,7 @@ def test_policy_says_whether_there_is_an_index(tmp_path: Path, *, wanted: bool) 
         places=SimpleNamespace(state=tmp_path / "state", config=tmp_path / "config"),
     )
     task = crew._task(tmp_path / "s-1", looked)  # type: ignore[arg-type]
-    expected = Task("s-1", "/work", str(tmp_path / "state"), str(tmp_path / "config" / FILE))
+    expected = Task("s-1", "/work", str(tmp_path / "state"), str(tmp_path / "config" / FILE), ())
     assert task == (expected if wanted else None)
 
 

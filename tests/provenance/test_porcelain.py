@@ -6,12 +6,12 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.provenance.test_blame import AFTERWARDS, AGENTS, blaming, commit, work
+from tests.provenance.test_blame import AFTERWARDS, AGENTS, CAPTURED, blaming, commit, work
 from tests.repository import git
 from wrapper.provenance.attribution import LineOrigin, State
 from wrapper.provenance.blaming import Blamed, Blaming
 from wrapper.provenance.judgements import Judged, Verdict
-from wrapper.provenance.porcelain import NOT_COMMITTED, porcelain
+from wrapper.provenance.porcelain import porcelain
 
 __all__ = ["work"]
 
@@ -34,7 +34,7 @@ def parsed(data: bytes) -> list[Line]:
         if not row:
             continue
         id_, before, now, *count = row.decode().split(" ")
-        assert len(id_) == 40
+        assert len(id_) in (40, 64)
         assert bool(count) == (left == 0), "a group begins where the last one has ended"
         left = int(count[0]) if count else left
         left -= 1
@@ -87,8 +87,16 @@ def test_what_is_not_committed_is_nobodys_commit_as_with_git(work: Path) -> None
         (line.commit, line.now, line.text) for line in gits
     ]
     mine = next(line for line in ours if line.text == b"import mine")
-    assert mine.commit == NOT_COMMITTED
+    assert mine.commit == "0" * 40
     assert mine.headers["author"] == "Not Committed Yet"
+
+
+def test_in_a_repository_of_sha256_what_is_not_committed_has_as_many_zeros(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "--object-format=sha256")
+    (tmp_path / "a.py").write_text("one = 1\n")
+    commit(tmp_path, CAPTURED)
+    (tmp_path / "a.py").write_text("one = 1\ntwo = 2\n")
+    assert [line.commit == "0" * 64 for line in printed(blaming(tmp_path), tmp_path / "a.py")] == [False, True]
 
 
 def test_what_a_person_said_of_a_line_stands_there(work: Path) -> None:

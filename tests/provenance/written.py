@@ -26,6 +26,8 @@ class Written(NamedTuple):
     origin: str = ""
     path: str = ""
     prompt: int = 3
+    is_cut: bool = False
+    process: str = ""
 
 
 def new_key() -> Key:
@@ -42,7 +44,7 @@ def sheet(keyed: Keyed, *written: Written) -> Sheet:
     emissions = [
         Emission(
             kind=one.kind, session=one.session, at=one.at, model=one.model, origin=one.origin, path=one.path,
-            prompt=one.prompt, sequence=5,
+            prompt=one.prompt, sequence=5, is_cut=one.is_cut, process=one.process,
         )
         for one in written
     ]  # fmt: skip

@@ -119,6 +119,23 @@ def test_folders_and_links_are_told_like_files(inside: Path, told: Told) -> None
     ]
 
 
+def test_what_is_copied_moved_with_its_folder_or_linked_is_told_by_its_content(inside: Path, told: Told) -> None:
+    (inside / "a").write_bytes(b"hello\n")
+    with (inside / "a").open("rb") as one, (inside / "copy").open("wb") as other:
+        os.copy_file_range(one.fileno(), other.fileno(), 6)
+    (inside / "one").mkdir()
+    (inside / "one" / "b").write_bytes(b"moved\n")
+    (inside / "one").rename(inside / "two")
+    os.link(inside / "a", inside / "link")
+    rows = _of(told, "agent")
+    assert ("created", b"link", b"", (), "", _digest(b"hello\n")) in rows
+    assert {row[1]: row[5] for row in rows if row[0] == "modified"} == {
+        b"a": _digest(b"hello\n"),
+        b"copy": _digest(b"hello\n"),
+        b"two/b": _digest(b"moved\n"),
+    }
+
+
 def test_what_the_host_does_is_told_as_the_hosts(inside: Path, real: Path, told: Told) -> None:
     (real / "there").write_bytes(b"1")
     assert (inside / "there").read_bytes() == b"1"

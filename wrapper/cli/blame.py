@@ -140,7 +140,8 @@ def _range(text: str) -> _Range:
     start = int(found["first"] or 1) if found else 0
     last = int(found["last"] or 0) if found and found["comma"] else start
     end = start + last - 1 if found and found["plus"] else last
-    if found is None or start < 1 or (found["last"] and not found["comma"]) or 0 < end < start:
+    is_backwards = bool(found and found["comma"] and found["last"] and end < start)
+    if found is None or start < 1 or (found["last"] and not found["comma"]) or is_backwards:
         raise click.UsageError(f"-L takes `FROM,TO` or `FROM,+COUNT`, lines counted from 1, not `{text}`")
     return start - 1, end
 

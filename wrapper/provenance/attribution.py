@@ -11,8 +11,8 @@ rewritten histories change nothing. Rules of this file:
 5. What is neither is `unknown`. Where the index may lack emissions, absence proves nothing.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -73,6 +73,10 @@ def no_formers(_lines: Sequence[int]) -> Sequence[Former]:
     return ()
 
 
+def nothing_there(_session: str) -> None:
+    """Know nothing of what git had when a session began."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lineage:
     """What is known of a text's lines besides what they say.
@@ -82,7 +86,9 @@ class Lineage:
     workspace, `inf` if none was, `-inf` if nobody can say. `watched`: lines (numbers from 0) that can only have been
     made while a session watched, and saw the file written from outside. `is_whole`: no emission can be missing in the
     index. `sessions`: those of this workspace, which are preferred where several emissions have a line. `formers`
-    finds what lines said before.
+    finds what lines said before. `unproven`: of sessions, the lines whose commits git did not know when they began, so
+    that their dates prove nothing against them; `undated`: those that it did not know when the first one began.
+    `there`: see `pairing.pairs`. `is_cut`: an agent wrote into this file what nobody wrote down.
     """
 
     committed: Sequence[float] = ()
@@ -91,6 +97,10 @@ class Lineage:
     is_whole: bool = True
     sessions: frozenset[str] = frozenset()
     formers: Callable[[Sequence[int]], Sequence[Former]] = no_formers
+    unproven: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    undated: frozenset[int] = frozenset()
+    there: Callable[[str], Flags | None] = nothing_there
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,8 @@ class _Work:
         self.committed = times(lineage.committed, len(self.lines))
         self.known = Known(matcher.pack, lineage.sessions)
         self.matches = matcher.lines(text)
-        found = pairs(self.matches, self.known, self.committed)
+        self.there: dict[str, Flags | None] = {}
+        found = pairs(self.matches, self.known, self.committed, lineage.unproven, self.had)
         self.pairs = found.where(found.facts.of_kinds(self.counted))
         self.claims = found.where(found.facts.of_kinds({Kind.CLAIM}) & found.exact & (found.own | found.too_late))
         self.earlier = set(found.line[found.exact & found.too_late].tolist())
@@ -286,10 +297,11 @@ class _Work:
 
     def left(self, line: int, *, is_before: bool) -> tuple[State, str]:
         """Say whose a line is that is not the agent's."""
-        if is_before and self.lineage.first < inf:
+        if is_before and line not in self.lineage.undated and self.lineage.first < inf:
             return State.HUMAN, "committed before the first session"
-        if not self.lineage.is_whole:
-            return State.UNKNOWN, "the index is not whole"
+        if not self.lineage.is_whole or self.lineage.is_cut:
+            because = "an agent wrote more here than is kept" if self.lineage.is_whole else "the index is not whole"
+            return State.UNKNOWN, because
         if line in self.lineage.watched:
             return State.HUMAN, "written outside while a session watched"
         if line in self.earlier:
@@ -349,8 +361,17 @@ class _Work:
         return bool((own & (rows["code"] == self.matches.codes[line])).any())
 
     def is_possible(self, line: int, emission: int) -> bool:
-        """Whether the line was not committed before the emission was made."""
-        return not precedes(self.committed[line : line + 1], self.known.at(emission))[0]
+        """Whether the line was neither committed before the emission was made, nor copied by a program."""
+        if (had := self.had(self.known.writer(emission))) is not None and had[line]:
+            return False
+        is_older = bool(precedes(self.committed[line : line + 1], self.known.at(emission))[0])
+        return not is_older or line in self.lineage.unproven.get(self.known.session(emission), ())
+
+    def had(self, session: str) -> Flags | None:
+        """Say which lines git had when a session began; None where nobody knows."""
+        if session and session not in self.there:
+            self.there[session] = self.lineage.there(session)
+        return self.there[session] if session else None
 
 
 _THEIRS: Final = (State.AGENT, State.EDITED)

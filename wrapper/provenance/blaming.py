@@ -4,12 +4,14 @@ import os
 import stat
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
 from pathlib import Path
 from subprocess import SubprocessError
 from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from wrapper.errors import WorkspaceError
 from wrapper.plan.gitinfo import GitLayout, git_layout
@@ -18,9 +20,11 @@ from wrapper.policy.model import Policy
 from wrapper.provenance import lineage
 from wrapper.provenance.attribution import NOBODY, Former, Lineage, LineOrigin, Rules, State, attributed, lines_of
 from wrapper.provenance.index import Index, SessionState, workspace_ids
-from wrapper.provenance.lineage import STAGED, Committed, History
-from wrapper.provenance.model import Emission, Fault, Kind
+from wrapper.provenance.lineage import STAGED, Committed, Graph, History
+from wrapper.provenance.model import Codes, Emission, Fault, Kind
 from wrapper.provenance.packing import opened
+from wrapper.provenance.pairing import Flags
+from wrapper.provenance.prints import plain_codes
 
 if TYPE_CHECKING:
     from wrapper.provenance.key import Key
@@ -70,7 +74,8 @@ class Blaming:
     rules: Rules
     faults: tuple[Fault, ...]
     sessions: Mapping[str, SessionState]
-    _dates: dict[str, dict[str, float]] = field(default_factory=dict)
+    _graphs: dict[str, Graph] = field(default_factory=dict)
+    _had: dict[tuple[str, str], Codes | None] = field(default_factory=dict)
 
     @classmethod
     def open(cls, places: Places, root: Path, policy: Policy) -> "Blaming":
@@ -120,26 +125,72 @@ class Blaming:
         is_dated = not any(fault.session == "" for fault in self.faults)
         first = min(starts, default=inf) if is_dated else -inf
         known = Lineage(first=first, is_whole=not self.faults, sessions=frozenset(here))
-        if found is None or found.base is None:
+        if found is None:
             return known
-        dates = self._dated(found)
+        is_cut = self.rules.unwatched is State.HUMAN and not self._cut(found.path).isdisjoint(here)
+        known = replace(known, there=partial(self._there, found, text), is_cut=is_cut)
+        if found.base is None:
+            return known
+        commits = self._graph(found)
+        dates = commits.dates
+        unproven = self._unproven(found, commits, frozenset(here))
         since = min((state.first for state in self.sessions.values() if state.sheets), default=inf)
-        return Lineage(
+        return replace(
+            known,
             committed=lineage.committed_times(found, dates) if dates else (),
-            first=first,
             watched=self._watched(found, dates, here),
-            is_whole=known.is_whole,
-            sessions=known.sessions,
             formers=partial(_formers, found, text, since),
+            unproven=unproven,
+            undated=unproven.get(min(here, key=lambda one: here[one].first, default=""), frozenset()),
         )
 
-    def _dated(self, found: History) -> dict[str, float]:
-        if found.revision not in self._dates:
+    def _graph(self, found: History) -> Graph:
+        if found.revision not in self._graphs:
             try:
-                self._dates[found.revision] = lineage.dates(found.layout, found.revision, time.time())
+                self._graphs[found.revision] = lineage.graph(found.layout, found.revision, time.time())
             except (OSError, SubprocessError, ValueError):  # then no date proves anything
-                self._dates[found.revision] = {}
-        return self._dates[found.revision]
+                self._graphs[found.revision] = Graph({}, {})
+        return self._graphs[found.revision]
+
+    def _unproven(self, found: History, commits: Graph, here: frozenset[str]) -> dict[str, frozenset[int]]:
+        """Name, for each session, the lines whose commits git did not know when it began.
+
+        Only of sessions of which that is known, and whose history is still here: else dates are all there is.
+        """
+        told = sorted(
+            (state.first, one, state.commits) for one, state in self.sessions.items() if state.commits is not None
+        )
+        ids = frozenset(tip for _, _, tips in told for tip in tips or ())
+        try:
+            there = lineage.present(found.layout, sorted(ids))
+        except (OSError, SubprocessError, ValueError):  # then no date is believed
+            there = ids
+        known = lineage.first_known(commits, [(one, tips or ()) for _, one, tips in told])
+        when = [inf if one is None else known.get(one.id, len(told)) for one in found.commits]
+        return {
+            one: frozenset(line for line, number in enumerate(when) if number > at)
+            for at, (_, one, tips) in enumerate(told)
+            if (not there.isdisjoint(tips or ()) if tips else one in here)
+        }
+
+    def _there(self, found: History, text: bytes, session: str) -> Flags | None:
+        """Say which lines git had when a session began, wherever; None where nobody knows."""
+        tips = self.sessions[session].commits if session in self.sessions else None
+        if not tips:
+            return None
+        place = (str(found.layout.git_dir), session)
+        if place not in self._had:
+            self._had[place] = self._lines_at(found, tips)
+        had = self._had[place]
+        return None if had is None else np.isin(plain_codes(text), had)[: len(lines_of(text))]
+
+    def _lines_at(self, found: History, tips: Sequence[str]) -> Codes | None:
+        try:
+            there = lineage.present(found.layout, tips)
+            contents = lineage.contents_at(found.layout, [tip for tip in tips if tip in there])
+            return np.unique(np.concatenate([np.empty(0, np.uint64), *(plain_codes(data) for data in contents)]))
+        except (OSError, SubprocessError, ValueError):
+            return None
 
     def _watched(self, found: History, dates: Mapping[str, float], here: Mapping[str, SessionState]) -> frozenset[int]:
         """Name the lines whose commit and the one before it were made in one whole session that saw a write outside."""
@@ -149,8 +200,14 @@ class Blaming:
             for session, state in here.items()
             if one is not None and one.previous and state.is_whole and _within(state, dates, one)
         ]
-        seen = self._seen(found.path) if lines else frozenset()
+        seen = self._seen(found.path) - self._cut(found.path) if lines else frozenset()
         return frozenset(line for line, session in lines if session in seen)
+
+    def _cut(self, path: str) -> frozenset[str]:
+        """Name the sessions in which an agent wrote more into a file, or a folder around it, than is kept."""
+        every = (self.matcher.pack.emission(number) for number in range(self.matcher.pack.emissions))
+        cut = (one for one in every if one.kind is Kind.WRITE and one.is_cut and one.path)
+        return frozenset(one.session for one in cut if f"/{one.path}/" in f"/{path}/")
 
     def _seen(self, path: str) -> frozenset[str]:
         """Name the sessions that saw a file written from outside."""

@@ -2,11 +2,13 @@
 
 The same for events of a session that runs and for records of its log, so an index can be made anew. Rules of this file:
 1. What a model says is its own unless it stood in what it had been given: prompts, results of tools, all other strings
-   of requests, and old text of edits that went well. Such lines are echoes. So is what a file had before.
+   of requests. Such lines are echoes. So is what a file had before, as the view saw it: what the model says that it had
+   proves nothing, since a patch may name lines that never were there. Nor does a content that came to be unseen.
 2. A line that was the agent's own first stays so, however often it is read again.
 3. What a process writes counts as the agent's, but lines that the model said before are not told twice. What a model
    wrote by a tool is so told once, as the tool's input; formatters, generators and `sed` are told as writes. What is
-   installed or built below `GENERATED` is not: nobody takes it for source, and it is more than all the rest.
+   installed or built below `aside.GENERATED` is not: nobody takes it for source, and it is more than all the rest.
+   What leaves such a folder is told then; all of it, once there is a hard link to who knows what.
 4. What a model said in an earlier session comes again in requests (`origin` is `EARLIER`): it is told, and the time is
    only the latest that it can be from.
 5. A whole content is told as the agent's (a blob) where `contents.is_agents` says so.
@@ -22,22 +24,18 @@ import numpy as np
 
 from wrapper.audit.events import FileChange, FilesRead, Request, Response, SessionStart
 from wrapper.audit.reader import Record
+from wrapper.provenance.aside import Aside, is_generated
 from wrapper.provenance.contents import Contents, Difference, difference, is_agents
 from wrapper.provenance.heard import Heard, forms
 from wrapper.provenance.inputs import pieces, undiffed
 from wrapper.provenance.keyed import Domain, Keyed
 from wrapper.provenance.model import Codes, Emission, Kind, Prints, Read
-from wrapper.provenance.novelty import MOST, Seen, following
+from wrapper.provenance.novelty import MOST, Seen, following, laid_out
 from wrapper.provenance.prints import blob_code, normalised_code, plain_codes, printed, trivial
 from wrapper.review.turns import Answer, Call, Prompt, Result, Turn, Turns, Usage
 
 EARLIER: Final = "earlier"
 """The origin of what a model said before the session began, in a conversation that it goes on with."""
-
-GENERATED: Final = frozenset(
-    {".git", "node_modules", ".venv", "venv", "site-packages", "__pycache__", "target", ".tox", ".nox", ".cache"}
-)
-"""Folders into which programs install and build: more than a session's own work, and nobody's source."""
 
 _MOST_REQUESTS: Final = 1024
 _MOST_CALLS: Final = 4096
@@ -88,6 +86,9 @@ class Capture:
         self._heard = Heard()
         self._given, self._own = Seen(most), Seen(most)
         self._contents = Contents(self._own)
+        self._aside = Aside()
+        self._cut: dict[str, None] = {}
+        self._unseen: dict[str, None] = {}
         self._blank = Emission(kind=Kind.TEXT, session=session, at=0.0)
         self._last = self._blank
         self._prompt = 0
@@ -96,7 +97,7 @@ class Capture:
         self._texts: dict[int, None] = {}
         self._held: list[Emitted] = []
         self._written = 0
-        self._is_bound = False
+        self._is_bound = self._is_watched = self._is_linked = False
 
     @property
     def gap(self) -> str:
@@ -118,7 +119,7 @@ class Capture:
         match record.event:
             case SessionStart(agent=agent, view=view):
                 self._blank = self._last = msgspec.structs.replace(self._blank, agent=agent)
-                self._is_bound = view.startswith("binds")
+                self._is_bound, self._is_watched = view.startswith("binds"), view == "fuse"
             case Request() as request:
                 return Captured(tuple(self._request(record, request)))
             case Response() as response:
@@ -126,11 +127,21 @@ class Capture:
                 return Captured(tuple(self._said(self._turns.feed(record), asked, is_cut=not response.complete)))
             case FileChange(action="moved") as change:
                 self._moved(change)
+                return self._holding([*self._out(record.sequence, change)])
+            case FileChange(action="deleted") as change:
+                self._aside.deleted(change.path)
             case FileChange(action="created" | "modified") as change:
-                held, self._held = self._held, list(self._changed(record.sequence, change))
-                return Captured(tuple(held))
+                return self._holding(list(self._changed(record.sequence, change)))
             case FilesRead(files=files):
                 return Captured(reads=tuple(Read(*one) for one in files))
+        return Captured()
+
+    def _holding(self, emitted: list[Emitted]) -> Captured:
+        """Hold back what is new, and give what was held back before."""
+        held = self._held
+        if emitted:
+            self._held = emitted
+            return Captured(tuple(held))
         return Captured()
 
     def _request(self, record: Record, request: Request) -> Iterator[Emitted]:
@@ -188,10 +199,10 @@ class Capture:
         _put(self._calls, call.id, called, _MOST_CALLS)
 
     def _came_back(self, result: Result) -> None:
-        """Take in what a tool gave. An edit that went well proves that its old text stood in the file."""
+        """Take in what a tool gave. Where nobody sees files change, an edit that went well proves its old text."""
         self._give(result.text)
         called = self._calls.get(result.id)
-        if called is not None and not result.is_error:
+        if called is not None and not result.is_error and not self._is_watched:
             self._given.add(called.old[~self._own.has(called.old)])
 
     def _give(self, text: str) -> None:
@@ -210,9 +221,30 @@ class Capture:
         lines = difference(change)
         if change.by == "host":
             yield from self._by_host(told, lines)
-        elif change.by == "agent" and GENERATED.isdisjoint(change.path.split("/")):
+        elif change.by == "agent" and is_generated(change.path) and not self._is_linked:
+            _put(self._unseen, change.after, None, _MOST_TEXTS)
+            if change.diff:
+                self._aside.put(change)
+        elif change.by == "agent":
             told = msgspec.structs.replace(told, kind=Kind.WRITE, is_cut=lines.is_cut)
+            if lines.is_cut:
+                _put(self._cut, change.path, None, _MOST_CALLS)
             yield from self._wrote(told, change, lines)
+            if change.action == "created" and change.after:
+                others = list(self._aside.linked(change.after, change.path))
+                self._is_linked |= not others  # to a file that may lie there, and be written to by that name
+                for other in others:
+                    yield from self._changed(sequence, other)
+
+    def _out(self, sequence: int, change: FileChange) -> Iterator[Emitted]:
+        """Tell what a move brought out of folders of which nothing is told, and where what is cut stands now."""
+        come = list(self._aside.moved(change.path, change.target))
+        for one in come:
+            yield from self._changed(sequence, one)
+        is_out = is_generated(change.path) and not come
+        is_cut = any(path == change.path or path.startswith(f"{change.path}/") for path in self._cut)
+        if change.by == "agent" and not is_generated(change.target) and (is_out or is_cut):
+            yield from self._changed(sequence, msgspec.structs.replace(change, path=change.target, after="", diff=""))
 
     def _moved(self, change: FileChange) -> None:
         """Give what was just written the name that its file has now: editors write beside a file, then rename."""
@@ -245,13 +277,32 @@ class Capture:
             return
         codes = plain_codes(_bytes("\n".join(lines.come)))
         come = [line for line, known in zip(lines.come, self._own.has(codes).tolist(), strict=False) if not known]
-        before = plain_codes(_bytes("\n".join(lines.gone)))
-        emitted = next(self._emitted(told, "\n".join(come), before=before), None)
+        before = self._before(change, lines)
+        laid = self._laid_out(lines, come) if before.size else _NOTHING
+        emitted = next(self._emitted(told, "\n".join(come), before=np.concatenate((before, laid))), None)
         blobs = self._blobs_of(change, lines) if self._contents.changed(change, lines) else _NOTHING
         if emitted is not None:
             yield emitted._replace(blobs=blobs)
         elif blobs.size or told.is_cut:
             yield Emitted(told, printed(b"", self._keyed), blobs)
+
+    def _before(self, change: FileChange, lines: Difference) -> Codes:
+        """Return the lines that a file had, and remember them as given; none where nobody saw how they came there."""
+        if change.before in self._unseen or lines.is_cut:
+            _put(self._unseen, change.after, None, _MOST_TEXTS)
+        if change.before in self._unseen:
+            return _NOTHING
+        had = plain_codes(_bytes("\n".join(lines.gone + lines.around)))
+        self._given.add(had[~self._own.has(had)])
+        return plain_codes(_bytes("\n".join(lines.gone)))
+
+    def _laid_out(self, lines: Difference, come: Sequence[str]) -> Codes:
+        """Return the lines that came and only lay out anew what somebody else had written there."""
+        own = self._own.has(plain_codes(_bytes("\n".join(lines.gone)))).tolist()
+        gone = _bytes("\n".join(line for line, is_own in zip(lines.gone, own, strict=False) if not is_own))
+        text = _bytes("\n".join(come))
+        codes = plain_codes(text)
+        return codes[laid_out(gone, text)[: codes.size]]
 
     def _blobs_of(self, change: FileChange, lines: Difference) -> Codes:
         normal = normalised_code(_bytes("\n".join(lines.come)), self._keyed) if lines.is_all else 0

@@ -22,25 +22,26 @@ _EMPTY: Final = hashlib.sha256().hexdigest()
 class Difference(NamedTuple):
     """The lines that went and that came, without signs. `is_cut`: there are more that nobody wrote down.
 
-    `is_all`: there was nothing before, so what came is the whole content.
+    `is_all`: there was nothing before, so what came is the whole content. `around`: lines that stayed, as far as told.
     """
 
     gone: tuple[str, ...]
     come: tuple[str, ...]
     is_cut: bool
     is_all: bool
+    around: tuple[str, ...] = ()
 
 
 def difference(change: FileChange) -> Difference:
     """Read a change's diff, as `audit.touched` makes it; of one that was cut the last line is left out, too."""
     lines = change.diff.split("\n") if change.diff else []
-    is_cut = not lines and change.before != change.after
+    is_cut = not lines and (change.before != change.after or not (change.after or change.action == "created"))
     if lines and lines[-1].startswith("\\ "):
         lines, is_cut = lines[:-2], True
     gone = tuple(line[1:] for line in lines if line.startswith("-"))
     come = tuple(line[1:] for line in lines if line.startswith("+"))
-    had_nothing = not gone and not any(line[1:] for line in lines if line.startswith(" "))
-    return Difference(gone, come, is_cut, bool(come) and had_nothing and not is_cut)
+    around = tuple(line[1:] for line in lines if line.startswith(" "))
+    return Difference(gone, come, is_cut, bool(come) and not (gone or any(around) or is_cut), around)
 
 
 class _Share(NamedTuple):

@@ -45,12 +45,16 @@ _LATE: Final = "it was not ready in time"
 
 
 class Task(msgspec.Struct, frozen=True):
-    """What an indexer has to know: paths are text; `key` is the file of the key, `state` the state folder."""
+    """What an indexer has to know: paths are text; `key` is the file of the key, `state` the state folder.
+
+    `commits` are those that git knew when the session began; None: nobody looked.
+    """
 
     session: str
     workspace: str
     state: str
     key: str
+    commits: tuple[str, ...] | None = None
 
 
 class Handing:

@@ -37,7 +37,8 @@ class SessionState(NamedTuple):
     `workspace` is the id of its workspace, empty where nobody knows: the ledger alone speaks of it. `first` and `last`
     are seconds since the epoch: from its begin to its end as the ledger knows them, at least of what the sheets tell.
     `is_whole`: it began and ended, nothing was lost on the way, all its sheets are there, and the ledger says so; a
-    session that brought nothing has none. `lines`, `emissions`, `size` (bytes) count what is good.
+    session that brought nothing has none. `lines`, `emissions`, `size` (bytes) count what is good. `commits`: those
+    that git knew when it began, None where that is not known.
     """
 
     workspace: str
@@ -48,6 +49,7 @@ class SessionState(NamedTuple):
     lines: int = 0
     emissions: int = 0
     size: int = 0
+    commits: tuple[str, ...] | None = None
 
 
 class Index:
@@ -160,7 +162,8 @@ def _state(workspace: str, chain: Chain, known: Told | None, *, is_whole: bool) 
     counts = (sum(one.lines for one in chain.good), sum(one.emissions for one in chain.good))
     size = sum(one.size for one in chain.good)
     first, last = min(times, default=0.0), max(times, default=0.0)
-    return SessionState(workspace, first, last, len(chain.good), is_whole, *counts, size)
+    commits = next((one.commits for one in chain.good if one.commits is not None), None)
+    return SessionState(workspace, first, last, len(chain.good), is_whole, *counts, size, commits)
 
 
 def _foreign(there: Sequence[Path], opened: set[Path], key: Key) -> tuple[Fault, ...]:

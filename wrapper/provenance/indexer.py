@@ -61,7 +61,7 @@ class _Indexer:
         key = load_or_make(Path(task.key))
         state = Path(task.state)
         store = Store(state / FOLDER / workspace_id(key, Path(task.workspace)), key)
-        self._writing = Writing(task.session, store, key)
+        self._writing = Writing(task.session, store, key, task.commits)
         self._ledger = Ledger(state / LEDGER)
         self._bodies = Bodies()
         self._buffer = bytearray()

@@ -4,7 +4,9 @@ Rules of this file:
 - The repository is not trusted: plumbing only, through no filter, no textconv, and nothing that its settings name
   (`plan.plumbing`). The working copy is compared with the last commit here, not by git.
 - Committer times say when a line was there; whoever commits can set them. So a commit counts as not made before any
-  commit that it comes after: an agent that dates its commit back does it after commits of its day.
+  commit that it comes after. That is not enough: an agent can date its own right behind the last one before it. So
+  a date counts as a proof only if git knew the commit when the session began (`commits`), where that is known and the
+  history was not rewritten since.
 - Nothing here is needed to find lines that are the agent's as they are: histories are rewritten, shallow, or not there.
 """
 
@@ -26,6 +28,9 @@ STAGED: Final = ":"
 _MOST_COMMITS: Final = 100_000  # whose dates are compared with those of commits before them
 _MOST_VERSIONS: Final = 400  # of one file, the newest ones, in which lines are followed back
 _MOST_BYTES: Final = 64 << 20
+_MOST_OF_FILE: Final = 1 << 20  # bytes: as much as is captured of one
+_FILES: Final = 500  # read at once
+_MOST_FILES: Final = 100_000
 _MOST_NAMES: Final = 16  # of one file in its history
 _MOST_FORMERS: Final = 20_000
 _ID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -115,18 +120,63 @@ def committed_times(found: History, dates: Mapping[str, float]) -> list[float]:
     return [inf if one is None else max(one.committed, dates.get(one.id, one.committed)) for one in found.commits]
 
 
-def dates(layout: GitLayout, revision: str, now: float) -> dict[str, float]:
-    """Give of each commit the latest date of it and all before it, but for dates that are still to come.
+class Graph(NamedTuple):
+    """Commits that a revision comes from. `dates`: of each the latest of it and all before it."""
+
+    dates: dict[str, float]
+    parents: dict[str, list[str]]
+
+
+def graph(layout: GitLayout, revision: str, now: float) -> Graph:
+    """Ask git for commits; dates that are still to come count for themselves only. Raises OSError, SubprocessError.
 
     Empty where git cannot tell; then the caller must not rely on dates.
     """
     wanted = ["rev-list", "--topo-order", "--parents", "--timestamp", f"--max-count={_MOST_COMMITS}", revision]
     latest: dict[str, float] = {}
+    before: dict[str, list[str]] = {}
     for line in reversed(_git(layout, wanted).decode("ascii", "replace").splitlines()):
         time, commit, *parents = line.split()
         date = float(time)
         latest[commit] = max([date, *(latest[parent] for parent in parents if latest.get(parent, inf) <= now)])
-    return latest
+        before[commit] = parents
+    return Graph(latest, before)
+
+
+def first_known(commits: Graph, sessions: Sequence[tuple[str, Sequence[str]]]) -> dict[str, int]:
+    """Give of each commit which of `sessions` (an id, and the commits that it began with; in order) knew it first."""
+    known: dict[str, int] = {}
+    for number, (_, tips) in enumerate(sessions):
+        waiting = [tip for tip in tips if tip in commits.parents and tip not in known]
+        while waiting:
+            commit = waiting.pop()
+            if commit not in known:
+                known[commit] = number
+                waiting += [one for one in commits.parents.get(commit, ()) if one not in known]
+    return known
+
+
+def present(layout: GitLayout, ids: Sequence[str]) -> frozenset[str]:
+    """Say which of these commits a repository has. Raises OSError, SubprocessError."""
+    asked = "".join(f"{one}\n" for one in ids).encode()
+    told = _git(layout, ["cat-file", "--batch-check"], given=asked).decode("ascii", "replace") if ids else ""
+    return frozenset(line.split(" ")[0] for line in told.splitlines() if line.split(" ")[1:2] == ["commit"])
+
+
+def contents_at(layout: GitLayout, commits: Sequence[str]) -> Iterator[bytes]:
+    """Yield the contents of all short files that commits have, as many as there is room for.
+
+    Raises OSError, SubprocessError.
+    """
+    blobs: dict[str, None] = {}
+    for commit in commits:
+        for row in _git(layout, ["ls-tree", "-r", "-l", "-z", commit]).split(b"\0"):
+            fields = row.partition(b"\t")[0].decode("ascii", "replace").split()
+            if len(fields) == 4 and fields[1] == "blob" and int(fields[3]) <= _MOST_OF_FILE:
+                blobs[fields[2]] = None
+    names = list(blobs)
+    for at in range(0, min(len(names), _MOST_FILES), _FILES):
+        yield from _contents(layout, dict.fromkeys(names[at : at + _FILES])).values()
 
 
 def formers(found: History, text: bytes, since: float, lines: Sequence[int]) -> list[Former]:

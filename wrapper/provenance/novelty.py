@@ -5,12 +5,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from redactors.tokens import tokenise
 from wrapper.provenance.model import Codes
 
 Flags = npt.NDArray[np.bool_]
 
 MOST: Final = 1 << 22
 """Lines that a session remembers of each sort: 32 MiB. A session that reads more is a rare one, and is told of."""
+
+_CLASS: Final = 3  # of a token's hash; 0 is a mark (`redactors.tokens`)
+_ODD: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Seen:
@@ -51,3 +55,30 @@ def following(echo: Flags, trivial: Flags) -> Flags:
         return echo
     nearest = telling[np.maximum(np.searchsorted(telling, np.arange(echo.size), side="right") - 1, 0)]
     return echo[nearest]
+
+
+def laid_out(gone: bytes, come: bytes) -> Flags:
+    """Say of each line that came whether it only lays out anew what went: its words stood there, in the same order.
+
+    So a formatter makes no line its own. Signs between words do not count: it sets commas and brackets.
+    """
+    had, has = _words(gone), _words(come)
+    is_new = ~np.isin(has[0], had[0])
+    follows = has[1][1:] == has[1][:-1]
+    is_new[1:] |= follows & ~np.isin(_pairs(has[0]), _pairs(had[0]))
+    laid = np.ones(come.count(b"\n") + 1, np.bool_)
+    laid[has[1][is_new]] = False
+    return laid
+
+
+def _words(text: bytes) -> tuple[Codes, npt.NDArray[np.int64]]:
+    """Give the words of a text, as hashes, and the line of each."""
+    tokens = tokenise(text)
+    spoken = (tokens.exact & _CLASS) != 0
+    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
+    return tokens.exact[spoken].astype(np.uint64), np.searchsorted(ends, tokens.starts[spoken]).astype(np.int64)
+
+
+def _pairs(words: Codes) -> Codes:
+    pairs: Codes = words[:-1] * _ODD + words[1:]
+    return pairs

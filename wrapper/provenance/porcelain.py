@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wrapper.provenance.judgements import Said
     from wrapper.provenance.lineage import Committed
 
-NOT_COMMITTED: Final = "0" * 40
+_ID: Final = 40  # hex digits; in a repository of SHA-256 they are more
 
 
 def porcelain(
@@ -26,9 +26,10 @@ def porcelain(
     known: set[str] = set()
     left = 0
     lines = blamed.lines
+    nowhere = "0" * next((len(one.id) for one in blamed.commits if one), _ID)
     for at, line in enumerate(chosen):
         commit = blamed.commits[line]
-        id_, number = (commit.id, commit.number) if commit else (NOT_COMMITTED, line + 1)
+        id_, number = (commit.id, commit.number) if commit else (nowhere, line + 1)
         count = ""
         if not left:
             left = _group(blamed, chosen, at)

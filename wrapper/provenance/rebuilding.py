@@ -16,6 +16,7 @@ from wrapper.audit.events import SessionStart
 from wrapper.audit.ledger import Ledger
 from wrapper.audit.reader import Record, State
 from wrapper.errors import AuditError, ProvenanceError
+from wrapper.provenance.commits import heard
 from wrapper.provenance.index import Index
 from wrapper.provenance.key import Key
 from wrapper.provenance.store import Store
@@ -53,7 +54,8 @@ def rebuild(
     draft = state / FOLDER / f"{_DRAFT}{session}"
     shutil.rmtree(draft, ignore_errors=True)
     try:
-        made, writing, gap = _made(session, records, ended, draft, key)
+        commits = _commits(state, key, session)
+        made, writing, gap = _made(session, records, ended, draft, key, commits)
         for folder in _folders(state):
             Store(folder, key).remove(session)
         Store(state / FOLDER / made.folder.name, key).adopt(made, session)
@@ -71,7 +73,22 @@ def lacking(index: Index) -> frozenset[str]:
     return frozenset(session for session, known in index.sessions.items() if not known.is_whole)
 
 
-def _made(session: str, records: Iterable[Record], ended: State, draft: Path, key: Key) -> tuple[Store, Writing, str]:
+def _commits(state: Path, key: Key, session: str) -> tuple[str, ...] | None:
+    """Return the commits that the index says git knew when the session began: no log has them."""
+    folders = _folders(state) if (state / FOLDER).is_dir() else ()
+    sheets = (sheet for folder in folders for sheet in Store(folder, key).sheets(session) if sheet.session == session)
+    said = (heard(one.origin) for sheet in sheets for one in sheet.emissions)
+    return next((commits for commits in said if commits is not None), None)
+
+
+def _made(
+    session: str,
+    records: Iterable[Record],
+    ended: State,
+    draft: Path,
+    key: Key,
+    commits: tuple[str, ...] | None,
+) -> tuple[Store, Writing, str]:
     """Write the sheets below `draft`; return where, by whom, and why they are not all."""
     gap = _KILLED if ended is State.OPEN else ""
     store: Store | None = None
@@ -80,7 +97,7 @@ def _made(session: str, records: Iterable[Record], ended: State, draft: Path, ke
         for record in records:
             if isinstance(record.event, SessionStart) and writing is None:
                 store = Store(draft / workspace_id(key, Path(record.event.workspace)), key)
-                writing = Writing(session, store, key)
+                writing = Writing(session, store, key, commits)
             if writing is not None:
                 writing.feed(record)
                 if writing.is_large:

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 from wrapper.durable import sync_folder
 from wrapper.errors import ProvenanceError
 from wrapper.provenance import sheets
+from wrapper.provenance.commits import heard
 from wrapper.provenance.key import Key
 from wrapper.provenance.model import Fault, Sheet
 from wrapper.provenance.sheets import Proven, Standing
@@ -32,7 +33,10 @@ _LEFT: Final = 3600.0  # seconds after which nobody writes at a draft any more
 
 
 class Good(NamedTuple):
-    """What is known of a sheet that is as it was written; `first`, `last`: times of what it tells of."""
+    """What is known of a sheet that is as it was written; `first`, `last`: times of what it tells of.
+
+    `commits` are those that git knew when the session began, in the sheet that says so.
+    """
 
     number: int
     leaf: bytes
@@ -42,6 +46,7 @@ class Good(NamedTuple):
     size: int
     lines: int
     emissions: int
+    commits: tuple[str, ...] | None = None
 
 
 class Chain(NamedTuple):
@@ -222,7 +227,8 @@ def unended(chain: Chain) -> tuple[Fault, ...]:
 def _good(data: bytes, found: Proven) -> Good:
     sheet = found.sheet
     rows = (len(data), len(sheet.lines), len(sheet.emissions))
-    return Good(sheet.number, sheets.leaf(data), found.standing, found.first, found.last, *rows)
+    commits = next((said for one in sheet.emissions if (said := heard(one.origin)) is not None), None)
+    return Good(sheet.number, sheets.leaf(data), found.standing, found.first, found.last, *rows, commits)
 
 
 def _breaks(session: str, good: list[Good]) -> Iterator[Fault]:

@@ -3,26 +3,37 @@
 The same for a session that runs and for its log, so that an index that is made anew is the one that was lost.
 """
 
+from collections.abc import Sequence
 from typing import Final
+
+import numpy as np
 
 from wrapper.audit.entries import Indexed
 from wrapper.audit.proofs import root
 from wrapper.audit.reader import Record
-from wrapper.provenance.capture import Capture
+from wrapper.provenance.capture import Capture, Captured, Emitted
+from wrapper.provenance.commits import told
 from wrapper.provenance.gathering import ENOUGH, Gathering
 from wrapper.provenance.key import Key
+from wrapper.provenance.model import Emission, Kind
+from wrapper.provenance.prints import printed
 from wrapper.provenance.store import Store
 
 _SEVERAL: Final = "; "
 
 
 class Writing:
-    """The index of one session while it is made. Raises ProvenanceError where a sheet cannot be written."""
+    """The index of one session while it is made. Raises ProvenanceError where a sheet cannot be written.
 
-    def __init__(self, session: str, store: Store, key: Key) -> None:
+    `commits` are those that git knew when the session began, if anybody looked.
+    """
+
+    def __init__(self, session: str, store: Store, key: Key, commits: Sequence[str] | None = None) -> None:
         self._session = session
+        self._commits = commits
         self._store = store
-        self._capture = Capture(session, key.coder())
+        self._keyed = key.coder()
+        self._capture = Capture(session, self._keyed)
         self._gathering = Gathering(session)
         self._leaves: list[bytes] = []
         self._gaps: dict[str, bool] = {}
@@ -39,7 +50,7 @@ class Writing:
 
     def feed(self, record: Record) -> None:
         """Take the next record; bodies of requests in full."""
-        self._gathering.add(self._capture.feed(record))
+        self._add(self._capture.feed(record))
 
     def lost(self, why: str) -> None:
         """Note that something is missing, or not as it should be; each reason is told once."""
@@ -47,7 +58,7 @@ class Writing:
 
     def flush(self, *, ends: bool = False) -> None:
         """Write what waits as a sheet, where there is anything; `ends`: there will be no more."""
-        self._gathering.add(self._capture.rest())
+        self._add(self._capture.rest())
         if self._capture.gap:
             self.lost(self._capture.gap)
         new = [why for why, is_told in self._gaps.items() if not is_told]
@@ -55,6 +66,15 @@ class Writing:
             self._store.write(self._gathering.take(), ends=ends, gap=_SEVERAL.join(new))
             self._leaves.append(self._store.leaf(self._session))
             self._gaps.update(dict.fromkeys(new, True))
+
+    def _add(self, captured: Captured) -> None:
+        """Take in what came, the first time with the commits that there were before."""
+        if captured.emissions and self._commits is not None:
+            first = captured.emissions[0].emission
+            there = Emission(kind=Kind.HOST, session=first.session, at=first.at, origin=told(self._commits))
+            self._gathering.add(Captured((Emitted(there, printed(b"", self._keyed), np.empty(0, np.uint64)),)))
+            self._commits = None
+        self._gathering.add(captured)
 
     def indexed(self, at: float) -> Indexed:
         """Return what the ledger is to be told of the sheets so far."""

@@ -286,6 +286,10 @@ class Contents:
         except OSError:
             return None
 
+    def size_now(self, node: Node) -> int:
+        """Give the size of the real file. Raises OSError."""
+        return os.fstat(self._lower.reading(node)).st_size
+
     def look(self, node: Node) -> None:
         """Look at a file if its state is not the one that was looked at. Raises OSError."""
         if self._verdicts.of(node) not in (Mode.PASS, *CLOSED):

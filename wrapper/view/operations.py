@@ -12,6 +12,7 @@ from typing import Final
 from wrapper.view import wire
 from wrapper.view.changes import CREATE
 from wrapper.view.contents import forbidden
+from wrapper.view.history import MOST_HASHED, digest
 from wrapper.view.names import Names
 from wrapper.view.nodes import Node, Role, below, signature_of
 from wrapper.view.parts import Handler, Parts
@@ -128,7 +129,9 @@ class Operations:
         parts.verdicts.must_be_makeable(path, is_folder=False)
         if stat.S_ISLNK(node.kind):
             parts.verdicts.must_not_lead(path)
-        before, known_as = self._names.state(node), parts.verdicts.policy_path(node)
+        before, known_as, after = self._names.state(node), parts.verdicts.policy_path(node), ""
+        if stat.S_ISREG(node.kind) and parts.resting.is_told(node):
+            after = digest(parts.contents.shown_now(node, MOST_HASHED) or b"")  # never unknown: a link brings something
         with self._names.changing((parent, name, CREATE)):
             parts.lower.link(node, parent, name)
         about = parts.lower.about(parent, name)
@@ -139,7 +142,7 @@ class Operations:
             node.role = None
             self._names.judged_anew(node, mode)
         self._names.restate(node, before)
-        self._tell_made(node, path, message)
+        self._tell_made(node, path, message, after)
         return self._entry(unique, parent, node, about)
 
     def _make(
@@ -185,11 +188,11 @@ class Operations:
         parts.history.put(parts.history.witness.appeared, path)
         return node, about
 
-    def _tell_made(self, node: Node, path: bytes, message: memoryview) -> None:
+    def _tell_made(self, node: Node, path: bytes, message: memoryview, after: str = "") -> None:
         parts = self._parts
         if parts.indexes.role(node) is Role.NONE:
             process = parts.history.process(wire.caller(message)[2])
-            parts.history.changed(Change("agent", "created", path, process=process))
+            parts.history.changed(Change("agent", "created", path, after=after, process=process))
         parts.history.put(parts.history.witness.appeared, path)
 
     def _entry(self, unique: int, parent: Node, node: Node, about: os.stat_result) -> bytes:

@@ -88,7 +88,7 @@ class Resting:
         if not work.ranges:
             return
         path = node.path() or b"?"
-        shown = self._contents.shown_now(node, MOST_HASHED)
+        shown = self.shown(node)
         self._history.changed(
             Change(
                 "agent",
@@ -105,6 +105,16 @@ class Resting:
             self._history.put(self._history.witness.restored, path)
         if work.shown is not None and work.real is not None:
             self._tell_damage(path, work.shown, shown, work.real)
+
+    def shown(self, node: Node) -> bytes | None:
+        """Give what the inside sees in a file; None if that is long, or not known.
+
+        A short one is looked at for that: one that the kernel copied, or that moved with its folder, was not.
+        """
+        with contextlib.suppress(OSError):
+            if self._contents.size_now(node) <= MOST_COMPARED:
+                self._contents.look(node)
+        return self._contents.shown_now(node, MOST_HASHED)
 
     def _old(self, shown: bytes | None) -> bytes | None:
         """Return what is kept of a content until the file rests: all of it, unless it is long or much is kept."""

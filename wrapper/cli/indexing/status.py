@@ -85,12 +85,16 @@ def _by_workspace(index: Index) -> dict[str, list[SessionState]]:
     return found
 
 
+def _row(known: SessionState) -> dict[str, Any]:
+    return {name: value for name, value in known._asdict().items() if name != "commits"}
+
+
 def _document(index: Index | None, key: Key | None) -> dict[str, Any]:
     sessions = {} if index is None else index.sessions
     return {
         "version": 1,
         "key": key.id if key else None,
-        "sessions": [{"id": session, **known._asdict()} for session, known in sorted(sessions.items())],
+        "sessions": [{"id": session, **_row(known)} for session, known in sorted(sessions.items())],
         "claims": index.claims if index else 0,
         "faults": [fault._asdict() for fault in (index.faults if index else ())],
     }
