@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 from wrapper.errors import WorkspaceError
 from wrapper.plan.gitinfo import GitLayout, git_layout
 from wrapper.plan.plumbing import ask
+from wrapper.plan.treediff import entries
 from wrapper.provenance.exchange.repository import complaint
 
 STAGED: Final = ":"
@@ -27,7 +28,6 @@ _DIFF: Final = (
     "--raw", "-p", "-z", "-U0", "-M", "-l1000", "--no-abbrev", "--full-index", "--text", "--no-ext-diff",
     "--no-textconv", "--no-color", "--diff-algorithm=histogram",
 )  # fmt: skip
-_FILES: Final = ("100644", "100755")
 _INDEX: Final = "GIT_INDEX_FILE"  # `git commit FILE` and `git commit -a` let a hook see an index of their own
 _NONE: Final = 1  # what git-merge-base(1) ends with where there is none
 _AT_ONCE: Final = 2_000  # files that git reads within the time that one question may take
@@ -192,12 +192,12 @@ class Changes:
 
     def _changes(self, said: bytes, revision: str | None, *, extra: Mapping[str, str] | None = None) -> list[Change]:
         raw, _, patch = said.partition(b"\0\0") if said.startswith(b":") else (b"", b"", b"")
-        entries = list(_entries(raw))
+        files = list(_files(raw))
         added = _added(patch)
-        contents = self._contents([entry.blob for entry in entries], extra)
+        contents = self._contents([entry.blob for entry in files], extra)
         return [
             Change(entry.path, revision, entry.blob, content, added.get((entry.old, entry.blob), frozenset()))
-            for entry, content in zip(entries, contents, strict=True)
+            for entry, content in zip(files, contents, strict=True)
         ]
 
     def _contents(self, blobs: Sequence[str], extra: Mapping[str, str] | None) -> Iterator[bytes]:
@@ -231,24 +231,18 @@ class Changes:
             ) from error
 
 
-class _Entry(NamedTuple):
+class _Added(NamedTuple):
+    """A file that is there afterwards; `old` is zeros where none was before, as the patch has it."""
+
     old: str
     blob: str
     path: str
 
 
-def _entries(raw: bytes) -> Iterator[_Entry]:
-    """Read the raw format of git-diff-tree(1) with -z; only files that are there afterwards."""
-    fields = iter(raw.split(b"\0"))
-    for field in fields:
-        if not field.startswith(b":"):
-            continue
-        before, mode, old, new, status = field[1:].decode("ascii", "replace").split(" ")
-        path = next(fields, b"")
-        if status[0] in "RC":
-            path = next(fields, b"")
-        if mode in _FILES:
-            yield _Entry(old if before in _FILES else "0" * len(old), new, os.fsdecode(path))  # as the patch has it
+def _files(raw: bytes) -> Iterator[_Added]:
+    for entry in entries(raw):
+        if entry.is_file:
+            yield _Added(entry.old if entry.was_file else "0" * len(entry.old), entry.blob, entry.path)
 
 
 def _added(patch: bytes) -> dict[tuple[str, str], frozenset[int]]:

@@ -10,7 +10,6 @@ Rules of this file:
 - Nothing here is needed to find lines that are the agent's as they are: histories are rewritten, shallow, or not there.
 """
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from math import inf
@@ -21,6 +20,7 @@ from typing import Final, NamedTuple
 from wrapper.errors import WorkspaceError
 from wrapper.plan.gitinfo import GitLayout
 from wrapper.plan.plumbing import ask
+from wrapper.plan.treediff import RAW, Entry, entries
 from wrapper.provenance.alignment import steps
 from wrapper.provenance.attribution import Former, lines_of
 
@@ -34,7 +34,6 @@ _MOST_FILES: Final = 100_000
 _MOST_NAMES: Final = 16  # of one file in its history
 _MOST_FORMERS: Final = 20_000
 _ID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_RAW: Final = ("-r", "-m", "--root", "--raw", "-z", "--no-abbrev")
 
 
 class Committed(NamedTuple):
@@ -66,15 +65,6 @@ class History(NamedTuple):
     base: bytes | None
     revision: str
     commits: tuple[Committed | None, ...]
-
-
-class _Change(NamedTuple):
-    commit: str
-    status: str
-    old: str
-    new: str
-    source: str
-    path: str
 
 
 def content(layout: GitLayout, revision: str, path: str) -> bytes:
@@ -196,20 +186,20 @@ def formers(found: History, text: bytes, since: float, lines: Sequence[int]) -> 
     return told[:_MOST_FORMERS]
 
 
-def _walked(found: History, where: dict[int, int], base: list[bytes], changes: Sequence[_Change]) -> Iterator[Former]:
+def _walked(found: History, where: dict[int, int], base: list[bytes], changes: Sequence[Entry]) -> Iterator[Former]:
     """Follow lines back through the file's versions, each version once."""
     if not changes:
         return
-    texts = _contents(found.layout, dict.fromkeys(blob for one in changes for blob in (one.old, one.new)))
+    texts = _contents(found.layout, dict.fromkeys(blob for one in changes for blob in (one.old, one.blob)))
     first = next((blob for blob, data in texts.items() if lines_of(data) == base), None)
     waiting, seen = [(first, where)], {first}
     while waiting:
         blob, where = waiting.pop(0)
         for change in changes:
-            if change.new != blob or change.old in seen or change.old not in texts:
+            if change.blob != blob or change.old in seen or change.old not in texts:
                 continue
             seen.add(change.old)
-            before, told = _back(where, lines_of(texts[change.old]), lines_of(texts[change.new]))
+            before, told = _back(where, lines_of(texts[change.old]), lines_of(texts[change.blob]))
             yield from told
             waiting.append((change.old, before))
 
@@ -272,13 +262,13 @@ def _committed_as(layout: GitLayout, revision: str, path: str) -> tuple[str, byt
 def _committed_name(layout: GitLayout, revision: str, path: str) -> str:
     """Give the name that a file has in a commit, if that it was moved is staged; else the same."""
     told = _git(layout, ["diff-index", "--cached", "-M", "--raw", "-z", "--no-abbrev", revision])
-    for change in _changes(b"\0" + told):
+    for change in entries(told):
         if change.path == path and change.source:
             return change.source
     return path
 
 
-def _changes_of(found: History, since: float) -> Iterator[_Change]:
+def _changes_of(found: History, since: float) -> Iterator[Entry]:
     """Yield the changes of a file under all its names, the newest first."""
     names, waiting, left = {found.path}, [found.path], _MOST_VERSIONS
     age = [f"--max-age={int(since)}"] if 0 < since < inf else []
@@ -286,11 +276,11 @@ def _changes_of(found: History, since: float) -> Iterator[_Change]:
         name = waiting.pop(0)
         asked = ["rev-list", "--topo-order", "--full-history", *age, f"--max-count={left}", found.revision, "--", name]
         commits = _git(found.layout, asked)
-        changes = list(_changes(_diffs(found.layout, commits, ["--no-renames", "--", name])))
+        changes = list(entries(_diffs(found.layout, commits, ["--no-renames", "--", name])))
         left -= len(changes)
         yield from (change for change in changes if change.status == "M")
         added = "".join(f"{change.commit}\n" for change in changes if change.status == "A").encode()
-        for change in _changes(_diffs(found.layout, added, ["-M"])) if added else ():
+        for change in entries(_diffs(found.layout, added, ["-M"])) if added else ():
             if change.path == name and change.source:
                 yield change
                 if change.source not in names and len(names) < _MOST_NAMES:
@@ -299,19 +289,7 @@ def _changes_of(found: History, since: float) -> Iterator[_Change]:
 
 
 def _diffs(layout: GitLayout, commits: bytes, more: Sequence[str]) -> bytes:
-    return _git(layout, ["diff-tree", "--stdin", *_RAW, *more], given=commits)
-
-
-def _changes(raw: bytes) -> Iterator[_Change]:
-    """Read the raw format of git-diff-tree(1) with --stdin and -z: each commit's id stands before its changes."""
-    commit, fields = "", iter(raw.split(b"\0"))
-    for field in fields:
-        if not field.startswith(b":"):
-            commit = field.decode("ascii", "replace")
-            continue
-        _, _, old, new, status = field.decode("ascii", "replace").split(" ")
-        source = os.fsdecode(next(fields, b"")) if status[:1] in "RC" else ""
-        yield _Change(commit, status[:1], old, new, source, os.fsdecode(next(fields, b"")))
+    return _git(layout, ["diff-tree", "--stdin", *RAW, *more], given=commits)
 
 
 def _contents(layout: GitLayout, blobs: Mapping[str, None]) -> dict[str, bytes]:

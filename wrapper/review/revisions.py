@@ -16,10 +16,10 @@ from typing import Final, NamedTuple
 from wrapper.errors import WorkspaceError
 from wrapper.plan.gitinfo import GitLayout, git_layout
 from wrapper.plan.plumbing import ask
+from wrapper.plan.treediff import RAW, entries
 
 WORKING: Final = "the working copy"
 INDEX: Final = "the index"
-_RAW: Final = ("-r", "-m", "--root", "--raw", "-z", "--no-abbrev")
 _MOST_NAMES: Final = 64  # of one file in its history
 _SHORT: Final = 12  # digits of a commit's id: enough for every repository known
 
@@ -115,21 +115,13 @@ def history(layout: GitLayout, path: str) -> Iterator[Change]:
 
 
 def _diffs(layout: GitLayout, commits: bytes, more: Sequence[str]) -> bytes:
-    return git(layout, ["diff-tree", "--stdin", *_RAW, *more], given=commits)
+    return git(layout, ["diff-tree", "--stdin", *RAW, *more], given=commits)
 
 
 def _changes(raw: bytes) -> Iterator[Change]:
-    """Read the raw format of git-diff-tree(1) with --stdin and -z: each commit's id stands before its changes."""
-    commit, fields = "", iter(raw.split(b"\0"))
-    for field in fields:
-        if not field.startswith(b":"):
-            commit = field.decode("ascii", "replace")
-            continue
-        _, mode, _, blob, status = field.split(b" ")
-        old = os.fsdecode(next(fields, b"")) if status[:1] in (b"R", b"C") else ""
-        path = os.fsdecode(next(fields, b""))
-        if mode.startswith(b"100") or status == b"D":
-            yield Change(commit, status[:1].decode("ascii", "replace"), blob.decode("ascii", "replace"), old, path)
+    for entry in entries(raw):
+        if entry.is_file or entry.status == "D":
+            yield Change(entry.commit, entry.status, entry.blob, entry.source, entry.path)
 
 
 def _contents(layout: GitLayout, blobs: Sequence[str]) -> Iterator[bytes]:

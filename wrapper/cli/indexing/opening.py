@@ -20,6 +20,17 @@ def key_path(places: Places) -> Path:
     return places.config / FILE
 
 
+only_workspaces = click.option(
+    "--workspace",
+    "folders",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Only the workspace that FOLDER is in; more than once.",
+)
+"""The option of those commands that can look at some workspaces only."""
+
+
 def opened(places: Places, folders: Sequence[Path] = ()) -> tuple[Index, Key]:
     """Open the index, of the workspaces that `folders` are in, or of all. Raises ProvenanceError."""
     key = load(key_path(places))

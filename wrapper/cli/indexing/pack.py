@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from wrapper.cli.indexing.opening import opened, say_faults
+from wrapper.cli.indexing.opening import only_workspaces, opened, say_faults
 from wrapper.errors import ProvenanceError
 from wrapper.messages import say
 from wrapper.plan.places import Places
@@ -27,14 +27,7 @@ from wrapper.review.sizes import size
     """,
 )
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Where to.")
-@click.option(
-    "--workspace",
-    "folders",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Only the workspace that FOLDER is in; more than once.",
-)
+@only_workspaces
 @click.pass_context
 def command(ctx: click.Context, *, out: Path, folders: tuple[Path, ...]) -> None:
     """Write the file and say how large it is."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from wrapper.cli.indexing.opening import opened, say_faults
+from wrapper.cli.indexing.opening import only_workspaces, opened, say_faults
 from wrapper.plan.places import Places
 
 
@@ -20,14 +20,7 @@ from wrapper.plan.places import Places
       safe-agent provenance verify --workspace ~/project --json
     """,
 )
-@click.option(
-    "--workspace",
-    "folders",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Only the workspace that FOLDER is in; more than once.",
-)
+@only_workspaces
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def command(ctx: click.Context, *, folders: tuple[Path, ...], as_json: bool) -> None:

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 from wrapper.errors import WorkspaceError
 from wrapper.plan.gitinfo import GitLayout, git_layout
 from wrapper.plan.plumbing import ask
+from wrapper.plan.treediff import entries
 from wrapper.provenance.exchange.ranges import Range
 
 LARGEST: Final = 8 << 20
@@ -253,19 +254,10 @@ def _commit(name: str, data: bytes) -> Commit:
 
 
 def _changes(raw: bytes) -> Iterator[Change]:
-    """Read the raw format of git-diff-tree(1) with --stdin and -z: each commit's id stands before its changes."""
-    commit, fields = "", iter(raw.split(b"\0"))
-    for field in fields:
-        if not field.startswith(b":"):
-            commit = field.decode("ascii", "replace").strip()
-            continue
-        _, mode, before, after, status = field.split(b" ")
-        if status[:1] in (b"R", b"C"):
-            next(fields, b"")
-        path = os.fsdecode(next(fields, b""))
-        if mode.startswith(b"100") and before != after:
-            old = b"0" * len(before) if status == b"T" else before
-            yield Change(commit, path, old.decode("ascii", "replace"), after.decode("ascii", "replace"))
+    for entry in entries(raw):
+        if entry.is_file and entry.old != entry.blob:
+            before = "0" * len(entry.old) if entry.status == "T" else entry.old
+            yield Change(entry.commit, entry.path, before, entry.blob)
 
 
 def _added(patch: bytes) -> dict[tuple[str, str], list[Range]]:
