@@ -39,7 +39,7 @@ class Marked:
     def tokens(self, texts: Sequence[bytes]) -> list[int]:
         return [len(text.split()) for text in texts]
 
-    def find(self, texts: Sequence[bytes]) -> list[Found]:
+    def find(self, texts: Sequence[bytes], digests: Sequence[bytes] = ()) -> list[Found]:
         return [_found(text) for text in texts]
 
 

@@ -93,7 +93,7 @@ class Stream:
 
     def _special(self, rows: "_Rows") -> Iterator[tuple[int, Verdict]]:
         """Give the verdict on all but clean documents, by the row that ends them."""
-        found = self._judge.search(rows.texts, rows.is_binary, rows.is_cut)
+        found = self._judge.search(rows.texts, rows.digests, rows.is_binary, rows.is_cut)
         for row in sorted({*found, *rows.peculiar}):
             text = rows.texts[row]
             if text is None:
@@ -116,6 +116,7 @@ class _Rows:
     def __init__(self, table: pa.Table) -> None:
         self._table = table
         self.texts = _texts(table.column("text"))
+        self.digests = [b"" if text is None else hashlib.sha256(text).digest() for text in self.texts]
         self.more = self._column("more", default=False)
         self.offset = self._column("offset", default=0)
         self.is_binary = self._column("binary", default=False)
@@ -164,10 +165,10 @@ def _chunk_texts(chunk: Any) -> Iterator[bytes | None]:
 def _table(rows: _Rows, special: dict[int, Verdict], clean: Verdict) -> pa.Table:
     """Put verdicts together: most rows are clean."""
     ends = np.flatnonzero(~rows.more)
-    texts = [rows.texts[row] for row in ends.tolist()] if rows.more.any() else rows.texts
+    texts = [rows.texts[row] for row in ends.tolist()]
     columns: dict[str, list[Any]] = {
         "size": [len(text or b"") for text in texts],
-        "sha256": ["" if text is None else hashlib.sha256(text).hexdigest() for text in texts],
+        "sha256": [rows.digests[row].hex() for row in ends.tolist()],
         "normalised": [
             "" if text is None else hashlib.sha256(text.translate(None, _BLANKS)).hexdigest() for text in texts
         ],

@@ -86,11 +86,18 @@ class Judge:
         self._emissions: dict[int, Emission] = {}
 
     def search(
-        self, texts: Sequence[bytes | None], is_binary: npt.NDArray[np.bool_], is_cut: npt.NDArray[np.bool_]
+        self,
+        texts: Sequence[bytes | None],
+        digests: Sequence[bytes],
+        is_binary: npt.NDArray[np.bool_],
+        is_cut: npt.NDArray[np.bool_],
     ) -> dict[int, Found]:
-        """Search all texts of a batch at once; give what was found, by row. Parts are searched for spans only."""
+        """Search all texts of a batch at once; give what was found, by row. Parts are searched for spans only.
+
+        `digests`: the SHA-256 of each text.
+        """
         entire = {row: text for row, text in enumerate(texts) if text is not None and not is_cut[row]}
-        found = zip(entire, self.matcher.find(list(entire.values())), strict=True)
+        found = zip(entire, self.matcher.find(list(entire.values()), [digests[row] for row in entire]), strict=True)
         hits = {row: self._seen(entire[row], one, is_binary=bool(is_binary[row])) for row, one in found if _is_hit(one)}
         parts = {row: text for row, text in enumerate(texts) if text is not None and is_cut[row] and not is_binary[row]}
         for row, spans in zip(parts, self.matcher.spans(list(parts.values())), strict=True):

@@ -31,7 +31,7 @@ from wrapper.provenance.inputs import pieces, undiffed
 from wrapper.provenance.keyed import Domain, Keyed
 from wrapper.provenance.model import Codes, Emission, Kind, Prints, Read
 from wrapper.provenance.novelty import MOST, Seen, following, laid_out
-from wrapper.provenance.prints import blob_code, normalised_code, plain_codes, printed, trivial
+from wrapper.provenance.prints import blob_code, digest_hash, normalised_code, plain_codes, printed, trivial
 from wrapper.review.turns import Answer, Call, Prompt, Result, Turn, Turns, Usage
 
 EARLIER: Final = "earlier"
@@ -328,7 +328,7 @@ class Capture:
 
 def _digest_code(digest: bytes, keyed: Keyed) -> int:
     """Give what `blob_code` gives of a content with this SHA-256."""
-    return int(keyed.codes(np.frombuffer(digest[:8], np.uint64), Domain.BLOB)[0])
+    return int(keyed.codes(digest_hash(digest), Domain.BLOB)[0])
 
 
 def _codes(*codes: int) -> Codes:

@@ -26,7 +26,7 @@ from wrapper.provenance.keyed import Domain, Keyed
 from wrapper.provenance.linecodes import likeness
 from wrapper.provenance.model import Codes, Flag
 from wrapper.provenance.pack import Pack, Table
-from wrapper.provenance.prints import blob_hash, idioms, normalised_codes, printed
+from wrapper.provenance.prints import blob_hash, digest_hash, idioms, normalised_codes, printed
 from wrapper.provenance.reading import Block, Grams
 
 __all__ = ("MOST", "Bounds", "Found", "LineMatches", "Matcher", "Span", "likeness")
@@ -102,10 +102,13 @@ class Matcher:
         self._idioms = idioms()
         self._present = pack.present()
 
-    def find(self, texts: Sequence[bytes]) -> list[Found]:
-        """Judge each text: as a whole first, then by spans. One pass over the text does all."""
+    def find(self, texts: Sequence[bytes], digests: Sequence[bytes] = ()) -> list[Found]:
+        """Judge each text: as a whole first, then by spans. One pass over the text does all.
+
+        `digests`: the SHA-256 of each text, where the caller has them already.
+        """
         found: list[Found | None] = [None] * len(texts)
-        blobs = self._by_blob(texts)
+        blobs = self._by_blob([digest_hash(digest) for digest in digests] or [blob_hash(text) for text in texts])
         for number in np.flatnonzero(blobs >= 0).tolist():
             tokens = _tokens_of(reading.read((texts[number],)))
             found[number] = _as_whole(int(blobs[number]), "blob", texts[number], int(tokens[0]))
@@ -147,9 +150,8 @@ class Matcher:
         trivial = rows["flags"] & Flag.TRIVIAL != 0
         return LineMatches(line[order], *columns, rows["code"], rows["shape"], rows["sketch"], trivial, old)
 
-    def _by_blob(self, texts: Sequence[bytes]) -> Places:
+    def _by_blob(self, hashes: Sequence[Codes]) -> Places:
         """Give the emission of each content that is there byte for byte."""
-        hashes = [blob_hash(text) for text in texts]
         codes = self._keyed.codes(np.concatenate(hashes), Domain.BLOB) if hashes else np.zeros(0, np.uint64)
         return self._by_code(codes)
 

@@ -29,15 +29,20 @@ def note(words: Codes, codes: Codes) -> None:
 
 def seems_in(words: Codes, codes: Codes) -> npt.NDArray[np.int64]:
     """Give the indices of codes that may be in the filter; what is left out is not."""
-    word = words[_places(words, codes)]
-    first = np.flatnonzero(((word >> (codes & _LOW)) & _ONE).astype(np.bool_))
-    bits = _bits(codes[first])
-    found: npt.NDArray[np.int64] = first[(word[first] & bits) == bits]
+    tested = words.take(_places(words, codes))
+    tested >>= codes & _LOW
+    tested &= _ONE
+    first = np.flatnonzero(
+        tested.astype("<u8", copy=False).view(np.bool_)[::8]
+    )  # half the time of making them booleans
+    likely = codes[first]
+    bits = _bits(likely)
+    found: npt.NDArray[np.int64] = first[(words[_places(words, likely)] & bits) == bits]
     return found
 
 
 def _places(words: Codes, codes: Codes) -> npt.NDArray[np.int64]:
-    return (codes >> np.uint64(65 - int(words.size).bit_length())).astype(np.int64)
+    return (codes >> np.uint64(65 - int(words.size).bit_length())).view(np.int64)
 
 
 def _bits(codes: Codes) -> Codes:

@@ -68,7 +68,12 @@ def blob_code(data: bytes, keyed: Keyed) -> int:
 
 def blob_hash(data: bytes) -> Codes:
     """Hash a whole content, unkeyed: 64 bits of its SHA-256, which the log of a session has of written files."""
-    return np.frombuffer(hashlib.sha256(data).digest()[:8], np.uint64)
+    return digest_hash(hashlib.sha256(data).digest())
+
+
+def digest_hash(digest: bytes) -> Codes:
+    """Give the hash of a content whose SHA-256 is known."""
+    return np.frombuffer(digest[:8], np.uint64)
 
 
 def normalised_code(data: bytes, keyed: Keyed) -> int:
