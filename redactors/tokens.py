@@ -88,13 +88,13 @@ def tokenise(data: bytes) -> Tokens:
     raw, kinds = _read(data)
     _mark_comments(data, raw, kinds)
     starts, word_ends = _borders(kinds)
-    kind = kinds[starts]
+    kind = kinds.take(starts)
     words = np.flatnonzero(kind == _WORD)
-    at = starts[words]
+    at = starts.take(words)
     hashes = _hash_words(raw, at, word_ends)
-    keyword = _KEYWORD_TABLE[(hashes >> _KEYWORD_SHIFT).astype(np.int64)] == hashes
-    sort = _NAME + (raw[at] - np.uint8(0x30) < 10) - keyword.astype(np.uint32)
-    exact = _MARK_CODES[raw[starts]]
+    keyword = _KEYWORD_TABLE.take((hashes >> _KEYWORD_SHIFT).view(np.int64)) == hashes
+    sort = _NAME + (raw.take(at) - np.uint8(0x30) < 10) - keyword.astype(np.uint32)
+    exact = _MARK_CODES.take(raw.take(starts))
     exact[words] = ((hashes >> _HIGH).astype(np.uint32) & ~_CLASS) | sort
     ends = starts + 1
     ends[words] = word_ends
@@ -110,7 +110,7 @@ def shape(tokens: Tokens, within: Places | None = None) -> Shape:
     with a bounded memory). `within`: of each token the number of its line, to forget what stood on other lines.
     """
     rows = np.flatnonzero(tokens.names)
-    named = tokens.exact[rows]
+    named = tokens.exact.take(rows)
     back = np.zeros(rows.size, np.uint8)
     for far in range(_FAR, 0, -1):
         back[far:][named[far:] == named[:-far]] = far
@@ -118,7 +118,7 @@ def shape(tokens: Tokens, within: Places | None = None) -> Shape:
         line = within[rows]
         back[line[np.arange(rows.size) - back] != line] = 0
     codes = tokens.exact.copy()
-    codes[rows] = _NAME_CODES[back]
+    codes[rows] = _NAME_CODES.take(back)
     digest = np.maximum((codes * np.uint32(0x9E3779B1)) >> np.uint32(24), _FAR + 1).astype(np.uint8)
     digest[rows] = back
     return Shape(codes, digest)
@@ -241,7 +241,7 @@ def _hash_words(raw: Small, starts: Places, ends: Places) -> Wide:
     """Hash words by their first eight bytes, their last eight and their length."""
     blocks = raw.view(np.uint64)
     length = ends - starts
-    hashes = (eight_bytes(blocks, starts) & LOW_BYTES[np.minimum(length, 8)]) * _MIX
+    hashes = (eight_bytes(blocks, starts) & LOW_BYTES.take(np.minimum(length, 8))) * _MIX
     long = np.flatnonzero(length > 8)
     if long.size:
         hashes[long] ^= (eight_bytes(blocks, ends[long] - 8) + length[long].astype(np.uint64)) * _MIX_TOO
@@ -253,8 +253,10 @@ def eight_bytes(blocks: Wide, at: Places) -> Wide:
     """Read eight bytes at any place, of a little-endian machine."""
     block = at >> 3
     shift = ((at & 7) << 3).astype(np.uint64)
-    behind = (blocks[block + 1] << (np.uint64(63) - shift)) << np.uint64(1)  # in two steps: a shift by 64 is undefined
-    before: Wide = blocks[block] >> shift
+    behind = (blocks.take(block + 1) << (np.uint64(63) - shift)) << np.uint64(
+        1
+    )  # in two steps: a shift by 64 is undefined
+    before: Wide = blocks.take(block) >> shift
     before |= behind
     return before
 
@@ -281,10 +283,10 @@ def _arranged(data: bytes, tokens: Tokens, kind: Small, noise: Flags) -> Tokens:
     commented = _commented(data, tokens.starts, kind)
     if commented is None:
         rows = np.flatnonzero(~noise)
-        return Tokens(tokens.starts[rows], tokens.ends[rows], tokens.exact[rows], rows.size)
+        return Tokens(tokens.starts.take(rows), tokens.ends.take(rows), tokens.exact.take(rows), rows.size)
     code = np.flatnonzero(~(commented | noise))
     rows = np.concatenate((code, _EMPTY, np.flatnonzero(commented & ~noise)))
-    arranged = Tokens(tokens.starts[rows], tokens.ends[rows], tokens.exact[rows], code.size)
+    arranged = Tokens(tokens.starts.take(rows), tokens.ends.take(rows), tokens.exact.take(rows), code.size)
     arranged.exact[code.size] = 0
     return arranged
 
