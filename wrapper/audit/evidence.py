@@ -18,7 +18,7 @@ def evidence(folder: Path, header: bytes) -> Evidence:
     note = Ledger(folder).note()
     checkpoint = notes.parse(note).checkpoint
     number = checkpoint.origin.rpartition("/")[2]
-    frames = _frames(folder / layout.segment_names(int(number))[1])[: checkpoint.size]
+    frames = ledger_frames(folder / layout.segment_names(int(number))[1])[: checkpoint.size]
     digest = layout.header_hash(header).hex()
     index = next((at for at, frame in enumerate(frames) if _opens(frame, digest)), None)
     if index is None:
@@ -32,7 +32,8 @@ def evidence(folder: Path, header: bytes) -> Evidence:
     )
 
 
-def _frames(log: Path) -> list[Frame]:
+def ledger_frames(log: Path) -> list[Frame]:
+    """Read the frames of a segment of the ledger. Raises AuditError."""
     try:
         with log.open("rb") as stream:
             return [frame for frame, _ in Walk(stream, read_header(stream)).walk()]

@@ -16,7 +16,7 @@ The same for events of a session that runs and for records of its log, so an ind
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -32,6 +32,7 @@ from wrapper.provenance.keyed import Domain, Keyed
 from wrapper.provenance.model import Codes, Emission, Kind, Prints, Read
 from wrapper.provenance.novelty import MOST, Seen, following, laid_out
 from wrapper.provenance.prints import blob_code, digest_hash, normalised_code, plain_codes, printed, trivial
+from wrapper.review.bounded import put
 from wrapper.review.turns import Answer, Call, Prompt, Result, Turn, Turns, Usage
 
 EARLIER: Final = "earlier"
@@ -42,9 +43,6 @@ _MOST_CALLS: Final = 4096
 _MOST_TEXTS: Final = 1 << 16
 _MOST_WRITTEN: Final = 64 << 20  # bytes that programs wrote; a session that generates more is told of
 _NOTHING: Final = np.empty(0, np.uint64)
-
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
 
 
 class Emitted(NamedTuple):
@@ -147,7 +145,7 @@ class Capture:
     def _request(self, record: Record, request: Request) -> Iterator[Emitted]:
         turns = self._turns.feed(record)
         asked = _Asked(request.model, _host(request.url), self._led_by(turns))
-        _put(self._asked, request.number, asked, _MOST_REQUESTS)
+        put(self._asked, request.number, asked, _MOST_REQUESTS)
         yield from self._said(turns, asked, origin=EARLIER)
         for text in self._heard.new(request.body):
             self._give(text)
@@ -196,7 +194,7 @@ class Capture:
             if piece.whole:
                 self._contents.written(piece.text)
         called = _Called(told.prompt, np.concatenate(olds) if olds else _NOTHING)
-        _put(self._calls, call.id, called, _MOST_CALLS)
+        put(self._calls, call.id, called, _MOST_CALLS)
 
     def _came_back(self, result: Result) -> None:
         """Take in what a tool gave. Where nobody sees files change, an edit that went well proves its old text."""
@@ -209,7 +207,7 @@ class Capture:
         """Remember what the model was given, but for what it has said itself."""
         key = hash(text)
         if key not in self._texts:
-            _put(self._texts, key, None, _MOST_TEXTS)
+            put(self._texts, key, None, _MOST_TEXTS)
             for form in forms(_bytes(text)):
                 codes = plain_codes(form)
                 self._given.add(codes[~self._own.has(codes)])
@@ -222,13 +220,13 @@ class Capture:
         if change.by == "host":
             yield from self._by_host(told, lines)
         elif change.by == "agent" and is_generated(change.path) and not self._is_linked:
-            _put(self._unseen, change.after, None, _MOST_TEXTS)
+            put(self._unseen, change.after, None, _MOST_TEXTS)
             if change.diff:
                 self._aside.put(change)
         elif change.by == "agent":
             told = msgspec.structs.replace(told, kind=Kind.WRITE, is_cut=lines.is_cut)
             if lines.is_cut:
-                _put(self._cut, change.path, None, _MOST_CALLS)
+                put(self._cut, change.path, None, _MOST_CALLS)
             yield from self._wrote(told, change, lines)
             if change.action == "created" and change.after:
                 others = list(self._aside.linked(change.after, change.path))
@@ -289,7 +287,7 @@ class Capture:
     def _before(self, change: FileChange, lines: Difference) -> Codes:
         """Return the lines that a file had, and remember them as given; none where nobody saw how they came there."""
         if change.before in self._unseen or lines.is_cut:
-            _put(self._unseen, change.after, None, _MOST_TEXTS)
+            put(self._unseen, change.after, None, _MOST_TEXTS)
         if change.before in self._unseen:
             return _NOTHING
         had = plain_codes(_bytes("\n".join(lines.gone + lines.around)))
@@ -344,11 +342,3 @@ def _host(url: str) -> str:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "replace")
-
-
-def _put(values: dict[_Key, _Value], key: _Key, value: _Value, most: int) -> None:
-    """Put a value behind all others; where there are more than `most`, forget the one that was put first."""
-    values.pop(key, None)
-    values[key] = value
-    if len(values) > most:
-        del values[next(iter(values))]

@@ -23,6 +23,7 @@ from wrapper.plan.plumbing import ask
 from wrapper.plan.treediff import RAW, Entry, entries
 from wrapper.provenance.alignment import steps
 from wrapper.provenance.attribution import Former, lines_of
+from wrapper.review.revisions import sizes, stored
 
 STAGED: Final = ":"
 _MOST_COMMITS: Final = 100_000  # whose dates are compared with those of commits before them
@@ -181,7 +182,7 @@ def formers(found: History, text: bytes, since: float, lines: Sequence[int]) -> 
     try:
         changes = list(_changes_of(found, since)) if where else []
         told += _walked(found, where, base, changes)
-    except (OSError, SubprocessError, ValueError):
+    except (OSError, SubprocessError, ValueError, WorkspaceError):
         return told
     return told[:_MOST_FORMERS]
 
@@ -293,26 +294,15 @@ def _diffs(layout: GitLayout, commits: bytes, more: Sequence[str]) -> bytes:
 
 
 def _contents(layout: GitLayout, blobs: Mapping[str, None]) -> dict[str, bytes]:
-    """Read blobs, as many as there is room for, in their order."""
-    output = _git(layout, ["cat-file", "--batch-check"], given="".join(f"{blob}\n" for blob in blobs).encode())
+    """Read blobs, as many as there is room for, in their order. Raises WorkspaceError."""
     kept: list[str] = []
-    size = 0
-    for line in output.decode("ascii", "replace").splitlines():
-        fields = line.split(" ")
-        if len(fields) == 3 and fields[1] == "blob" and size + int(fields[2]) <= _MOST_BYTES:
-            size += int(fields[2])
-            kept.append(fields[0])
-    if not kept:
-        return {}
-    output = _git(layout, ["cat-file", "--batch"], given="".join(f"{blob}\n" for blob in kept).encode())
-    found: dict[str, bytes] = {}
-    at = 0
-    for blob in kept:
-        end = output.index(b"\n", at)
-        length = int(output[at:end].split(b" ")[2])
-        found[blob] = output[end + 1 : end + 1 + length]
-        at = end + length + 2
-    return found
+    total = 0
+    for blob, size in sizes(layout, list(blobs)).items():
+        if total + size <= _MOST_BYTES:
+            total += size
+            kept.append(blob)
+    read = zip(kept, stored(layout, kept), strict=True)
+    return {blob: data for blob, data in read if data is not None}
 
 
 def relative(layout: GitLayout, file: Path) -> str:

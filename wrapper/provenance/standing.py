@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from wrapper.audit import entries, notes, proofs
 from wrapper.audit import format as layout
+from wrapper.audit.evidence import ledger_frames
 from wrapper.audit.ledger import Ledger
-from wrapper.audit.scan import Frame, Walk, read_header
+from wrapper.audit.scan import Frame
 from wrapper.errors import AuditError
 from wrapper.provenance.inclusion import Chain, Step, left
 
@@ -28,7 +29,7 @@ def standing(folder: Path, digests: Iterable[str]) -> Standing:
     before: Chain = ()
     size = checkpoint.size
     for number in range(int(checkpoint.origin.rpartition("/")[2]), 0, -1):
-        frames = _frames(folder / layout.segment_names(number)[1])[:size]
+        frames = ledger_frames(folder / layout.segment_names(number)[1])[:size]
         leaves = [layout.leaf_hash(frame.head, frame.body) for frame in frames]
         for index, frame in enumerate(frames):
             digest = _digest(frame)
@@ -41,14 +42,6 @@ def standing(folder: Path, digests: Iterable[str]) -> Standing:
     if missing := wanted.keys() - chains.keys():
         raise AuditError(f"the ledger has no entry for {min(missing)[:12]}…")
     return Standing(note, chains)
-
-
-def _frames(log: Path) -> list[Frame]:
-    try:
-        with log.open("rb") as stream:
-            return [frame for frame, _ in Walk(stream, read_header(stream)).walk()]
-    except OSError as error:
-        raise AuditError(f"cannot read the ledger `{log}`: {error.strerror}") from error
 
 
 def _digest(frame: Frame) -> str:

@@ -13,7 +13,7 @@ Rules of this file:
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -21,6 +21,7 @@ from wrapper.audit import events
 from wrapper.audit.reader import Record
 from wrapper.errors import AuditError
 from wrapper.review import edits, wire
+from wrapper.review.bounded import put
 from wrapper.review.cost import Cost, Prices, said
 from wrapper.review.saving import saved
 from wrapper.review.sizes import size
@@ -40,7 +41,6 @@ _MOST_OUTPUT: Final = 1 << 20  # bytes of terminal output that become one moment
 _MOST_CALLS: Final = 1 << 14
 _FEW: Final = 3  # files that a title names; more are counted
 _BROKEN: Final = 400  # RFC 9110 section 15: statuses of failures begin here
-_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +220,8 @@ class _Telling:
         paths = paths or tuple(self._path(one) for one in (edits.path_of(call.input),) if one)
         title, lines = self._called(call, changed, paths)
         for path in paths if changed else ():
-            _put(self._changing, path, call.sequence)
-        _put(self._calls, call.id, (call.sequence, title))
+            put(self._changing, path, call.sequence, _MOST_CALLS)
+        put(self._calls, call.id, (call.sequence, title), _MOST_CALLS)
         return Moment(call.sequence, call.at, "call", _cut(title), _bounded(lines), paths)
 
     def _called(self, call: Call, changed: Sequence[edits.Edit], paths: Sequence[str]) -> tuple[str, list[str]]:
@@ -358,11 +358,3 @@ def _bounded(lines: Sequence[str]) -> tuple[str, ...]:
     more = len(lines) - _MOST_LINES
     kept = tuple(_cut(line) for line in lines[:_MOST_LINES])
     return (*kept, f"… {_counted(more, 'more line')}") if more > 0 else kept
-
-
-def _put(values: dict[str, _Value], key: str, value: _Value) -> None:
-    """Put a value; where there are too many, forget the one that was put first."""
-    values.pop(key, None)
-    values[key] = value
-    if len(values) > _MOST_CALLS:
-        del values[next(iter(values))]

@@ -23,6 +23,7 @@ import msgspec
 from wrapper.audit.events import Request, Response
 from wrapper.audit.reader import Record
 from wrapper.review.answers import Called, Returned, answered, block, decoded, item, text_of
+from wrapper.review.bounded import put
 from wrapper.review.turntypes import Answer, Call, Prompt, Result, Turn, Usage
 
 __all__ = ["Answer", "Call", "Prompt", "Result", "Turn", "Turns", "Usage"]
@@ -38,7 +39,6 @@ _QUEUED: Final = "The user sent a new message while you were working:\n"  # how 
 _QUEUED_END: Final = "\n\nIMPORTANT: After completing your current task"
 _raws: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
@@ -90,18 +90,18 @@ class Turns:
         waiting = self._waiting.pop(event.number, _Waiting("", 0, aside=False))
         answer = answered(event.body)
         if answer.id:
-            _put(self._ids, answer.id, waiting.conversation, _MOST_CONVERSATIONS)
+            put(self._ids, answer.id, waiting.conversation, _MOST_CONVERSATIONS)
         place = (sequence, event.at, event.number)
         for part in answer.parts:
             match part:
                 case str():
-                    _put(self._said, hash(part.strip()), None, _MOST_KNOWN)
+                    put(self._said, hash(part.strip()), None, _MOST_KNOWN)
                     yield Answer(*place, part, waiting.aside)
                 case Called():
-                    _put(self._calls, part.id, True, _MOST_KNOWN)
+                    put(self._calls, part.id, True, _MOST_KNOWN)
                     yield Call(*place, *part)
                 case Returned():
-                    _put(self._calls, part.id, False, _MOST_KNOWN)
+                    put(self._calls, part.id, False, _MOST_KNOWN)
                     yield Result(*place, *part)
         if answer.tokens is not None:
             model, *counts = answer.tokens
@@ -118,7 +118,7 @@ class Turns:
         aside = goes_on is None and not _has_tools(members, raws)
         conversation = goes_on or next((marks.prompts[0] for _, marks in known if marks.prompts), 0)
         waiting = _Waiting(model if isinstance(model, str) else "", conversation, aside)
-        _put(self._waiting, event.number, waiting, _MOST_WAITING)
+        put(self._waiting, event.number, waiting, _MOST_WAITING)
         prompts = 0
         for raw, (part, marks) in zip(raws, known, strict=True):
             asked = prompts + len(marks.prompts) > first
@@ -133,16 +133,16 @@ class Turns:
             yield Prompt(*place, text, aside)
         for result in part.results:
             if self._calls.get(result.id, True):
-                _put(self._calls, result.id, False, _MOST_KNOWN)
+                put(self._calls, result.id, False, _MOST_KNOWN)
                 yield Result(*place, *result)
         if any(isinstance(said, Called) and said.id in self._calls for said in part.models):
             return
         for said in part.models:
             if isinstance(said, Called):
-                _put(self._calls, said.id, True, _MOST_KNOWN)
+                put(self._calls, said.id, True, _MOST_KNOWN)
                 yield Call(*place, *said)
             elif hash(said.strip()) not in self._said:
-                _put(self._said, hash(said.strip()), None, _MOST_KNOWN)
+                put(self._said, hash(said.strip()), None, _MOST_KNOWN)
                 yield Answer(*place, said, aside)
 
     def _known(self, raw: msgspec.Raw) -> tuple[_Part | None, _Marks]:
@@ -153,19 +153,19 @@ class Turns:
             return None, marks
         part = _part(decoded(bytes(raw)))
         marks = _Marks(tuple(hash(text) for text in part.prompts), tuple(one.id for one in part.results))
-        _put(self._marks, key, marks, _MOST_KNOWN)
+        put(self._marks, key, marks, _MOST_KNOWN)
         return part, marks
 
     def _first_new(self, prompts: tuple[int, ...], goes_on: int | None) -> int:
         """Return the number of the first prompt that was not asked before, and remember them all."""
         if goes_on is not None:
             earlier = self._conversations.get(goes_on, ())
-            _put(self._conversations, goes_on, earlier + prompts, _MOST_CONVERSATIONS)
+            put(self._conversations, goes_on, earlier + prompts, _MOST_CONVERSATIONS)
             return 0
         if not prompts:
             return 0
         earlier = self._conversations.get(prompts[0], ())
-        _put(self._conversations, prompts[0], prompts, _MOST_CONVERSATIONS)
+        put(self._conversations, prompts[0], prompts, _MOST_CONVERSATIONS)
         same = next((at for at, pair in enumerate(zip(earlier, prompts, strict=False)) if pair[0] != pair[1]), None)
         if same is not None:
             return same
@@ -177,14 +177,6 @@ def _decoded(decoder: "msgspec.json.Decoder[_Value]", data: bytes) -> _Value | N
         return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
-
-
-def _put(values: dict[_Key, _Value], key: _Key, value: _Value, most: int) -> None:
-    """Put a value behind all others; where there are more than `most`, forget the one that was put first."""
-    values.pop(key, None)
-    values[key] = value
-    if len(values) > most:
-        del values[next(iter(values))]
 
 
 def _parts(conversation: msgspec.Raw | None) -> Sequence[msgspec.Raw]:
