@@ -293,28 +293,40 @@ def _arranged(data: bytes, tokens: Tokens, kind: Small, noise: Flags) -> Tokens:
 
 def _commented(data: bytes, starts: Places, kind: Small) -> Flags | None:
     opened = np.flatnonzero(kind == _COMMENT)
-    blocks = list(_block_comments(data))
-    if not (opened.size or blocks):
+    blocks = np.array(list(_block_comments(data)), np.int64)
+    if not (opened.size or blocks.size):
         return None
-    last = np.zeros(kind.size, np.int64)
-    lines = np.flatnonzero(kind == _LINE)
-    last[lines] = 2 * lines
-    last[opened] = 2 * opened + 1
-    commented = (np.maximum.accumulate(last) & 1).astype(np.bool_)
-    for start, end in np.searchsorted(starts, np.array(blocks, np.int64)).tolist():
-        commented[start:end] = True
+    commented = np.zeros(kind.size, np.bool_)
+    if opened.size:
+        lines = np.append(np.flatnonzero(kind == _LINE), kind.size)
+        commented |= _within(opened, lines.take(lines.searchsorted(opened)), kind.size)
+    if blocks.size:
+        borders = starts.searchsorted(blocks)
+        commented |= _within(borders[::2], borders[1::2], kind.size)
     return commented
 
 
-def _block_comments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Spans of comments in `/* */`; `/*` within a pattern of file names opens none."""
+def _within(first: Places, last: Places, size: int) -> Flags:
+    """Mark rows from each `first` to before its `last`; both sorted. Of those that end alike the first one counts."""
+    held = first < last
+    held[1:] &= last[1:] != last[:-1]
+    steps = np.zeros(size + 1, np.int8)
+    steps[first[held]] = 1
+    steps[last[held]] -= 1  # where the next one begins at once, it goes on
+    within: Flags = np.add.accumulate(steps[:-1], dtype=np.int8).view(np.bool_)
+    return within
+
+
+def _block_comments(data: bytes) -> Iterator[int]:
+    """Where comments in `/* */` begin and end, by turns; `/*` within a pattern of file names opens none."""
     at = data.find(b"/*")
     while at >= 0:
         end = data.find(b"*/", at + 2)
         if end < 0:
             return
-        if data[at - 1 : at] in _BEFORE_BLOCK or data[at - 2 : at] in (rb"\n", rb"\t", rb"\r") or not at:
-            yield at, end + 2
+        if not at or data[at - 1] in _BEFORE_BLOCK or data[at - 2 : at] in _LINE_BEFORE_BLOCK:
+            yield at
+            yield end + 2
             at = end
         at = data.find(b"/*", at + 2)
 
@@ -350,7 +362,8 @@ def _codes(count: int, first: int) -> Codes:
 
 
 _KINDS = _kinds()
-_BEFORE_BLOCK = (b" ", b"\n", b"\t", b"(", b")", b",", b";", b"{", b"}")
+_BEFORE_BLOCK = frozenset(b" \n\t(),;{}")
+_LINE_BEFORE_BLOCK = (rb"\n", rb"\t", rb"\r")
 _ESCAPES = _table(256, {b"btf": 1, b"nr": 2, b"u": 3})
 _HEX = _table(256, {bytes((code,)): int(chr(code), 16) for code in b"0123456789abcdefABCDEF"}, 255)
 LOW_BYTES = np.array([(1 << (8 * count)) - 1 for count in range(9)], np.uint64)

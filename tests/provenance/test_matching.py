@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.provenance.sheetsof import KEY, code, pack_of, sheet_of
-from wrapper.provenance import matching
+from wrapper.provenance import evidence, matching
 from wrapper.provenance.baselines import Baseline
 from wrapper.provenance.key import Key
 from wrapper.provenance.linecodes import likeness
@@ -166,6 +166,14 @@ def test_what_two_emissions_hold_is_one_span_of_the_longer() -> None:
     by = Matcher(pack_of(part, _WRITTEN[0], part), KEY.coder())
     assert [emission for emission, _ in found(_WRITTEN[0], by)] == [1]
     assert [emission for emission, _ in found(_OTHERS[0] + part, by)] in ([0], [1], [2])
+
+
+def test_keys_too_large_for_one_number_sort_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = [_OTHERS[n] + text[n * 100 :] + text for n, text in enumerate(_WRITTEN)]
+    one = matcher().spans(documents)
+    monkeypatch.setattr(evidence, "_MOST_KEY", 0)
+    assert matcher().spans(documents) == one
+    assert all(len(spans) > 1 for spans in one[1:])
 
 
 def test_a_long_document_is_searched_over_the_borders_of_its_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The same code gives the same tokens, whatever it is wrapped in."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -91,6 +92,17 @@ def test_a_comment_does_not_change_the_code_around_it(comment: str) -> None:
 def test_what_only_looks_like_a_comment_is_code(code: str) -> None:
     tokens = tokenise(code.encode())
     assert tokens.code == tokens.starts.size > 1
+
+
+@given(st.lists(st.sampled_from(["a", " ", "\n", "// ", " /* ", " */", ";", "# "]), max_size=60).map("".join))
+def test_comments_are_what_a_reader_from_left_to_right_sees(source: str) -> None:
+    data = source.encode() + b"\n"
+    comments = [found.span() for found in re.finditer(rb"/\*.*?\*/", data, re.DOTALL)]
+    comments += [(found.start(), data.index(b"\n", found.start())) for found in re.finditer(rb"//|#", data)]
+    tokens = tokenise(data)
+    for row, start in enumerate(tokens.starts.tolist()):
+        if row != tokens.code:
+            assert any(first <= start < last for first, last in comments) == (row > tokens.code)
 
 
 @pytest.mark.parametrize("mark", ["# ", "// ", "-- "])
