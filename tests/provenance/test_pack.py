@@ -182,23 +182,6 @@ def test_codes_are_found_over_the_borders_of_pieces(held: list[int], asked: list
         assert sorted_codes.contains(wanted).tolist() == np.isin(wanted, codes).tolist()
 
 
-@pytest.mark.parametrize("crowd", [0, 1, 3 * 24, 100_000])
-def test_many_codes_are_found_by_their_buckets_however_they_crowd(crowd: int) -> None:
-    chance = np.random.default_rng(crowd)
-    full = 1 << 64
-    spread = chance.integers(0, full, 1 << 17, np.uint64)
-    alike = np.full(crowd, 1 << 50, np.uint64)
-    near = (1 << 63) + np.arange(crowd, dtype=np.uint64)
-    codes = np.sort(np.concatenate((spread, alike, near, np.array([0, full - 1] * (crowd > 1), np.uint64))))
-    others = chance.integers(0, full, 5000, np.uint64)
-    asked = np.concatenate((chance.choice(codes, 5000), others, codes[:50], codes[-50:], alike[:9], near[-9:] + 1))
-    which, rows = SortedCodes(Column(codes)).locate(asked)
-    first = np.searchsorted(codes, asked)
-    present = codes[np.minimum(first, codes.size - 1)] == asked
-    assert which.tolist() == np.flatnonzero(present).tolist()
-    assert rows.tolist() == first[present].tolist()
-
-
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=50))
 def test_the_filter_forgets_no_code(codes: list[int]) -> None:
     held = np.array(codes, np.uint64)

@@ -23,18 +23,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from wrapper.buckets import Buckets, Rows
 from wrapper.durable import sync_folder
 from wrapper.errors import ProvenanceError
 from wrapper.provenance.key import MAC_SIZE, Key
 from wrapper.provenance.model import Codes
 
-Rows = npt.NDArray[np.int64]
-
 PIECE: Final = 1 << 16  # bytes: 30 µs to verify, and 8192 codes to search in
 _PATIENCE: Final = 10  # codes looked up for each piece, after which a column is verified whole: faster from there on
-_LEAST_BUCKETED: Final = 1 << 17  # codes: fewer lie in the second cache
-_BUCKET: Final = 8  # codes of one, at most on average
-_WINDOW: Final = 24  # codes looked at from a bucket's beginning on: one in 100,000 buckets has more
 _DIGEST: Final = 16
 _ALIGNED: Final = 64
 _LENGTH: Final = struct.Struct("<Q")
@@ -77,7 +73,7 @@ class SortedCodes:
         self._column = column
         self._fence = fence  # first code of every piece of a mapped column
         self._asked = 0
-        self._buckets: _Buckets | None = None
+        self._buckets: Buckets | None = None
 
     def __len__(self) -> int:
         return len(self._column)
@@ -118,7 +114,7 @@ class SortedCodes:
         """Where each code stands, or would: searched within the one piece that is verified, or by buckets."""
         self._asked += codes.size
         if self._fence is None or self._asked > _PATIENCE * self._fence.size:
-            self._buckets = self._buckets or _Buckets(self._column.whole())
+            self._buckets = self._buckets or Buckets(self._column.whole())
             return self._buckets.first(codes)
         each = PIECE // 8
         low = np.maximum(np.searchsorted(self._fence, codes) - 1, 0) * each
@@ -130,33 +126,6 @@ class SortedCodes:
             low = np.where(below, middle + 1, low)
             high = np.where(open_ & ~below, middle, high)
         return low
-
-
-class _Buckets:
-    """Sorted codes by their highest bits: keyed codes are spread evenly, so that a bucket is one look into memory.
-
-    A binary search in millions of codes misses the caches some ten times.
-    """
-
-    def __init__(self, codes: Codes) -> None:
-        self._codes = codes
-        bits = (max(codes.size, 1) // _BUCKET).bit_length() if codes.size >= _LEAST_BUCKETED else 0
-        self._shift = np.uint64(64 - bits)
-        edges = np.arange(1 << bits, dtype=np.uint64) << self._shift if bits else None
-        self._starts = None if edges is None else np.searchsorted(codes, edges).astype(np.uint32)
-
-    def first(self, codes: Codes) -> Rows:
-        """Where each stands, or would."""
-        if self._starts is None:
-            return np.searchsorted(self._codes, codes)
-        start = self._starts.take((codes >> self._shift).view(np.int64)).astype(np.int64)
-        window = start[:, None] + np.arange(_WINDOW)
-        below = self._codes.take(window, mode="clip") < codes[:, None]
-        below &= window < self._codes.size
-        first: Rows = start + np.count_nonzero(below, axis=1)
-        beyond = np.flatnonzero(first == start + _WINDOW)
-        first[beyond] = np.searchsorted(self._codes, codes[beyond])
-        return first
 
 
 class Seals:

@@ -10,6 +10,7 @@ Rules of this file:
 """
 
 import bisect
+import heapq
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ import msgspec
 
 from wrapper.audit.events import Request, Response, Sent
 from wrapper.review import wire
+from wrapper.review.containing import Containing
 from wrapper.review.forms import forms
 from wrapper.review.runs import SHORTEST, Known, Run, merged
 
@@ -125,7 +127,7 @@ class Left:
         self._known = known
         self._earlier: OrderedDict[int, _Searched] = OrderedDict()
         self._leavings: dict[tuple[str, str, str, Account, Part], Leaving] = {}
-        self._within: dict[tuple[Run, Run], bool] = {}
+        self._containing = Containing(self._text)
         self._organisations: dict[int, str] = {}
         self.requests = 0
 
@@ -220,30 +222,29 @@ class Left:
 
     def _parts(self, found: Sequence[_Found]) -> Iterator[Part]:
         """Yield what left of the content of which most did, then what is in no part before, of the next one."""
-        left: dict[int, list[Run]] = {}
-        for run in merged(one.run for one in found):
-            left.setdefault(run.known, []).append(run)
+        runs = merged(one.run for one in found)
+        self._containing.learn(runs)
+        left: dict[int, dict[Run, None]] = {}
+        for run in runs:
+            left.setdefault(run.known, {})[run] = None
         written: dict[int, set[str]] = {}
         for one in found:
             written.setdefault(one.run.known, set()).add(one.form)
-        while left:
-            best = min(left, key=lambda content: (-_worth(left[content]), content))
+        worths = [(-_worth(of_content), content) for content, of_content in left.items()]
+        heapq.heapify(worths)
+        while worths:
+            worth, best = heapq.heappop(worths)
+            now = -_worth(left[best])
+            if now != worth:  # something of it is in a part before: so another may be worth more now
+                heapq.heappush(worths, (now, best))
+                continue
             chosen = left.pop(best)
+            if not chosen:
+                continue
             yield Part(best, tuple(map(self._span, chosen)), tuple(sorted(written[best] - {""})))
-            rest = {content: [run for run in runs if not self._said(run, chosen)] for content, runs in left.items()}
-            left = {content: runs for content, runs in rest.items() if runs}
-
-    def _said(self, run: Run, chosen: Sequence[Run]) -> bool:
-        """Say whether the bytes of a run stand in one of those chosen; the same are asked with every request."""
-        for other in chosen:
-            if other.end - other.start >= run.end - run.start:
-                pair = other, run
-                known = self._within.get(pair)
-                if known is None:
-                    known = self._within[pair] = self._text(run) in self._text(other)
-                if known:
-                    return True
-        return False
+            for run in chosen:
+                for inner in self._containing.within(run):
+                    left.get(inner.known, {}).pop(inner, None)
 
     def _text(self, run: Run) -> bytes:
         return self._contents[run.known][run.start : run.end].replace(

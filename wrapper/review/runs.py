@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from redactors.vault import PLACEHOLDER
+from wrapper.buckets import Buckets
 
 SHORTEST: Final = 32
 """Bytes of a run. Less is found in other texts by chance: `from collections.abc import` has 27."""
@@ -100,6 +101,7 @@ class Known:
         self._hashes, self._owners, self._places = (
             np.ascontiguousarray(rows[name]) for name in ("code", "owner", "place")
         )
+        self._buckets = Buckets(self._hashes)
         # all texts in one piece: where many candidates are, they are compared at once
         self._whole = _framed(b"".join(self._texts))
         self._starts = np.concatenate(([0], np.cumsum([len(text) for text in self._texts], dtype=np.int64)))
@@ -128,14 +130,14 @@ class Known:
         """Yield where to look: row in the text, which known text, place in it; by row."""
         codes = windows(text)
         rows = np.flatnonzero(self._present[codes >> self._shift]) if self._hashes.size else np.empty(0, np.int64)
-        first = np.searchsorted(self._hashes, codes[rows], "left")
+        first = self._buckets.first(codes[rows])
         there = np.zeros(rows.size, np.bool_)
         within = first < self._hashes.size
         there[within] = self._hashes[first[within]] == codes[rows[within]]
         rows, first = rows[there], first[there]
         if not rows.size:
             return
-        counts = np.searchsorted(self._hashes, codes[rows], "right") - first
+        counts = self._buckets.behind(codes[rows]) - first
         ends = np.cumsum(counts)
         at = np.repeat(first - (ends - counts), counts) + np.arange(int(counts.sum()))
         rows = np.repeat(rows, counts)
