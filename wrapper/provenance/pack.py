@@ -13,9 +13,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from wrapper.buckets import Rows
 from wrapper.errors import ProvenanceError
 from wrapper.provenance import presence
-from wrapper.provenance.columns import Column, Columns, Rows, SortedCodes, Writer, opened
+from wrapper.provenance.columns import Column, Columns, SortedCodes, Writer, opened
 from wrapper.provenance.key import Key
 from wrapper.provenance.model import LINE, PRINT, Codes, Emission, Fault, Flag, Sheet
 
