@@ -1,8 +1,10 @@
 """Who changed what: what the witness of a served folder hears of the inside and of the host."""
 
+import contextlib
 import hashlib
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -104,6 +106,96 @@ def test_what_is_moved_and_removed_is_told_in_order_with_what_was_written_before
     moved, deleted = _of(told, "agent")[-2:]
     assert moved[4:] == (_digest(b"old"), _digest(b"new"))
     assert deleted[4:] == (_digest(b"new"), "")
+
+
+def test_what_is_removed_as_soon_as_it_was_written_is_told_as_it_was_shown(inside: Path, told: Told) -> None:
+    made, shown = b"A=" + SECRET + b"\n", b"A=" + PLACEHOLDER + b"\n"
+    for name, data in (("secret", made), ("empty", b""), ("long", b"x" * 100_000), ("own.env", made)):
+        (inside / name).write_bytes(data)
+        (inside / name).unlink()
+    for name, content in (("secret", shown), ("empty", b""), ("long", b"x" * 100_000), ("own.env", shown)):
+        rows = [row for row in _of(told, "agent") if row[1] == name.encode()]
+        assert rows[0] == ("created", name.encode(), b"", (), "", "")
+        assert rows[-1] == ("deleted", name.encode(), b"", (), _digest(content), "")
+        written = ((0, len(content) if content != shown else len(made)),)
+        modified = [("modified", name.encode(), b"", written, "", _digest(content))] if content else []
+        assert rows[1:-1] == modified
+    assert told.rows("masked", after=0) == [(b"secret",), (b"own.env",)]
+
+
+def test_what_cannot_be_judged_when_it_is_gone_is_told_without_its_content_and_all_behind_it(
+    inside: Path, told: Told
+) -> None:
+    for data in (b"judge, fail", b"fine"):
+        (inside / "a").write_bytes(data)
+        (inside / "a").unlink()
+    assert [(row[0], *row[3:]) for row in _of(told, "agent")] == [
+        ("created", (), "", ""),
+        ("modified", ((0, 11),), "", ""),
+        ("deleted", (), "", ""),
+        ("created", (), "", ""),
+        ("modified", ((0, 4),), "", _digest(b"fine")),
+        ("deleted", (), _digest(b"fine"), ""),
+    ]
+
+
+def test_what_is_removed_while_it_is_open_is_masked_once_it_rests(inside: Path) -> None:
+    with (inside / "gone").open("w+b", buffering=0) as file:
+        file.write(b"A=" + SECRET + b"\n")
+        (inside / "gone").unlink()
+        end = time.monotonic() + 3
+        while SECRET in os.pread(file.fileno(), 100, 0):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert os.pread(file.fileno(), 100, 0) == b"A=" + PLACEHOLDER + b"\n"
+
+
+def test_what_is_written_after_the_name_is_gone_is_told_too(inside: Path, told: Told) -> None:
+    with (inside / "gone").open("w+b", buffering=0) as file:
+        file.write(b"one")
+        (inside / "gone").unlink()
+        file.write(b"two")
+    actions = [row[0] for row in _of(told, "agent")]
+    assert actions[:3] == ["created", "modified", "deleted"]
+
+
+_ASKING = """
+import os, sys, time
+file = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR)
+os.write(1, b"asking")
+while True: os.isatty(file)
+"""
+
+
+@contextlib.contextmanager
+def _asking(inside: Path) -> Iterator[None]:
+    asking = subprocess.Popen([sys.executable, "-c", _ASKING, "asked"], cwd=inside, stdout=subprocess.PIPE)
+    assert asking.stdout is not None
+    try:
+        assert asking.stdout.read(6) == b"asking"
+        time.sleep(0.5)
+        yield
+    finally:
+        asking.kill()
+        asking.wait()
+        asking.stdout.close()
+
+
+def test_while_the_inside_asks_without_end_all_is_told_a_little_later(inside: Path, told: Told) -> None:
+    with _asking(inside):
+        (inside / "plain").write_bytes(b"text")
+        rows = [row[1:7] for row in told.rows("changed", after=2.5)]
+    assert ("modified", b"plain", b"", ((0, 4),), "", _digest(b"text")) in rows
+
+
+def test_while_the_inside_asks_without_end_secrets_in_files_of_credentials_are_masked_at_once(
+    top: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wrapper.view.daemon._LATEST", 1e9)
+    with served(top / "real", told=top / "told") as inside, _asking(inside):
+        (inside / "own.env").write_bytes(b"A=" + SECRET + b"\n")
+        assert told.rows("masked", after=1.5) == [(b"own.env",)]
+        assert (inside / "own.env").read_bytes() == b"A=" + PLACEHOLDER + b"\n"
 
 
 def test_folders_and_links_are_told_like_files(inside: Path, told: Told) -> None:

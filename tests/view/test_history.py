@@ -7,7 +7,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrapper.view.history import Work, merged, process_of
+from wrapper.view.history import History, Work, merged, process_of
+from wrapper.view.witness import Change
 
 _RANGES = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 20)), max_size=60)
 
@@ -40,3 +41,49 @@ def test_a_thread_is_named_by_its_process() -> None:
 
 def test_a_process_that_is_gone_is_named_by_its_number_alone() -> None:
     assert process_of(2**22 + 1) == f"[{2**22 + 1}]"
+
+
+class _Heard:
+    """A witness that hears of changes and masks."""
+
+    def __init__(self) -> None:
+        self.all: list[object] = []
+
+    def changed(self, change: Change) -> None:
+        self.all.append(change.path)
+
+    def masked(self, path: bytes) -> None:
+        self.all.append((b"masked", path))
+
+
+def _history() -> tuple[History, _Heard]:
+    heard = _Heard()
+    return History(heard, lambda: None), heard  # type: ignore[arg-type]
+
+
+def test_changes_can_wait_and_what_else_is_told_cannot_and_takes_all_before_it_along() -> None:
+    history, heard = _history()
+    history.changed(Change("agent", "created", b"one"))
+    assert not history.is_pressing
+    history.put(history.witness.masked, b"two")
+    assert history.is_pressing
+    history.changed(Change("agent", "deleted", b"three"))
+    history.tell()
+    assert heard.all == [b"one", (b"masked", b"two"), b"three"]
+    assert not history.is_pressing
+
+
+def _told_until_it_presses(history: History, change: Change) -> int:
+    count = 0
+    while not history.is_pressing:
+        history.changed(change)
+        count += 1
+    history.tell()
+    return count
+
+
+def test_what_waits_takes_a_bounded_amount_of_memory() -> None:
+    history, _ = _history()
+    contents = bytes(100_000), bytes(100_000)
+    assert 10 < _told_until_it_presses(history, Change("agent", "modified", b"a", contents=contents)) < 200
+    assert 1000 < _told_until_it_presses(history, Change("agent", "created", b"a")) < 50_000

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from redactors.vault import Origin, Vault
 from tests.view.served import PLACEHOLDER
 from wrapper.view.contents import Damage
-from wrapper.view.placeholders import damage_by_write, head_of, new_damage, stem_of, tail_of
+from wrapper.view.placeholders import LARGE, MARK, Marks, damage_by_write, head_of, new_damage, stem_of, tail_of
 
 _TEXT = st.lists(st.sampled_from([b"A", b"-", b"\n", b"x", PLACEHOLDER, PLACEHOLDER[:-2], b"MASKED-"]), max_size=8).map(
     b"".join
@@ -29,6 +29,28 @@ def test_runs_at_both_sides_of_a_place_hold_every_placeholder_across_it(before: 
     assert all(one.group() in window for one in across)
     assert before.endswith(tail_of(before))
     assert behind.startswith(head_of(behind))
+
+
+MARKS = Marks()
+
+
+@given(
+    st.lists(st.sampled_from([MARK, b"MASKED", b"MMASKED-", b"-", b"\0", b"x" * 997, b"A" * LARGE]), max_size=6),
+    st.integers(0, 9),
+    st.integers(0, 9),
+)
+def test_the_first_mark_is_where_a_plain_search_finds_it(pieces: list[bytes], start: int, left: int) -> None:
+    buffer = bytearray(b"".join(pieces))
+    end = max(start, len(buffer) - left)
+    assert MARKS.first(buffer, start, end) == buffer.find(MARK, start, end)
+
+
+def test_a_mark_is_found_at_every_place_of_a_large_buffer() -> None:
+    for at in (*range(70), *range(LARGE - 70, LARGE - len(MARK) + 1)):
+        buffer = bytearray(b"x" * (LARGE + 20))
+        buffer[10 + at : 10 + at + len(MARK)] = MARK
+        assert MARKS.first(buffer, 10, 10 + LARGE) == 10 + at
+        assert MARKS.first(buffer, 10, 10 + at + len(MARK) - 1) == -1
 
 
 VAULT = Vault(bytes(32))

@@ -43,6 +43,21 @@ _UNLEARNED: Final = frozenset((Mode.PASS, Mode.KNOWN))
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+class _Touched:
+    """What was said of one name: the kinds of event, and whether one of them took or made it and was not ours."""
+
+    __slots__ = ("is_foreign", "mask")
+
+    def __init__(self) -> None:
+        self.mask = 0
+        self.is_foreign = False
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether nothing was said but that we made or took the name."""
+        return not self.is_foreign and not self.mask & ~(_NAMES | _FOLDER)
+
+
 class Changes:
     """Watches folders; `take` gives what the kernel must be told."""
 
@@ -108,27 +123,44 @@ class Changes:
         return changed
 
     def take(self, events: bytes) -> Iterator[bytes]:
-        """Take what was read from `descriptor`; yield what the kernel must be told."""
-        at, last = 0, None
+        """Take what was read from `descriptor`; yield what the kernel must be told.
+
+        What stands at a name is looked at once, after all that was said of it: it is compared as it is now.
+        """
+        touched, messages = self._gathered(events)
+        yield from messages
+        folders = dict[Node, None]()
+        for (folder, name), one in touched.items():
+            if not name or (one.mask & _NAMES and not one.is_foreign):
+                folders[folder] = None
+            if name:
+                yield from self._changed(folder, name, one)
+        for folder in folders:
+            yield from self._folder_itself(folder)
+        for path in self._moved.values():
+            self._tell(Change("host", "deleted", path))  # moved to where nobody watches
+        self._moved.clear()
+
+    def _gathered(self, events: bytes) -> tuple[dict[tuple[Node, bytes], _Touched], list[bytes]]:
+        """Give what was said of each name, and what the kernel must be told where something was not said."""
+        touched, messages, at = dict[tuple[Node, bytes], _Touched](), list[bytes](), 0
         while at < len(events):
             watch, mask, cookie, size = _EVENT.unpack_from(events, at)
             name = events[at + _EVENT.size : at + _EVENT.size + size].rstrip(b"\0")
             at += _EVENT.size + size
             if mask & _OVERFLOW:
-                yield from self.lost()
+                messages += self.lost()
             elif mask & _IGNORED:
                 folder = self._folders.pop(watch, None)
                 if folder is not None:
                     self._watched.pop(folder, None)
-            elif (watch, mask, name) != last and (folder := self._folders.get(watch)) is not None:
-                last = None if mask & _NAMES else (watch, mask, name)
-                is_ours = bool(mask & _NAMES) and self._is_expected(watch, name, mask & _NAMES)
-                if name and mask & _NAMES and not is_ours:
+            elif (folder := self._folders.get(watch)) is not None:
+                one = touched.setdefault((folder, name), _Touched())
+                one.mask |= mask
+                if name and mask & _NAMES and not self._is_expected(watch, name, mask & _NAMES):
+                    one.is_foreign = True
                     self._tell_name(folder, name, mask, cookie)
-                yield from self._changed(folder, name, mask, is_ours=is_ours) if name else self._folder_itself(folder)
-        for path in self._moved.values():
-            self._tell(Change("host", "deleted", path))  # moved to where nobody watches
-        self._moved.clear()
+        return touched, messages
 
     def lost(self) -> Iterator[bytes]:
         """Make the kernel ask anew for everything: changes were lost."""
@@ -154,8 +186,8 @@ class Changes:
         folder.unlist()
         yield wire.invalidate_node(folder.number)
 
-    def _changed(self, folder: Node, name: bytes, mask: int, *, is_ours: bool) -> Iterator[bytes]:
-        node = (folder.children or {}).get(name)
+    def _changed(self, folder: Node, name: bytes, touched: "_Touched") -> Iterator[bytes]:
+        mask, node = touched.mask, (folder.children or {}).get(name)
         try:
             about = self._lower.about(folder, name)
         except OSError:
@@ -167,35 +199,31 @@ class Changes:
             yield wire.invalidate_node(node.number)
             yield from self._name_changed(folder, name)
         elif about is None:
-            if mask & _NAMES:
+            if touched.is_foreign:
                 yield from self._folder_itself(folder)
         else:
             known = node or self._nodes.find(about)
             if known is not None and not known.is_folder:
-                yield from self._file_itself(known, about, below(folder, name), mask, is_ours=is_ours)
-            elif known is None and not mask & (_NAMES | _FOLDER) and mask & (_MODIFY | _CLOSE_WRITE):
+                yield from self._file_itself(known, about, below(folder, name), touched)
+            elif known is None and not mask & _FOLDER and mask & (_MODIFY | _CLOSE_WRITE):
                 self._host_wrote(below(folder, name), mask)
             if node is None:
                 yield from self._name_changed(folder, name)
-            elif mask & _NAMES and not is_ours:
+            elif touched.is_foreign:
                 self._judge_anew(node)
                 yield from self._name_changed(
                     folder, name
                 )  # a listing names it, and the kernel may take it for missing
-            elif mask & _NAMES:
-                yield from self._folder_itself(folder)
 
-    def _file_itself(
-        self, node: Node, about: os.stat_result, path: bytes, mask: int, *, is_ours: bool
-    ) -> Iterator[bytes]:
-        now = signature_of(about)
+    def _file_itself(self, node: Node, about: os.stat_result, path: bytes, touched: "_Touched") -> Iterator[bytes]:
+        now, is_ours = signature_of(about), touched.is_ours
         if node.written == now or (node.reported == now and (is_ours or not self._contents.is_young(now))):
             return
         node.reported = None
         self._contents.changed_outside(node)
         yield wire.invalidate_node(node.number)
-        if not is_ours and mask & (_MODIFY | _CLOSE_WRITE):
-            self._host_wrote(path, mask)
+        if not is_ours and touched.mask & (_MODIFY | _CLOSE_WRITE):
+            self._host_wrote(path, touched.mask)
 
     def _name_changed(self, folder: Node, name: bytes) -> Iterator[bytes]:
         folder.unlist()

@@ -19,7 +19,7 @@ from typing import Final
 from wrapper.view import wire
 from wrapper.view.attributes import Attributes
 from wrapper.view.changes import Changes, is_gone
-from wrapper.view.contents import Contents, Judge
+from wrapper.view.contents import Contents, Judge, Mode
 from wrapper.view.files import Files
 from wrapper.view.folders import Folders
 from wrapper.view.gitfiles import GitFiles
@@ -39,10 +39,13 @@ from wrapper.view.witness import Witness
 from wrapper.view.writing import Writing
 
 _PAUSE: Final = 0.05  # seconds from what is to be told to when it is, so that much is told at once
+_BUSY: Final = 1000  # requests a second from which on what is to be told waits
+_LATEST: Final = 1.0  # seconds, but not longer
 _REQUEST: Final = wire.LARGEST_WRITE + 8192
 _AGAIN: Final = frozenset((errno.EINTR, errno.EAGAIN, errno.ENOENT))
 _MOST_COMPLAINTS: Final = 32
 _GATHERED: Final = 0.0015  # seconds: a burst of changes, most of them our own, is taken at once
+_GATHERED_BUSY: Final = 0.004  # while the inside asks much: then nearly all of them are our own
 _AGAIN_AFTER: Final = (0.005, 0.1)
 
 
@@ -76,6 +79,31 @@ class _Later:
                 yield from waiting.popleft()[1]
 
 
+class _Pace:
+    """Says when the inside asks so much that what nobody waits for is better done later.
+
+    One interpreter does both: what is told while the inside makes a thousand files is felt in each of them.
+    """
+
+    __slots__ = ("_before", "_since", "_told", "asked", "was_calm")
+
+    def __init__(self) -> None:
+        self.asked = 0
+        """Requests so far."""
+        self._before, self._since, self._told, self.was_calm = 0, 0.0, 0.0, True
+
+    def is_calm(self) -> bool:
+        """Tell whether what waits may be done now; it never waits longer than `_LATEST`."""
+        now = time.monotonic()
+        if now - self._since >= _PAUSE:
+            rate = (self.asked - self._before) / (now - self._since)
+            self.was_calm = rate < _BUSY or now - self._told > _LATEST
+            self._before, self._since = self.asked, now
+            if self.was_calm:
+                self._told = now
+        return self.was_calm
+
+
 class Daemon:
     """Serves one view: `device` is the opened `/dev/fuse`, `root` a descriptor of the real folder.
 
@@ -98,6 +126,7 @@ class Daemon:
         self._telling = threading.Lock()
         self._messages: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._is_asleep = False
+        self._pace = _Pace()
         self._has_new_values = False
         self._complaints: set[str] = set()
         self._buffer = bytearray(_REQUEST)
@@ -152,7 +181,7 @@ class Daemon:
             indexes.knows(GitFiles(two, b""))
         changes = Changes(nodes, lower, verdicts, contents, history)
         writing = Writing(lower, verdicts, contents, judge, history)
-        resting = Resting(verdicts, contents, writing, history, judge, indexes)
+        resting = Resting(lower, verdicts, contents, writing, history, judge, indexes)
         attributes = Attributes(verdicts, contents, indexes, changes, owners)
         return Parts(
             nodes, lower, verdicts, contents, writing, history, resting, indexes, changes, attributes, owners, tell
@@ -162,7 +191,7 @@ class Daemon:
         buffer = self._buffer
         message, space = memoryview(buffer), [buffer]
         read, write, header = os.readv, os.write, wire.HEADER.unpack_from
-        device = self._device
+        device, pace = self._device, self._pace
         while True:
             try:
                 read(device, space)
@@ -175,6 +204,7 @@ class Daemon:
             size, kind, unique, number, *_ = header(buffer)
             if kind == wire.Op.DESTROY:
                 return
+            pace.asked += 1
             answer = self._answered(handlers.get(kind), unique, number, message, size)
             if answer is not None:
                 try:
@@ -220,7 +250,7 @@ class Daemon:
             self._tell(later.due())
             if not ready:
                 continue
-            time.sleep(_GATHERED)
+            time.sleep(_GATHERED if self._pace.was_calm else _GATHERED_BUSY)
             events = os.read(changes.descriptor, 1 << 18)
             try:
                 with self._lock:
@@ -252,9 +282,11 @@ class Daemon:
                 self._judge_anew()
             with self._lock:
                 due = self._parts.history.due(time.monotonic())
+            is_calm = self._pace.is_calm()
             for node in due:
-                self._come_to_rest(node)
-            if message is None:
+                if is_calm or self._parts.verdicts.of(node) is Mode.MASK:  # a new secret is known at once
+                    self._come_to_rest(node)
+            if message is None and (is_calm or self._parts.history.is_pressing):
                 self._tell_witness()
 
     def _next_message(self) -> bytes | None:
@@ -289,7 +321,13 @@ class Daemon:
 
     def _tell_witness(self) -> None:
         with self._telling:
-            self._parts.history.tell()
+            while True:
+                try:
+                    self._parts.history.tell()
+                except Exception as error:  # noqa: BLE001 (as for a request; what is behind it is told)
+                    self._complain(error)
+                else:
+                    return
 
     def _tell(self, messages: Iterable[bytes]) -> None:
         for message in messages:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -15,6 +16,7 @@ from wrapper.view.wire import HEADER, Op, Set
 _NANO: Final = 1_000_000_000
 _PERMISSIONS: Final = 0o7777
 _WRITABLE: Final = 0o200
+_SET_IDS: Final = stat.S_ISUID | stat.S_ISGID
 _CHANGES: Final = Set.MODE | Set.UID | Set.GID | Set.SIZE | Set.ATIME | Set.MTIME
 _BODY: Final = HEADER.size
 
@@ -105,6 +107,7 @@ class Files:
     def _read(self, unique: int, number: int, message: memoryview, _size: int) -> memoryview:
         _, offset, size = wire.READ_IN.unpack_from(message, _BODY)
         parts, node, start = self._parts, self._parts.nodes.get(number), wire.OUT_SIZE
+        node.has_pages = True
         space = self._space[start : start + min(size, wire.LARGEST_WRITE)]
         role = node.role or parts.indexes.role(node)
         read = (
@@ -115,19 +118,31 @@ class Files:
         return self._space[: wire.put_header(self._buffer, read, unique)]
 
     def _write(self, unique: int, number: int, message: memoryview, _size: int) -> bytes:
-        _, offset, size, how, _, flags = wire.WRITE_IN.unpack_from(message, _BODY)
+        handle, offset, size, how, _, flags = wire.WRITE_IN.unpack_from(message, _BODY)
         parts, node = self._parts, self._parts.nodes.get(number)
         parts.verdicts.must_be_free(node)
         if not size:
             return wire.written(unique, 0)
-        parts.writing.ready(node)
+        about = parts.writing.ready(node)
+        if how & wire.WRITE_KILLS and about.st_mode & _SET_IDS:
+            self._kill_set_ids(node, about.st_mode)
         if flags & os.O_APPEND and not how & wire.WRITE_CACHED and offset != (end := parts.writing.end_of(node)):
             offset = end  # someone outside has written behind, too
             parts.tell(wire.invalidate_node(number))
         parts.resting.begin(node, wire.caller(message)[2])
         parts.writing.write(node, offset, self._request, wire.WRITE_HEAD, wire.WRITE_HEAD + size)
         self._wrote(node, offset, size)
+        if handle == wire.DIRECT and node.has_pages:
+            # a mapping may have been filled while this was on its way: not every kernel drops pages after it, too
+            parts.tell(wire.invalidate_node(number))
         return wire.written(unique, size)
+
+    def _kill_set_ids(self, node: Node, mode: int) -> None:
+        """Take the set-id bits as a write does (inode(7)): the kernel leaves that to us where it writes directly."""
+        killed = stat.S_ISUID | (stat.S_ISGID if mode & stat.S_IXGRP else 0)
+        if mode & killed:
+            self._parts.lower.change_mode(node, mode & _PERMISSIONS & ~killed)
+            self._parts.tell(wire.invalidate_node(node.number))
 
     def _copy_range(self, unique: int, number: int, message: memoryview, _size: int) -> bytes:
         _, offset, target, _, start, length, _ = wire.COPY_IN.unpack_from(message, _BODY)

@@ -22,6 +22,8 @@ _MOST_RANGES: Final = 64
 _MERGE_AT: Final = 512  # ranges kept before they are merged
 _NAME_HOLDS: Final = 0.05  # seconds: a process may become another program, or its number another process
 _READS_EVERY: Final = 1.0
+_MOST_HELD: Final = 16 << 20  # bytes of what waits to be told
+_HELD_EACH: Final = 1000  # bytes of what is to be told, without contents, about
 
 Range = tuple[int, int]
 """Offset and length."""
@@ -91,6 +93,8 @@ class History:
         """Files that were written to, and when they may be looked at."""
         self._wake = wake
         self._told: deque[Call] = deque()
+        self._held = 0
+        self._is_urgent = False
         self._read: dict[Node, bytes] = {}
         self._reads_due = 0.0
         self._by_host: dict[bytes, tuple[float, float]] = {}
@@ -101,15 +105,30 @@ class History:
         """Whether nothing waits to be told or looked at."""
         return not (self.waiting or self._told or self._read or self._by_host)
 
+    @property
+    def is_pressing(self) -> bool:
+        """Whether something is to be told now, however much the inside asks, or takes too much memory until then."""
+        return self._is_urgent or self._held > _MOST_HELD
+
     def put(self, call: Callable[..., None], *args: object, **named: object) -> None:
-        """Have something told."""
+        """Have something told, soon and in its turn."""
+        self.put_later(call, *args, **named)
+        self._is_urgent = True
+
+    def put_later(self, call: Callable[..., None], *args: object, **named: object) -> None:
+        """Have something told in its turn, which may wait until the inside asks less."""
         self._told.append((call, args, named))
+        self._held += _HELD_EACH
         self._wake()
+
+    def holds(self, size: int) -> None:
+        """Take notice of the bytes that something holds which is to be told."""
+        self._held += size
 
     def changed(self, change: Change) -> None:
         """Have a change told."""
-        self._told.append((self.witness.changed, (change,), {}))
-        self._wake()
+        self.holds(sum(map(len, change.contents or ())))
+        self.put_later(self.witness.changed, change)
 
     def wrote(self, node: Node, start: int, length: int) -> None:
         """Take notice of a write."""
@@ -177,13 +196,16 @@ class History:
 
     def tell(self) -> None:
         """Tell the witness all that waits; not under the view's lock, and by one thread at a time."""
+        self._held, self._is_urgent = 0, False
         while self._told:
             call, args, named = self._told.popleft()
             call(*args, **named)
 
     def _tell_reads(self) -> None:
         nodes, self._read = self._read, {}
-        self.put(self.witness.read, [(path, node.read_at, node.read_bytes) for node, path in nodes.items() if path])
+        self.put_later(
+            self.witness.read, [(path, node.read_at, node.read_bytes) for node, path in nodes.items() if path]
+        )
 
 
 def process_of(pid: int) -> str:

@@ -51,6 +51,7 @@ class Lower:
         self.root = root
         self._most = most
         self._kept: OrderedDict[Node, None] = OrderedDict()
+        self._pinned: OrderedDict[Node, None] = OrderedDict()
 
     def folder(self, node: Node) -> int:
         """Give a folder's descriptor. Raises OSError: ESTALE where another folder stands there now."""
@@ -89,7 +90,7 @@ class Lower:
     def reading(self, node: Node) -> int:
         """Give a descriptor to read a file from. Raises OSError."""
         if node.descriptor >= 0:
-            if not node.is_kept and not node.handles:
+            if node in self._kept:
                 self._kept.move_to_end(node)
             return node.descriptor
         self._keep(node, self._open(node, os.O_RDONLY))
@@ -124,6 +125,7 @@ class Lower:
                         raise
                     node.descriptor = self._open(node, os.O_RDONLY)
         self._kept.pop(node, None)
+        self._pinned.pop(node, None)
         node.is_kept = True
 
     def take(self, node: Node, descriptor: int) -> None:
@@ -135,17 +137,25 @@ class Lower:
         node.is_writable = True
 
     def release(self, node: Node) -> None:
-        """Take notice that the last handle of a file is gone: its descriptor may be closed when room is needed."""
-        if node.descriptor >= 0 and not node.is_kept:
-            self._kept[node] = None
+        """Take notice that the handle of a file is gone: its descriptor may be closed when room is needed."""
+        if node in self._pinned:
+            del self._pinned[node]
+            self._keep(node, node.descriptor)
 
     def pin(self, node: Node) -> None:
-        """Keep the descriptor of a file that is open inside with a handle: its mode may forbid to open it again."""
+        """Keep the descriptor of a file that is open inside with a handle, and whose mode forbids to open it again.
+
+        Of many the oldest is released: a kernel that was told that there is no OPEN says no RELEASE either (6.18).
+        """
         self._kept.pop(node, None)
+        self._pinned[node] = None
+        if len(self._pinned) > self._most // 2:
+            self.release(next(iter(self._pinned)))
 
     def close(self, node: Node) -> None:
         """Close a node's descriptor, but the root's."""
         self._kept.pop(node, None)
+        self._pinned.pop(node, None)
         if node.descriptor >= 0 and node.descriptor != self.root:
             os.close(node.descriptor)
             node.descriptor = -1
@@ -223,7 +233,7 @@ class Lower:
 
     def _keep(self, node: Node, descriptor: int) -> None:
         node.descriptor = descriptor
-        if node.handles or node.is_kept:
+        if node in self._pinned or node.is_kept:
             return
         self._kept[node] = None
         while len(self._kept) > self._most:

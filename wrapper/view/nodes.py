@@ -79,7 +79,7 @@ class Node:
         "content",
         "descriptor",
         "former",
-        "handles",
+        "has_pages",
         "is_folder",
         "is_kept",
         "is_own",
@@ -115,7 +115,7 @@ class Node:
         self.descriptor = -1
         self.is_writable = False
         self.is_kept = False  # the descriptor must stay: no name leads to the file any more
-        self.handles = 0
+        self.has_pages = False  # it was read: the kernel may hold pages of it
         self.mode: Mode | None = None
         self.is_own = False  # the inside made it, or gave it a name at which nothing stood
         self.former: bytes | None = None  # the path by which policy knew it, where the inside gave it a milder one

@@ -20,6 +20,7 @@ from wrapper.view.wire import HEADER, Op
 from wrapper.view.witness import Change
 
 _PERMISSIONS: Final = 0o7777
+_REOPENED: Final = stat.S_IRUSR | stat.S_IWUSR  # what a mode must have for us to open a file again for writing
 _BODY: Final = HEADER.size
 
 
@@ -29,11 +30,12 @@ class Operations:
     def __init__(self, parts: Parts, names: Names) -> None:
         self._parts = parts
         self._names = names
+        self._is_direct = False  # whether the kernel can write directly
 
     def handlers(self) -> Mapping[int, Handler]:
         """Give what serves each kind of request."""
         return {
-            Op.INIT: lambda unique, _node, message, _size: wire.init(unique, message),
+            Op.INIT: self._init,
             Op.LOOKUP: self._lookup,
             Op.FORGET: self._forget,
             Op.BATCH_FORGET: self._batch_forget,
@@ -45,6 +47,10 @@ class Operations:
             Op.RELEASE: self._release,
             Op.INTERRUPT: lambda _unique, _node, _message, _size: None,
         }
+
+    def _init(self, unique: int, _number: int, message: memoryview, _size: int) -> bytes:
+        self._is_direct = wire.minor(message) >= wire.DIRECT_MINOR
+        return wire.init(unique, message)
 
     def _lookup(self, unique: int, number: int, message: memoryview, size: int) -> bytes:
         parent, name = self._parts.nodes.get(number), bytes(message[_BODY : size - 1])
@@ -106,16 +112,16 @@ class Operations:
                 raise
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE)) from None  # the kernel looks it up and opens it
         node.lookups += 1
-        node.handles += 1
-        self._parts.lower.pin(node)
+        if mode & _REOPENED != _REOPENED:
+            self._parts.lower.pin(node)
         fields, name_holds = self._parts.attributes.of(node, about), self._parts.attributes.name_holds(parent)
-        return wire.created(unique, node.number, fields, node.number, name_holds)
+        # of what can be written only there is no mapping, and after a write the kernel would drop the pages anyway, as
+        # the file's time is another then (AUTO_INVAL_DATA)
+        is_direct = self._is_direct and flags & os.O_ACCMODE == os.O_WRONLY
+        return wire.created(unique, node.number, fields, name_holds, is_direct=is_direct)
 
     def _release(self, unique: int, number: int, _message: memoryview, _size: int) -> bytes:
-        node = self._parts.nodes.get(number)
-        node.handles = max(0, node.handles - 1)
-        if not node.handles:
-            self._parts.lower.release(node)
+        self._parts.lower.release(self._parts.nodes.get(number))
         return wire.done(unique)
 
     def _link(self, unique: int, number: int, message: memoryview, size: int) -> bytes:
@@ -185,7 +191,7 @@ class Operations:
         parts.verdicts.made(node)
         node.written = signature_of(about)
         parts.resting.made(node, path, wire.caller(message)[2])
-        parts.history.put(parts.history.witness.appeared, path)
+        parts.history.put_later(parts.history.witness.appeared, path)
         return node, about
 
     def _tell_made(self, node: Node, path: bytes, message: memoryview, after: str = "") -> None:

@@ -7,8 +7,9 @@ within one run of such characters around it. A prefix before it has small letter
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
+from redactors.patterns import Patterns
 from redactors.vault import LONGEST_PREFIX
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 MARK: Final = b"MASKED-"
 LONGEST: Final = 96
 """Bytes; longer than any placeholder."""
+LARGE: Final = 64 << 10
+"""Bytes from which on a search by hyperscan is cheaper than Python's own."""
 TEXT_HEAD: Final = 8192
 """Bytes that tell a text from a binary: git looks at as many (`buffer_is_binary`)."""
 _IN_PLACEHOLDER: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
@@ -24,6 +27,23 @@ _HEAD: Final = re.compile(rb"[A-Z0-9-]*")
 _TAIL: Final = re.compile(rb"[A-Z0-9-]*\Z")
 _BEFORE: Final = re.compile(rb"[A-Za-z0-9_.-]*\Z")
 _REACH: Final = 256  # bytes around a write in which it can have damaged a placeholder
+
+
+class Marks:
+    """Finds where a placeholder may begin, at the speed at which memory is read."""
+
+    def __init__(self) -> None:
+        self._patterns = Patterns([MARK], literal=True, once=True)
+
+    def first(self, buffer: bytearray, start: int, end: int) -> int:
+        """Give where the first mark stands from `start` to `end`; -1 where there is none."""
+        if end - start >= LARGE:
+            part = cast("bytes", memoryview(buffer)[start:end])  # hyperscan takes any buffer
+            hits = self._patterns.scan(part)
+            return start + hits[0][1] - len(MARK) if hits else -1
+        if buffer.rfind(MARK, start, end) < 0:  # twice as fast as from the beginning (CPython 3.11)
+            return -1
+        return buffer.find(MARK, start, end)
 
 
 def may_belong(character: int) -> bool:

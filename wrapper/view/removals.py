@@ -34,9 +34,11 @@ class Removals:
         node, about, path = self._names.own(parent, name)
         is_file = stat.S_ISREG(about.st_mode)
         is_told = parts.indexes.role(node) is Role.NONE
-        if is_file and is_told:
+        last = parts.resting.last_of(node, about) if is_file and is_told else None
+        hashed = ""
+        if is_file and is_told and last is None:
             parts.resting.told(node)
-        hashed = digest(parts.contents.shown_now(node, MOST_HASHED)) if is_file and is_told else ""
+            hashed = digest(parts.contents.shown_now(node, MOST_HASHED))
         if not node.others:
             parts.lower.hold(node)
         with self._names.changing((parent, name, DELETE)):
@@ -48,7 +50,10 @@ class Removals:
         self._names.restate(node, before)
         if parts.contents.is_shown(node):
             parts.indexes.stale()
-        self._tell_gone(path, hashed, pid, is_told=is_told)
+        if last is not None:
+            parts.resting.removed(node, path, last, parts.history.process(pid))
+        else:
+            self._tell_gone(path, hashed, pid, is_told=is_told)
 
     def _unlink(self, unique: int, number: int, message: memoryview, size: int) -> bytes:
         self.remove(self._parts.nodes.get(number), bytes(message[_BODY : size - 1]), wire.caller(message)[2])

@@ -3,13 +3,15 @@
 import contextlib
 import errno
 import os
+from dataclasses import replace
 from typing import Final
 
 from wrapper.audit.touched import MOST_COMPARED
 from wrapper.view.contents import Contents, Judge, Mode
 from wrapper.view.history import MOST_HASHED, History, Work, digest, merged
 from wrapper.view.indexes import Indexes
-from wrapper.view.nodes import Node, Role
+from wrapper.view.lower import Lower
+from wrapper.view.nodes import Node, Role, signature_of
 from wrapper.view.placeholders import new_damage
 from wrapper.view.verdicts import Verdicts
 from wrapper.view.witness import Change, both
@@ -18,6 +20,8 @@ from wrapper.view.writing import Writing
 _MOST_LOOKED_AT: Final = 200  # files that git has just written, at once: more of them wait until they rest
 _MOST_DAMAGE: Final = 8  # told of one file at one time
 _MOST_KEPT: Final = 32 << 20  # bytes of what files were before they were written to
+_MOST_LATER: Final = 64 << 10  # bytes of a file that is searched when it is gone
+_LATER: Final = frozenset((Mode.KNOWN, Mode.SCAN))  # a file of credentials is looked at while it is there
 
 
 class Resting:
@@ -25,6 +29,7 @@ class Resting:
 
     def __init__(
         self,
+        lower: Lower,
         verdicts: Verdicts,
         contents: Contents,
         writing: Writing,
@@ -32,6 +37,7 @@ class Resting:
         judge: Judge,
         indexes: Indexes,
     ) -> None:
+        self._lower = lower
         self._verdicts = verdicts
         self._contents = contents
         self._writing = writing
@@ -89,22 +95,63 @@ class Resting:
             return
         path = node.path() or b"?"
         shown = self.shown(node)
-        self._history.changed(
-            Change(
-                "agent",
-                "modified",
-                path,
-                ranges=tuple(merged(work.ranges)),
-                before=work.before,
-                after=digest(shown),
-                process=work.process,
-                contents=both(work.old, shown),
-            )
-        )
+        self._history.changed(_modified(path, work, shown))
         if work.has_restored:
             self._history.put(self._history.witness.restored, path)
         if work.shown is not None and work.real is not None:
             self._tell_damage(path, work.shown, shown, work.real)
+
+    def last_of(self, node: Node, about: os.stat_result) -> bytes | None:
+        """Give what is in a short file that is to be removed soon after it was written; None: look at it now.
+
+        Such files come and go by the thousand, and who removes one need not wait until it was searched: see `removed`.
+        """
+        content, work, state = node.content, node.work, signature_of(about)
+        if (
+            content is None
+            or work is None
+            or work.shown is not None
+            or content.shown is not None
+            or content.is_closed
+            or content.has_left
+            or content.signature != state  # what is in it is not only the inside's
+            or about.st_size > _MOST_LATER
+            or about.st_nlink > 1
+            or self._verdicts.of(node) not in _LATER
+        ):
+            return None
+        data = os.pread(self._lower.reading(node), about.st_size, 0)
+        return data if len(data) == about.st_size else None
+
+    def removed(self, node: Node, path: bytes, last: bytes, process: str) -> None:
+        """Have told later of a file that was removed, and whose `last_of` this is.
+
+        It stays among those that wait to be looked at: it may be open inside.
+        """
+        work, node.work = node.work, None
+        assert work is not None  # noqa: S101 (`last_of` has looked)
+        self._kept -= len(work.old or b"")
+        self._history.holds(len(last))
+        gone = Change("agent", "deleted", path, process=process)
+        self._history.put_later(self._tell_last, gone, self._verdicts.of(node), last, work)
+
+    def _tell_last(self, gone: Change, mode: Mode, data: bytes, work: Work) -> None:
+        """Tell what was written to a file that was removed, and that it is gone; not under the view's lock."""
+        shown = None
+        try:
+            shown = self._judge.masked(gone.path, data, mode) if data else data
+        finally:  # it is told without its content where that could not be judged
+            self._tell_gone(gone, work, data, shown)
+
+    def _tell_gone(self, gone: Change, work: Work, data: bytes, shown: bytes | None) -> None:
+        witness, path = self._history.witness, gone.path
+        if shown is not None and shown != data:
+            witness.masked(path)
+        if work.ranges:
+            witness.changed(replace(_modified(path, work, shown), at=gone.at))
+            if work.has_restored:
+                witness.restored(path)
+        witness.changed(replace(gone, before=digest(shown)))
 
     def shown(self, node: Node) -> bytes | None:
         """Give what the inside sees in a file; None if that is long, or not known.
@@ -145,3 +192,16 @@ class Resting:
         for one in found[:_MOST_DAMAGE]:
             self._history.put(self._history.witness.damaged, path, one.text, real, refused=refused)
         return refused and bool(found)
+
+
+def _modified(path: bytes, work: Work, shown: bytes | None) -> Change:
+    return Change(
+        "agent",
+        "modified",
+        path,
+        ranges=tuple(merged(work.ranges)),
+        before=work.before,
+        after=digest(shown),
+        process=work.process,
+        contents=both(work.old, shown),
+    )

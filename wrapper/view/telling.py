@@ -71,7 +71,7 @@ class Telling:
     def changed(self, change: Change) -> None:
         """Record a change, the agent's or the host's."""
         event = FileChange(
-            at=time.time(),
+            at=change.at,
             path=self._text(change.path),
             action=change.action,
             target=self._text(change.target),

@@ -21,7 +21,7 @@ from redactors.vault import Vault
 from wrapper.plan.inventory import Inventory
 from wrapper.plan.judge import FileVerdict
 from wrapper.plan.scancache import ACTIONS, Code, FileRow, Folder
-from wrapper.view.contents import Damage, Mode
+from wrapper.view.contents import CLOSED, Damage, Mode
 from wrapper.view.nodes import Key
 from wrapper.view.verdicts import stricter
 
@@ -60,7 +60,7 @@ class Tree:
 
     def by_name(self, path: bytes, *, is_folder: bool, is_own: bool = False) -> Mode:
         """Say what holds for a path by its name; `is_own`: the inside made it where nothing was."""
-        return self._cached_name(path, is_folder, is_own)
+        return self._cached_name(path, is_folder)[is_own]
 
     def by_inode(self, key: Key) -> Mode | None:
         """Say what holds for a file by another name that it has."""
@@ -124,7 +124,7 @@ class Tree:
 
     def by_rule(self, name: str) -> Mode:
         """Say what holds for a file of such a path by policy alone."""
-        return self._of(name, self._policy.file(name).action, is_own=False)
+        return self._of(name, self._policy.file(name).action)
 
     def protects(self, name: str) -> bool:
         """Say whether policy protects such a path."""
@@ -144,12 +144,16 @@ class Tree:
             self._told = len(self._vault)
             self._learned()
 
-    def _by_name(self, path: bytes, is_folder: bool, is_own: bool) -> Mode:  # noqa: FBT001 (keys of a cache)
+    def _by_name(self, path: bytes, is_folder: bool) -> tuple[Mode, Mode]:  # noqa: FBT001 (keys of a cache)
+        """Say what holds for a path, and what if the inside made it where nothing was."""
         name = os.fsdecode(path)
         above = path.rpartition(b"/")[0]
-        if above and self.by_name(above, is_folder=True) in {Mode.HIDE, Mode.DENY}:
-            return Mode.HIDE
-        return self._folder(name) if is_folder else self._file(name, is_own=is_own)
+        if above and self.by_name(above, is_folder=True) in CLOSED:
+            return Mode.HIDE, Mode.HIDE
+        if is_folder:
+            mode = self._folder(name)
+            return mode, mode
+        return self._file(name)
 
     def _folder(self, name: str) -> Mode:
         verdict = self._verdicts.get(name)
@@ -157,21 +161,28 @@ class Tree:
             verdict = self._judge.folder_verdict(name, self._judge.by_folder_name(name))
         return Mode.SCAN if verdict is None else _mode(verdict)
 
-    def _file(self, name: str, *, is_own: bool) -> Mode:
+    def _file(self, name: str) -> tuple[Mode, Mode]:
         action = ACTIONS[self._row(name)[1] & Code.ACTION] or self._policy.file(name).action
-        mode = self._of(name, action, is_own=is_own)
+        mode = own = self._of(name, action)
+        if action == "store":  # a key that the inside makes itself (rule 5)
+            own = self._of_open(name)
         alias = self._judge.aliases.get(name)
         if alias is not None:
-            mode = stricter(mode, self._of(alias, self._policy.file(alias).action, is_own=False))
-        return mode
+            other = self._of(alias, self._policy.file(alias).action)
+            mode, own = stricter(mode, other), stricter(own, other)
+        return mode, own
 
-    def _of(self, name: str, action: str, *, is_own: bool) -> Mode:
+    def _of(self, name: str, action: str) -> Mode:
         if action == "mask":
             return Mode.MASK
         if action == "pass":
             return Mode.PASS
-        if action in _CLOSED and not (action == "store" and is_own):
+        if action in _CLOSED:
             return _VERDICTS[self._judge.closed_as(name, action)]
+        return self._of_open(name)
+
+    def _of_open(self, name: str) -> Mode:
+        """Say what holds for a file that policy does not close."""
         if _GITS.search(name):
             return Mode.PASS
         return Mode.SCAN if self._policy.scan_enabled and self._policy.is_scanned(name) else Mode.KNOWN

@@ -14,6 +14,8 @@ ROOT: Final = 1
 MAJOR: Final = 7
 NEWEST_MINOR: Final = 40
 OLDEST_MINOR: Final = 31  # kernel 5.4: what is asked for below is all there
+DIRECT_MINOR: Final = 39
+"""Kernel 6.6: a direct write drops the pages that others have of what it writes (`fuse_direct_io`)."""
 LARGEST_WRITE: Final = 1 << 20
 Duration = tuple[int, int]
 """Seconds and nanoseconds."""
@@ -124,10 +126,14 @@ _WRITTEN: Final = struct.Struct("<IiQII")
 _INIT_IN: Final = struct.Struct("<IIII")
 _INIT_OUT: Final = struct.Struct("<IiQIIIIHHIIHHI7I")
 _STATFS: Final = struct.Struct("<IiQQQQQQIIII6I")
+DIRECT: Final = 1
+"""Handle of what is written directly; the handles of all else are 0."""
 WRITE_IN: Final = struct.Struct("<QQIIQI")
 """handle, offset, size, how it is written, owner of a lock, flags of the open file."""
 WRITE_CACHED: Final = 1
 """Of how it is written: pages of a mapping, sent by the kernel whenever it likes."""
+WRITE_KILLS: Final = 1 << 2
+"""Of how it is written: the set-id bits of the file's mode are to go, as nobody with CAP_FSETID writes."""
 READ_IN: Final = struct.Struct("<QQI")
 """handle, offset, size."""
 SETATTR_IN: Final = struct.Struct("<IIQQQqqqIIIIIIII")
@@ -145,6 +151,7 @@ WRITE_HEAD: Final = HEADER.size + 40
 _INVALIDATE_NODE: Final = struct.Struct("<IiQQqq")
 _INVALIDATE_NAME: Final = struct.Struct("<IiQQII")
 _NOTIFY_NODE, _NOTIFY_NAME = 2, 3
+_DIRECT_IO: Final = 1
 _KEEP_CACHE: Final = 2
 _NO_ATTRIBUTES: Final = (0,) * 16
 
@@ -197,9 +204,9 @@ def attr(unique: int, fields: Attributes, holds: Duration) -> bytes:
     return _ATTR.pack(_ATTR.size, 0, unique, *holds, 0, *fields)
 
 
-def created(unique: int, node: int, fields: Attributes, handle: int, name_holds: Duration) -> bytes:
-    """Answer a CREATE."""
-    opened = _OPENED.pack(handle, _KEEP_CACHE, 0)
+def created(unique: int, node: int, fields: Attributes, name_holds: Duration, *, is_direct: bool) -> bytes:
+    """Answer a CREATE; `is_direct`: what is written by its handle, then DIRECT, does not pass the page cache."""
+    opened = _OPENED.pack(DIRECT, _DIRECT_IO, 0) if is_direct else _OPENED.pack(0, _KEEP_CACHE, 0)
     size, (s, ns) = _ENTRY.size + len(opened), name_holds
     return _ENTRY.pack(size, 0, unique, node, 0, s, s, ns, ns, *fields) + opened
 
@@ -250,6 +257,11 @@ def statfs(unique: int, about: os.statvfs_result) -> bytes:
         0,
         *(0,) * 6,
     )
+
+
+def minor(request: memoryview) -> int:
+    """Give the version that the kernel speaks, from its INIT: that behind the dot."""
+    return int(_INIT_IN.unpack_from(request, HEADER.size)[1])
 
 
 def init(unique: int, request: memoryview) -> bytes:

@@ -3,8 +3,9 @@
 Nobody here decides what is done with it; `Witness` is implemented by whoever sends it on to the log.
 """
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from wrapper.audit.touched import MOST_COMPARED
@@ -18,7 +19,8 @@ class Change:
     else one over all. `before` and `after` are the SHA-256 (hex) of the *shown* content; "" where there was none,
     where it was larger than 8 MiB, and of a host's change. Of `moved`, `before` is what was replaced and `after` what
     moved. `contents` are the shown contents themselves, where both are known and short. `process` is name and host pid
-    of the process that wrote first, as in `node[1234]`; "" where that is not known.
+    of the process that wrote first, as in `node[1234]`; "" where that is not known. `at` is when it was seen (seconds
+    since 1970): it is told later.
     """
 
     by: Literal["agent", "host"]
@@ -30,6 +32,7 @@ class Change:
     after: str = ""
     process: str = ""
     contents: tuple[bytes, bytes] | None = None
+    at: float = field(default_factory=time.time, compare=False)
 
 
 class Witness(Protocol):

@@ -6,7 +6,8 @@ Rules:
 2. A text that shows no placeholder becomes one that does with the write that completes one, also when the placeholder
    comes in pieces or in any order: each write is looked at together with its neighbours in the file.
 3. In a binary a placeholder stays as it is: restoring changes the length, and with it what the file says of itself. A
-   file that has NULs only while it is made (a mapping, room made in advance) is no binary: it is restored at rest.
+   file that has NULs only while it is made (a mapping, room made in advance) is no binary: it is restored at rest. So
+   a long write with a NUL in it is searched at rest, where no placeholder in it could be restored before anyway.
 4. Where policy is strict, a write that breaks a placeholder is refused, unless the next write may heal it.
 """
 
@@ -18,10 +19,22 @@ from wrapper.view.contents import CLOSED, MOST_RESTORED, Content, Contents, Judg
 from wrapper.view.history import History
 from wrapper.view.lower import Lower
 from wrapper.view.nodes import Node
-from wrapper.view.placeholders import LONGEST, MARK, TEXT_HEAD, damage_by_write, head_of, may_belong, stem_of, tail_of
+from wrapper.view.placeholders import (
+    LARGE,
+    LONGEST,
+    MARK,
+    TEXT_HEAD,
+    Marks,
+    damage_by_write,
+    head_of,
+    may_belong,
+    stem_of,
+    tail_of,
+)
 from wrapper.view.verdicts import Verdicts
 
 _MOST_COPIED = 64 << 20  # bytes at once: others wait meanwhile
+_PIECE = 1 << 20  # bytes read at once
 
 
 class Writing:
@@ -33,15 +46,17 @@ class Writing:
         self._contents = contents
         self._judge = judge
         self._history = history
+        self._marks = Marks()
 
-    def ready(self, node: Node) -> None:
-        """Look at a file that is about to be changed, and make it writable for us. Raises OSError."""
+    def ready(self, node: Node) -> os.stat_result:
+        """Look at a file that is about to be changed, and make it writable for us; give its state. Raises OSError."""
         mode = self._verdicts.of(node)
         if mode in CLOSED:
             raise forbidden()
         about = os.fstat(self._lower.writing(node))
         if mode is not Mode.PASS:
             self._contents.stands(node, about)
+        return about
 
     def write(self, node: Node, offset: int, buffer: bytearray, start: int, end: int) -> None:
         """Write what stands in `buffer` from `start` to `end`; the file must be `ready`. Raises OSError."""
@@ -49,11 +64,8 @@ class Writing:
         data = memoryview(buffer)[start:end]
         if content is not None:
             self._must_not_damage(node, content, offset, data)
-        if content is not None and content.shown is None and self._completes(node, offset, buffer, start, end):
-            if self._will_be_binary(node, offset, data):
-                content.has_left = True
-            else:
-                self._contents.show(node, content, whole(self._lower.reading(node)))
+            if content.shown is None:
+                self._look_for_placeholder(node, content, offset, buffer, start, end)
         if content is None or content.shown is None:
             _write_all(self._lower.writing(node), data, offset)
         else:
@@ -128,6 +140,18 @@ class Writing:
             if content.is_written:
                 self._contents.settle(node, content)
 
+    def _look_for_placeholder(
+        self, node: Node, content: Content, offset: int, buffer: bytearray, start: int, end: int
+    ) -> None:
+        """Take notice of what a write into a file that shows no placeholder makes of it. Raises OSError."""
+        if end - start >= LARGE and buffer.find(0, start, end) >= 0:
+            content.has_left = True  # a binary at least for now: whether it holds a placeholder is seen at rest
+        elif self._completes(node, offset, buffer, start, end):
+            if self._will_be_binary(node, offset, memoryview(buffer)[start:end]):
+                content.has_left = True
+            else:
+                self._contents.show(node, content, whole(self._lower.reading(node)))
+
     def _completes(self, node: Node, offset: int, buffer: bytearray, start: int, end: int) -> bool:
         """Tell whether a write completes a placeholder that stands for a value, with its neighbours in the file."""
         head = may_belong(buffer[start]) and offset > 0
@@ -143,9 +167,8 @@ class Writing:
         return self._restores_in(buffer, start, end)
 
     def _restores_in(self, buffer: bytearray, start: int, end: int) -> bool:
-        if buffer.rfind(MARK, start, end) < 0:  # twice as fast as from the beginning (CPython 3.11)
-            return False
-        return self._restores(bytes(buffer[buffer.find(MARK, start, end) : end]))
+        at = self._marks.first(buffer, start, end)
+        return at >= 0 and self._restores(bytes(buffer[at:end]))
 
     def _restores(self, window: bytes) -> bool:
         return MARK in window and self._judge.restored(window) != window
@@ -158,8 +181,17 @@ class Writing:
         return b"\0" in head[:offset].ljust(min(offset, TEXT_HEAD), b"\0") or b"\0" in head[offset + len(data) :]
 
     def _restore_left(self, node: Node, content: Content) -> None:
-        """Restore what was left in a file that looked like a binary while it was made, and is none; tell if it is."""
-        data = whole(self._lower.reading(node))
+        """Restore what was left in a file that looked like a binary while it was made, and is none; tell if it is.
+
+        A large file stays as it is.
+        """
+        descriptor = self._lower.reading(node)
+        if os.fstat(descriptor).st_size > MOST_RESTORED:
+            return
+        if not self._holds_mark(descriptor):
+            content.has_left = False
+            return
+        data = whole(descriptor)
         if b"\0" not in data:
             content.has_left = False
             if self._restores(bytes(data)):
@@ -169,6 +201,15 @@ class Writing:
         elif not content.has_told_left and self._restores(bytes(data)):  # what was copied was not looked at for any
             content.has_told_left = True
             self._history.put(self._history.witness.left, node.path())
+
+    def _holds_mark(self, descriptor: int) -> bool:
+        """Tell whether a file may hold a placeholder; read in pieces, so that a large one takes no memory."""
+        at, before = 0, b""
+        while data := os.pread(descriptor, _PIECE, at):
+            if self._marks.first(bytearray(before + data), 0, len(before) + len(data)) >= 0:
+                return True
+            at, before = at + len(data), data[1 - len(MARK) :]
+        return False
 
     def _must_not_damage(self, node: Node, content: Content, offset: int, data: memoryview) -> None:
         """Refuse a write that breaks a placeholder, where policy is strict. Raises OSError (EIO)."""
