@@ -2,11 +2,14 @@
 
 Recall: from files beneath DENIED, pieces of 40, 50 and 60 tokens are cut out at random, changed, put into a JSON body
 between sentences, and searched for; a piece counts as found when findings cover half of it. False runs: findings in the
-files beneath the UNRELATED folders, file by file; what both sides really have copied from one another counts too, so
-look at those that `--show` prints. Speed: process time of the same pass, and of `bytes.count` over it.
+files beneath the UNRELATED folders, file by file. What both sides really have copied from one another is told apart by
+names: chance gives two runs the same shape, not the same names. Copies are runs of whose different names the known file
+has three in five; look at the rest with `--show`. Speed: process time of the same pass, and of `bytes.count` over it.
+`--curve`: recall and false runs by the bits that a run must hold.
 
-`python bench/fingerprint.py --learn FILE FOLDER…` writes the set of idioms that `redactors` bundles (`idioms.bits`).
-Judge it only by text that was not learned: `--half` learns every second folder, and measures on the others.
+`python bench/fingerprint.py --learn FILE FOLDER…` writes the set of idioms that `redactors` bundles (`idioms.bits`),
+`--learn-surprisal FILE` how surprising tokens are (`surprisal.bits`; 20 bytes of memory for each byte of code).
+Judge them only by text that was not learned: `--half` learns every second folder, and measures on the others.
 """
 
 import argparse
@@ -24,9 +27,10 @@ import numpy as np
 import numpy.typing as npt
 
 from redactors.finding import Finding
-from redactors.fingerprint import Fingerprints
+from redactors.fingerprint import ENOUGH, Fingerprints
 from redactors.idioms import OUTLINE, WORDING, Idioms, neighbours
-from redactors.tokens import Codes, outline, tokenise, wording
+from redactors.surprisal import LEVELS, ORDERS, UNIT, UNKNOWN, Surprisal, contexts, familiar
+from redactors.tokens import Codes, Places, Small, Wide, outline, shape, tokenise, wording
 
 _SUFFIXES = frozenset("py pyi js mjs cjs jsx ts mts cts tsx go rs c cc cpp h hpp java sql yaml yml".split(" "))  # noqa: SIM905 (reads best)
 _LARGEST = 1_000_000
@@ -35,6 +39,10 @@ _PIECES = 2  # of each size from a file
 _HASH_COMMENTS = frozenset((".py", ".pyi", ".yaml", ".yml"))
 _OUTLINE_FILES, _WORDING_FILES = 20, 48  # an idiom stands in so many
 _LOST = np.uint32(6)  # bits of a hash that counting does without
+_CONTEXT_FILES = 24  # a context that is kept stands in so many
+_COUNTED = np.uint64(64 - 27)  # bits of its hash that counting does without
+_COPIED = 0.6  # of a run's names
+_CURVE = (30, 35, 40, 45, 50, 55)
 _LINE_COMMENT = {
     "#": re.compile(r"(?m)(?:^|(?<=\s))# .*$"),
     "--": re.compile(r"(?m)--.*$"),
@@ -128,8 +136,17 @@ def wrapped(piece: bytes, depth: int) -> tuple[bytes, int, int]:
 
 def recall(files: list[tuple[str, bytes]], known: Fingerprints) -> None:
     """Print what share of pieces is found, by change and size."""
-    chance = random.Random(1)  # noqa: S311 (a sample)
     found: dict[tuple[str, int], list[bool]] = collections.defaultdict(list)
+    for change, size, body, start, end in changed(files, tuple(_CHANGES)):
+        found[change, size].append(is_found(known, body, start, end))
+    print(f"{'recall of pieces':20}" + "".join(f"{size:>8} tokens" for size in _SIZES))
+    for change in _CHANGES:
+        print(f"  {change:18}" + "".join(f"{statistics.mean(found[change, size]):>14.1%} " for size in _SIZES))
+
+
+def changed(files: list[tuple[str, bytes]], changes: tuple[str, ...]) -> Iterator[tuple[str, int, bytes, int, int]]:
+    """Cut pieces out at random; give change, size, a body, and where in it the changed piece stands."""
+    chance = random.Random(1)  # noqa: S311 (a sample)
     for name, text in files:
         mark = "#" if Path(name).suffix in _HASH_COMMENTS else "--" if name.endswith(".sql") else "//"
         tokens = tokenise(text)
@@ -138,33 +155,70 @@ def recall(files: list[tuple[str, bytes]], known: Fingerprints) -> None:
                 continue
             row = chance.randrange(tokens.code - size)
             piece = text[int(tokens.starts[row]) : int(tokens.ends[row + size - 1])]
-            for change, (alter, depth) in _CHANGES.items():
-                body, start, end = wrapped(alter(piece, mark, chance), depth)
-                found[change, size].append(covered(known.find(body), start, end) * 2 >= end - start)
-    print(f"{'recall of pieces':20}" + "".join(f"{size:>8} tokens" for size in _SIZES))
-    for change in _CHANGES:
-        print(f"  {change:18}" + "".join(f"{statistics.mean(found[change, size]):>14.1%} " for size in _SIZES))
+            for change in changes:
+                alter, depth = _CHANGES[change]
+                yield change, size, *wrapped(alter(piece, mark, chance), depth)
 
 
-def covered(findings: list[Finding], start: int, end: int) -> int:
-    """How many bytes of a stretch findings cover."""
-    return sum(max(0, min(found.end, end) - max(found.start, start)) for found in findings)
+def is_found(known: Fingerprints, body: bytes, start: int, end: int) -> bool:
+    """Whether findings cover half of a stretch."""
+    covered = sum(max(0, min(one.end, end) - max(one.start, start)) for one in known.find(body))
+    return covered * 2 >= end - start
 
 
-def false_runs(files: list[tuple[str, bytes]], known: Fingerprints, show: int) -> None:
+def false_runs(files: list[tuple[str, bytes]], known: Fingerprints, names: dict[str, set[int]], show: int) -> None:
     """Print findings in text that has nothing to do with what is known, and how fast that goes."""
     size = sum(len(text) for _, text in files)
     start = time.process_time()
     bare = sum(text.count(b"\xff\xfe") for _, text in files)
     between = time.process_time()
-    runs = [(name, text, found) for name, text in files for found in known.find(text)]
+    runs = [(name, found) for name, text in files for found in known.find(text)]
     spent = time.process_time() - between
+    chance = [(name, found) for name, found in runs if not is_copy(found, names)]
     print(
-        f"{size / 1e6:.0f} MB unrelated: {len(runs)} runs, {len(runs) / size * 1e8:.2f} per 100 MB; "
+        f"{size / 1e6:.0f} MB unrelated: {len(chance)} runs, {len(chance) / size * 1e8:.2f} per 100 MB, "
+        f"besides {len(runs) - len(chance)} copies; "
         f"{size / spent / 1e6:.0f} MB/s, {spent / (between - start + bare):.0f} `bytes.count`"
     )
-    for name, text, found in runs[:: max(len(runs) // show, 1)] if show else ():
-        print(f"--- {name}\n    {found.rule}\n{text[found.start : found.end][:400].decode('utf-8', 'replace')}")
+    for name, found in chance[:: max(len(chance) // show, 1)] if show else ():
+        print(f"--- {name}\n    {found.rule}\n{found.value[:400].decode('utf-8', 'replace')}")
+
+
+def names_of(text: bytes) -> set[int]:
+    """Hashes of the names in a text."""
+    tokens = tokenise(text)
+    return set(tokens.exact[tokens.names].tolist())
+
+
+def is_copy(found: Finding, names: dict[str, set[int]]) -> bool:
+    """Whether the names in a run are those of the file that it resembles."""
+    own = names_of(found.value)
+    return len(own & names[found.rule.partition(":")[2]]) >= _COPIED * len(own)
+
+
+def curve(
+    denied: list[tuple[str, bytes]],
+    unrelated: list[tuple[str, bytes]],
+    learned_sets: tuple[Idioms | None, Surprisal | None],
+) -> None:
+    """Print recall of renamed pieces, and false runs, by the bits that a run must hold."""
+    names = {name: names_of(text) for name, text in denied}
+    pieces = list(changed(denied, ("renamed",)))
+    size = sum(len(text) for _, text in unrelated)
+    print("  bits" + "".join(f"{count:>8} tokens" for count in _SIZES) + "   false runs per 100 MB, copies")
+    for enough in _CURVE:
+        known = Fingerprints(*learned_sets, enough)
+        for name, text in denied:
+            known.add(name, text)
+        found = collections.defaultdict(list)
+        for _, count, body, start, end in pieces:
+            found[count].append(is_found(known, body, start, end))
+        runs = [is_copy(one, names) for _, text in unrelated for one in known.find(text)]
+        print(
+            f"{enough:>5}{'*' if enough == ENOUGH else ' '}"
+            + "".join(f"{statistics.mean(found[count]):>14.1%} " for count in _SIZES)
+            + f"{runs.count(False) / size * 1e8:>15.2f} {runs.count(True) / size * 1e8:>15.2f}"
+        )
 
 
 def learned(files: Iterator[tuple[str, bytes]]) -> Idioms:
@@ -180,6 +234,61 @@ def learned(files: Iterator[tuple[str, bytes]]) -> Idioms:
         np.append(_common(outlines, _OUTLINE_FILES), neighbours(outline(dates), OUTLINE)),
         np.append(_common(wordings, _WORDING_FILES), neighbours(wording(dates), WORDING)),
     )
+
+
+def learned_surprisal(files: Iterator[tuple[str, bytes]]) -> Surprisal:
+    """Count in how many files each context stands, and how often in those the one without its last token."""
+    texts = [codes for _, text in files if (codes := _familiar(text)).size >= ORDERS[-1]]
+    levels = [np.full(codes.size, UNKNOWN, np.uint8) for codes in texts]
+    surprisal = Surprisal.empty()
+    for order in ORDERS:
+        counts, totals = _counted(texts, order)
+        for codes, least in zip(texts, levels, strict=True):
+            hashes, before = _context(codes, order)
+            rows, level = _levels(counts[_place(hashes)], totals[_place(before)])
+            last = least[order - 1 :]
+            tells = level < last[rows]  # more than a shorter context does
+            last[rows[tells]] = level[tells]
+            surprisal.learn(hashes[rows[tells]], level[tells])
+    return surprisal
+
+
+def _familiar(text: bytes) -> Codes:
+    tokens = tokenise(text)
+    code = tokens.rows(0, tokens.code)
+    return familiar(code, shape(code))
+
+
+def _counted(texts: list[Codes], order: int) -> tuple[npt.NDArray[np.uint16], Codes]:
+    counts = np.zeros(1 << (64 - int(_COUNTED)), np.uint16)
+    totals = np.zeros(counts.size, np.uint32)
+    for codes in texts:
+        hashes, before = _context(codes, order)
+        _, once = np.unique(hashes, return_index=True)
+        np.add.at(counts, _place(hashes[once]), 1)
+        np.add.at(totals, _place(before[once]), 1)
+    return counts, totals
+
+
+def _context(codes: Codes, order: int) -> tuple[Wide, Wide]:
+    """Give the hashes of so many codes, and of the same without the last."""
+    before = np.zeros(codes.size + 1, np.uint64)
+    for length, hashes in contexts(codes):
+        if length == order:
+            break
+        before = hashes
+    return hashes, before[:-1]
+
+
+def _place(hashes: Wide) -> Places:
+    return (hashes >> _COUNTED).view(np.int64)
+
+
+def _levels(counts: npt.NDArray[np.uint16], totals: Codes) -> tuple[Places, Small]:
+    """Give the rows of contexts that many files hold, and their levels, rounded down."""
+    rows = np.flatnonzero(counts >= _CONTEXT_FILES)
+    bits = -np.log2((counts[rows] - 0.5) / (totals[rows] + 1))
+    return rows, np.minimum(np.searchsorted(LEVELS, bits * UNIT - 1), UNKNOWN).astype(np.uint8)
 
 
 def _common(counts: npt.NDArray[np.uint16], least: int) -> Codes:
@@ -205,20 +314,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--learn", type=Path, metavar="FILE")
+    parser.add_argument("--learn-surprisal", type=Path, metavar="FILE")
     parser.add_argument("--half", action="store_true")
+    parser.add_argument("--curve", action="store_true")
     parser.add_argument("--show", type=int, default=0, metavar="COUNT")
     options = parser.parse_args()
-    if options.learn:
-        files = (file for folder in options.folders for file in sources(folder))
-        options.learn.write_bytes(learned(files).pack())
+    if options.learn or options.learn_surprisal:
+        files = [file for folder in options.folders for file in sources(folder)]
+        if options.learn:
+            options.learn.write_bytes(learned(iter(files)).pack())
+        if options.learn_surprisal:
+            options.learn_surprisal.write_bytes(learned_surprisal(iter(files)).pack())
         return
     denied = list(sources(options.folders[0]))
     unrelated = [file for folder in options.folders[1:] for file in sources(folder)]
-    idioms = None
+    sets: tuple[Idioms | None, Surprisal | None] = (None, None)
     if options.half:
-        idioms = learned(file for file in unrelated if is_first_half(file[0]))
+        half = [file for file in unrelated if is_first_half(file[0])]
+        sets = (learned(iter(half)), learned_surprisal(iter(half)))
         unrelated = [file for file in unrelated if not is_first_half(file[0])]
-    known = Fingerprints(idioms)
+    known = Fingerprints(*sets)
     start = time.process_time()
     for name, text in denied:
         known.add(name, text)
@@ -231,7 +346,9 @@ def main() -> None:
     recall(denied, known)
     fixed_cost(unrelated or denied, known)
     if unrelated:
-        false_runs(unrelated, known, options.show)
+        false_runs(unrelated, known, {name: names_of(text) for name, text in denied}, options.show)
+        if options.curve:
+            curve(denied, unrelated, sets)
 
 
 if __name__ == "__main__":

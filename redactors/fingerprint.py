@@ -5,84 +5,75 @@ which names are abstracted, and of the *exact* words. What `find` promises:
 1. A run of 40 tokens of a known file is found after re-indentation, changes of comments, JSON escapes, other quotation
    marks, line numbers, a diff's signs; and after renaming, if the run has enough structure of its own.
 2. Chance is not a finding: a fingerprint only says where to look. There the run is compared token by token, and must
-   hold enough that other code does not (`redactors.idioms`).
+   hold enough that other code does not: of words, enough that are no idiom (`redactors.idioms`); of shapes whose names
+   correspond one to one (`redactors.alignment`), enough surprise (`redactors.surprisal`).
 3. A span covers the whole run, with the comments in it. In a JSON document it stays within one string, and neither
    begins nor ends within an escape.
-What would break it: rewriting the code. 39 tokens, or a table of small numbers with all names changed, are not found.
+What would break it: rewriting the code. Not found are 39 tokens, and, with all names changed, what is alike everywhere:
+a table of small numbers, a list of imports.
 
-Takes 100 ms to import (numpy): whoever needs it imports it late.
+Known files are kept as bytes and hashes of their tokens, no text: 190 MB for 50 MB of code. Takes 100 ms to import
+(numpy): whoever needs it imports it late.
 """
 
 import collections
-import hashlib
 import itertools
 import re
-import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from redactors.alignment import consistent, evidence, links, repeated
 from redactors.enclosure import is_document, within_strings
 from redactors.finding import Confidence, Finding
-from redactors.idioms import OUTLINE, WORDING, Idioms
+from redactors.idioms import Idioms
 from redactors.jsonbytes import Strings
+from redactors.prints import EXACT, SHAPE, Prints, Rows, digest, fingerprints, pack, unpack
+from redactors.surprisal import UNIT, Surprisal
 from redactors.tokens import Codes, Flags, Places, Shape, Small, Tokens, grams, nameless, shape, tokenise
-from redactors.winnowing import winnowed, worth
 
 KIND = "DENIED-CODE"
 SHORTEST = 36
 """Tokens of a run: some less than 40, because a cut may fall within a token, and tools count tokens differently."""
 
-_SHAPE = 16  # tokens in a fingerprint of shapes; with the window, and names whose first use is cut off, 40 suffice
-_SHAPE_WINDOW = 10
-_EXACT = 8
-_EXACT_WINDOW = 16
-_OWN_OUTLINES, _OWN_WORDINGS = 2, 1  # a fingerprint with less that is no idiom would be found everywhere
-_ENOUGH_OUTLINES, _ENOUGH_WORDINGS = 14, 12  # different ones that are no idioms: so many a run must hold
+ENOUGH = 45
+"""Bits that a run of shapes must hold, by measurement (`bench/fingerprint.py --curve`): with five less false runs
+double, with five more they stay and less is found."""
+
+_DRIFT = UNIT // 3  # a token that everybody would guess proves nothing, however many there are
+_ENOUGH_WORDINGS = 12  # different ones that are no idioms
 _BLOCK, _OVERLAP = 1 << 18, 1 << 13  # bytes: a block's arrays fit into the second cache
+_ANY = np.uint8(255)  # of a tag: two fingerprints share its place
 _PLACES = 4  # at most, of one fingerprint
 _PATIENCE = 64  # comparisons in vain, in one block: a long table that resembles another would cost seconds
-_STEP = 4096  # tokens compared at once
-_UNKNOWN_NAMES = 16  # tokens at the start of a piece whose names may have been used before it
+_STEP = 1024  # tokens compared at once
+_NEAR = SHORTEST - SHAPE  # tokens on both sides of a fingerprint that must agree, together
+_BEHIND, _BEFORE = np.arange(SHAPE, SHAPE + _NEAR), np.arange(-1, -_NEAR - 1, -1)
+_APART = _NEAR  # rows between files: who looks so far sees no other file
 _WIDEST_GAP = 4096  # bytes between two tokens of a run; what is longer is no comment of its
-_MAGIC = b"safe-agent fingerprints 1\n"  # another number whenever tokens, hashes or idioms change
-_CHECK = 16
-_SIZES = struct.Struct("<III")
 _ESCAPE = re.compile(rb"u00[0-9a-fA-F]{2}")
 
 
-class Prints(NamedTuple):
-    """Fingerprints of one file. `shape` and `exact`: a byte for each token. Places are rows of tokens."""
-
-    shape: Small
-    exact: Small
-    shapes: Codes
-    shape_places: Codes
-    words: Codes
-    word_places: Codes
-
-    @property
-    def kept(self) -> int:
-        """How many fingerprints."""
-        return self.shapes.size + self.words.size
-
-
 class _Table(NamedTuple):
-    """Fingerprints of all files, sorted. `present` says of the upper bits of a hash whether one begins so."""
+    """Fingerprints of all files, sorted. `tags`: for the upper bits of each, what its other bits say; 0 for none."""
 
     hashes: Codes
-    files: Codes
     places: Codes
-    present: Flags
+    tags: Small
     shift: np.uint32
 
 
 class _Index(NamedTuple):
-    files: tuple[tuple[str, Prints], ...]
+    """All files in a row, apart from each other and from both ends by `_APART` rows. `starts`: of each file's rows."""
+
+    names: tuple[str, ...]
+    starts: Places
+    rows: Rows
     shapes: _Table
     words: _Table
+    enough: int
 
 
 class _Span(NamedTuple):
@@ -106,16 +97,22 @@ class _Text(NamedTuple):
     shape: Shape
     exact: Small
 
+    def bounds(self, row: int) -> tuple[int, int]:
+        """Give the rows between which code, or what stood in comments, is contiguous around `row`."""
+        return (0, self.tokens.code) if row < self.tokens.code else (self.tokens.code + 1, self.exact.size)
+
 
 class Fingerprints:
     """Known files, and where runs of them stand in data. May be shared between threads.
 
     The first `find` after an `add` sorts all fingerprints anew (50 ms for 5 MB of code): add what comes together first.
-    `idioms`: another set than the bundled one, to judge sets by.
+    `idioms`, `surprisal`, `enough`: others than the bundled ones and `ENOUGH`, to judge them by.
     """
 
-    def __init__(self, idioms: Idioms | None = None) -> None:
+    def __init__(self, idioms: Idioms | None = None, surprisal: Surprisal | None = None, enough: int = ENOUGH) -> None:
         self._idioms = idioms or Idioms.bundled()
+        self._surprisal = surprisal
+        self._enough = enough * UNIT
         self._files: dict[str, Prints] = {}
         self._changing = threading.Lock()
         self._index: _Index | None = None
@@ -130,15 +127,17 @@ class Fingerprints:
 
         0: shorter than `SHORTEST` tokens, or nothing in it that other code does not have.
         """
-        return self._put(name, fingerprints(text, self._idioms))
+        if self._surprisal is None:  # takes 30 ms, and who has all in his cache never needs it
+            self._surprisal = Surprisal.bundled()
+        return self._put(name, fingerprints(text, self._idioms, self._surprisal))
 
     def load(self, name: str, dumped: bytes) -> int:
         """Know a file by what `dump` gave for this content; `ValueError` if it is damaged or of another version."""
-        return self._put(name, _unpacked(dumped))
+        return self._put(name, unpack(dumped))
 
     def dump(self, name: str) -> bytes:
         """Give a known file's fingerprints, to be cached under the hash of its content; `KeyError` if not known."""
-        return _packed(self._files[name])
+        return pack(self._files[name])
 
     def find(self, data: bytes) -> list[Finding]:
         """Find runs of known files: sorted, not overlapping, rule `fingerprint:<name>`."""
@@ -157,129 +156,196 @@ class Fingerprints:
     def _built(self) -> _Index:
         with self._changing:
             if self._index is None:
-                files = tuple(self._files.items())
-                shapes = _table([prints.shapes for _, prints in files], [prints.shape_places for _, prints in files])
-                words = _table([prints.words for _, prints in files], [prints.word_places for _, prints in files])
-                self._index = _Index(files, shapes, words)
+                self._index = _joined(self._files, self._enough)
             return self._index
 
     def _spans(self, index: _Index, block: bytes, offset: int) -> Iterator[_Span]:
         tokens = tokenise(block)
         if tokens.starts.size < SHORTEST:
             return
-        text = _Text(tokens, shape(tokens), _digest(tokens.exact))
+        text = _Text(tokens, shape(tokens), digest(tokens.exact))
         for run in _runs(index, text, self._idioms):
             for start, end in _places(tokens, run):
                 yield _Span(_before_escape(block, start) + offset, end + offset, run.name)
 
 
-def fingerprints(text: bytes, idioms: Idioms) -> Prints:
-    """Winnow a file: of each window the fingerprint with the most that is its own, of equals the smallest."""
-    tokens = tokenise(text)
-    code = tokens.rows(0, tokens.code)
-    shaped = shape(code)
-    outlines = worth(idioms.own_outlines(code), _SHAPE - OUTLINE + 1)
-    wordings = worth(idioms.own_wordings(code), _EXACT - WORDING + 1)
-    shapes = _kept(grams(shaped.codes, _SHAPE), outlines, _SHAPE_WINDOW, _OWN_OUTLINES)
-    words = _kept(grams(code.exact, _EXACT), wordings, _EXACT_WINDOW, _OWN_WORDINGS)
-    return Prints(shaped.digest, _digest(code.exact), *shapes, *words)
+def _joined(files: dict[str, Prints], enough: int) -> _Index:
+    """Lay all files in one row. `files` gets views of it, so that nothing is kept twice."""
+    gap = np.zeros(_APART, np.uint8)
+    starts = np.cumsum([_APART, *(prints.rows.shape.size + _APART for prints in files.values())])
+    columns = zip(*(prints.rows for prints in files.values()), strict=True)
+    rows = Rows(*(np.concatenate([gap, *(part for each in column for part in (each, gap))]) for column in columns))
+    for (name, prints), start in zip(files.items(), starts[:-1].tolist(), strict=True):
+        files[name] = prints._replace(rows=rows.part(slice(start, start + prints.rows.shape.size)))
+    known = files.values()
+    shapes = _table([each.shapes for each in known], [each.shape_places for each in known], starts)
+    words = _table([each.words for each in known], [each.word_places for each in known], starts)
+    return _Index(tuple(files), starts, rows, shapes, words, enough)
 
 
-def _kept(hashes: Codes, worths: Places, window: int, least: int) -> tuple[Codes, Codes]:
-    rows = winnowed(hashes, worths, window, least)
-    return hashes[rows], rows.astype(np.uint32)
-
-
-def _digest(codes: Codes) -> Small:
-    return (codes >> np.uint32(8)).astype(np.uint8)
-
-
-def _table(hashes: list[Codes], places: list[Codes]) -> _Table:
-    """Sort fingerprints of all files. The table of their upper bits has 16 places for each: one look-up in 16 errs."""
-    files = np.repeat(np.arange(len(hashes), dtype=np.uint32), [each.size for each in hashes])
+def _table(hashes: list[Codes], places: list[Codes], starts: Places) -> _Table:
+    """Sort fingerprints of all files. The table of tags has 8 places or more for each."""
     joined = np.concatenate(hashes)
     order = np.argsort(joined, kind="stable")
-    bits = min(max(int(joined.size).bit_length() + 4, 12), 24)
+    where = np.concatenate([each + np.uint32(start) for each, start in zip(places, starts.tolist(), strict=False)])
+    bits = min(max(int(joined.size).bit_length() + 3, 12), 24)
     shift = np.uint32(32 - bits)
-    present = np.zeros(1 << bits, np.bool_)
-    present[joined >> shift] = True
-    return _Table(joined[order], files[order], np.concatenate(places)[order], present, shift)
+    tags = np.zeros(1 << bits, np.uint8)
+    tag, slot = _tag(joined), joined >> shift
+    tags[slot] = tag
+    tags[slot[tags[slot] != tag]] = _ANY  # two in one place
+    return _Table(joined[order], where[order], tags, shift)
 
 
-def _candidates(table: _Table, hashes: Codes) -> Iterator[tuple[int, int, int]]:
-    """Where to look: row in the text, file, row in the file; by row in the text."""
-    rows = np.flatnonzero(table.present[hashes >> table.shift])
+def _tag(hashes: Codes) -> Small:
+    tags: Small = hashes.astype(np.uint8) | np.uint8(1)
+    return tags
+
+
+def _candidates(table: _Table, hashes: Codes) -> tuple[Places, Places]:
+    """Where to look: rows in the text, rows in the index."""
+    tags = table.tags.take((hashes >> table.shift).astype(np.intp))
+    rows = tags.nonzero()[0]
+    tags, wanted = tags.take(rows), hashes.take(rows)
+    rows = rows.take(((tags == _tag(wanted)) | (tags == _ANY)).nonzero()[0])
     if not rows.size:
-        return
-    wanted = hashes[rows]
-    at = np.searchsorted(table.hashes, wanted)
-    found: list[Places] = []
-    for more in range(_PLACES):
-        place = np.minimum(at + more, table.hashes.size - 1)
-        same = np.flatnonzero(table.hashes[place] == wanted)
-        if not same.size:
+        return rows, rows
+    wanted = hashes.take(rows)
+    at = table.hashes.searchsorted(wanted)
+    found: list[tuple[Places, Places]] = []
+    for _ in range(_PLACES):  # equal ones stand beside each other
+        same = ((at < table.hashes.size) & (table.hashes.take(at, mode="clip") == wanted)).nonzero()[0]
+        rows, wanted, at = rows.take(same), wanted.take(same), at.take(same)
+        found.append((rows, table.places.take(at).astype(np.int64)))
+        if not rows.size:
             break
-        hit = place[same]
-        found.append(np.stack((rows[same], table.files[hit], table.places[hit]), axis=1, dtype=np.int64))
-    if not found:
-        return
-    candidates = np.concatenate(found)
-    for row, file, place in candidates[np.argsort(candidates[:, 0], kind="stable")].tolist():
-        yield row, file, place
+        at += 1
+    return np.concatenate([each for each, _ in found]), np.concatenate([each for _, each in found])
+
+
+def _long_enough(index: _Index, text: _Text, rows: Places, places: Places) -> Places:
+    """Give those candidates of shapes around which as many tokens agree, but for names, as a run has.
+
+    Of `_NEAR` tokens on both sides together, half stand on one: the first look leaves out no run. Tokens beyond an end,
+    or in another file, may seem to agree: the look at the run itself knows the ends.
+    """
+
+    def agreement(chosen: Places, offsets: Places) -> Flags:
+        mine = text.shape.digest.take(rows[chosen, None] + offsets, mode="clip")
+        equal: Flags = nameless(mine) == nameless(index.rows.shape.take(places[chosen, None] + offsets))
+        return equal
+
+    every = np.arange(rows.size)
+    chosen = np.flatnonzero(
+        agreement(every, _BEHIND[: _NEAR // 2]).all(axis=1) | agreement(every, _BEFORE[: _NEAR // 2]).all(axis=1)
+    )
+    if not chosen.size:
+        return chosen
+    sides = [np.logical_and.accumulate(agreement(chosen, side), axis=1).sum(axis=1) for side in (_BEHIND, _BEFORE)]
+    return chosen.compress(sides[0] + sides[1] >= _NEAR)
 
 
 def _runs(index: _Index, text: _Text, idioms: Idioms) -> Iterator[_Run]:
     """Compare token by token at every candidate; give runs that are long and peculiar enough."""
-    kinds = (
-        (index.shapes, grams(text.shape.codes, _SHAPE), True),
-        (index.words, grams(text.tokens.exact, _EXACT), False),
-    )
-    for table, hashes, shapes in kinds:
-        compared: dict[tuple[int, int], int] = {}
-        refused: collections.Counter[tuple[int, int]] = collections.Counter()
-        done = 0
-        for row, file, place in _candidates(table, hashes):
-            if row < max(done, compared.get((file, place - row), 0)) or refused[file, place] > _PATIENCE:
-                continue
-            name, prints = index.files[file]
-            start, end = _agreement(text, row, prints, place, shapes=shapes)
-            compared[file, place - row] = end
-            run = text.tokens.rows(start, min(end, start + _STEP))
-            if end - start >= SHORTEST and _is_own(run, idioms, shapes=shapes):
-                done = end
-                yield _Run(start, end, name)
-            else:
-                refused[file, place] += 1
+    rows, places = _candidates(index.shapes, grams(text.shape.codes, SHAPE))
+    if rows.size:
+        near = _long_enough(index, text, rows, places)
+        yield from _judged(index, rows[near], places[near], lambda row, place: _by_shape(index, text, row, place))
+    rows, places = _candidates(index.words, grams(text.tokens.exact, EXACT))
+    yield from _judged(index, rows, places, lambda row, place: _by_words(index, text, row, place, idioms))
 
 
-def _agreement(text: _Text, row: int, prints: Prints, place: int, *, shapes: bool) -> tuple[int, int]:
-    """Give the rows around `row` that agree with the file around `place`."""
-    mine, theirs = (text.shape.digest, prints.shape) if shapes else (text.exact, prints.exact)
-    low, high = (0, text.tokens.code) if row < text.tokens.code else (text.tokens.code + 1, mine.size)
-    end = row + _same(mine[row:high], theirs[place:])
-    start = row - _same(mine[low:row][::-1], theirs[:place][::-1])
-    if shapes:  # the first names of a piece have lost what stood before them
-        before, other = text.shape.digest[low:start][::-1], prints.shape[: start + place - row][::-1]
-        start -= _same(nameless(before[:_UNKNOWN_NAMES]), nameless(other[:_UNKNOWN_NAMES]))
-    return start, end
+def _judged(
+    index: _Index, rows: Places, places: Places, judge: Callable[[int, int], tuple[int, int, bool]]
+) -> Iterator[_Run]:
+    """Judge candidates by row. `judge` gives the rows that agree with the index, and whether they are a run."""
+    if not rows.size:
+        return
+    compared: dict[int, int] = {}
+    refused: collections.Counter[int] = collections.Counter()
+    done = 0
+    order = np.argsort(rows, kind="stable")
+    for row, place in zip(rows[order].tolist(), places[order].tolist(), strict=True):
+        if row < max(done, compared.get(place - row, 0)) or refused[place] > _PATIENCE:
+            continue
+        start, end, is_run = judge(row, place)
+        compared[place - row] = end
+        if is_run:
+            done = end
+            yield _Run(start, end, index.names[_file(index, place)])
+        else:
+            refused[place] += 1
+
+
+def _file(index: _Index, place: int) -> int:
+    return int(index.starts.searchsorted(place, side="right")) - 1
+
+
+def _beside(index: _Index, text: _Text, row: int, place: int, reach: int | None = None) -> tuple[slice, slice]:
+    """Give the rows around `row`, and those of the file around `place`, that may be compared: `reach` on each side."""
+    low, high = text.bounds(row)
+    file = _file(index, place)
+    before = min(row - low, place - int(index.starts[file]))
+    behind = min(high - row, int(index.starts[file + 1]) - _APART - place)
+    if reach is not None:
+        before, behind = min(before, reach), min(behind, reach)
+    return slice(row - before, row + behind), slice(place - before, place + behind)
+
+
+def _by_shape(index: _Index, text: _Text, row: int, place: int) -> tuple[int, int, bool]:
+    """Compare shapes; the run is what surrounds the stretches that prove enough."""
+    here, there = _beside(index, text, row, place, _STEP)
+    mine, theirs = nameless(text.shape.digest[here]), nameless(index.rows.shape[there])
+    low, high = _agreeing(mine, theirs, row - here.start)
+    first, last = here.start + low, here.start + high
+    tokens, worth = text.tokens.rows(first, last), index.rows.worth[there][low:high]
+    proven = [
+        stretch
+        for stretch in consistent(links(tokens), index.rows.links[there][low:high])
+        if _proves_enough(tokens, worth, *stretch, index.enough)
+    ]
+    if not proven:
+        return first, last, False
+    here, there = _beside(index, text, row, place)
+    start, end = first + proven[0][0] - here.start, first + proven[-1][1] - here.start
+    mine, theirs = text.shape.digest[here], index.rows.shape[there]
+    start -= _same(mine[:start][::-1], theirs[:start][::-1])
+    end += _same(mine[end:], theirs[end:])
+    return here.start + start, here.start + end, True
+
+
+def _proves_enough(tokens: Tokens, worth: Small, start: int, end: int, enough: int) -> bool:
+    """Tell whether other code would hardly have these shapes; a sum is cheaper than a look at what repeats itself."""
+    if end - start < SHORTEST or int(worth[start:end].sum(dtype=np.int64)) - SHORTEST * _DRIFT < enough:
+        return False
+    run = tokens.rows(start, end)
+    return evidence(worth[start:end], repeated(run), SHORTEST, _DRIFT) >= enough
+
+
+def _by_words(index: _Index, text: _Text, row: int, place: int, idioms: Idioms) -> tuple[int, int, bool]:
+    """Compare words."""
+    here, there = _beside(index, text, row, place)
+    start, end = _agreeing(text.exact[here], index.rows.exact[there], row - here.start)
+    first, last = here.start + start, here.start + end
+    if end - start < SHORTEST:
+        return first, last, False
+    own = idioms.own_wordings(text.tokens.rows(first, min(last, first + 2 * _STEP)))
+    return first, last, np.unique(own[own != 0]).size >= _ENOUGH_WORDINGS
+
+
+def _agreeing(one: Small, other: Small, row: int) -> tuple[int, int]:
+    """Give the rows around `row` that agree."""
+    return row - _same(one[:row][::-1], other[:row][::-1]), row + _same(one[row:], other[row:])
 
 
 def _same(one: Small, other: Small) -> int:
-    """How many bytes two rows have in common from the start."""
-    size = min(one.size, other.size)
-    for start in range(0, size, _STEP):
-        end = min(start + _STEP, size)
-        differ = one[start:end] != other[start:end]
+    """How many bytes two rows of one length have in common from the start."""
+    for start in range(0, one.size, _STEP):
+        differ = one[start : start + _STEP] != other[start : start + _STEP]
         first = int(differ.argmax())
         if differ[first]:
             return start + first
-    return size
-
-
-def _is_own(tokens: Tokens, idioms: Idioms, *, shapes: bool) -> bool:
-    """Whether other code would hardly hold these tokens."""
-    own = idioms.own_outlines(tokens) if shapes else idioms.own_wordings(tokens)
-    return np.unique(own[own != 0]).size >= (_ENOUGH_OUTLINES if shapes else _ENOUGH_WORDINGS)
+    return one.size
 
 
 def _blocks(data: bytes) -> Iterator[tuple[int, int]]:
@@ -330,28 +396,3 @@ def _before_escape(data: bytes, start: int) -> int:
     while start and data[start - 1] == 0x5C:
         start -= 1
     return start
-
-
-def _packed(prints: Prints) -> bytes:
-    sizes = (prints.shape.size, prints.shapes.size, prints.words.size)
-    body = _SIZES.pack(*sizes) + b"".join(column.tobytes() for column in prints)
-    return _MAGIC + hashlib.sha256(body).digest()[:_CHECK] + body
-
-
-def _unpacked(dumped: bytes) -> Prints:
-    edge = len(_MAGIC) + _CHECK
-    body = dumped[edge:]
-    if not dumped.startswith(_MAGIC) or dumped[len(_MAGIC) : edge] != hashlib.sha256(body).digest()[:_CHECK]:
-        raise ValueError("not fingerprints of this version, or damaged")
-    if len(body) < _SIZES.size:
-        raise ValueError("fingerprints are cut short")
-    rows, shapes, words = _SIZES.unpack_from(body)
-    if len(body) != _SIZES.size + 2 * rows + 8 * (shapes + words):
-        raise ValueError("fingerprints have the wrong length")
-    bytes_of = np.frombuffer(body, np.uint8, 2 * rows, _SIZES.size)
-    codes = np.frombuffer(body, "<u4", 2 * (shapes + words), _SIZES.size + 2 * rows).astype(np.uint32)
-    edges = (shapes, 2 * shapes, 2 * shapes + words)
-    prints = Prints(bytes_of[:rows], bytes_of[rows:], *np.split(codes, edges))
-    if any(places.size and int(places.max()) >= rows for places in (prints.shape_places, prints.word_places)):
-        raise ValueError("a fingerprint lies outside its file")
-    return prints

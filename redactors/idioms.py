@@ -31,9 +31,7 @@ class Idioms(NamedTuple):
     @classmethod
     def bundled(cls) -> "Idioms":
         """Read the set that comes with this package."""
-        packed = pkgutil.get_data("redactors", _FILE)
-        assert packed is not None  # noqa: S101  (a file of this package)
-        return cls.unpack(packed)
+        return cls.unpack(bundled_bits(_FILE))
 
     @classmethod
     def of(cls, outlines: Codes, wordings: Codes) -> "Idioms":
@@ -57,6 +55,13 @@ class Idioms(NamedTuple):
     def own_wordings(self, tokens: Tokens) -> Codes:
         """Do the same with wordings."""
         return _own(self.wordings, neighbours(wording(tokens), WORDING))
+
+
+def bundled_bits(name: str) -> bytes:
+    """Read a file of what was learned, that comes with this package."""
+    packed = pkgutil.get_data("redactors", name)
+    assert packed is not None  # noqa: S101  (a file of this package)
+    return packed
 
 
 def neighbours(codes: Codes, size: int) -> Codes:

@@ -6,16 +6,26 @@ consists of idioms would be found everywhere, so the one is kept that holds most
 
 import numpy as np
 
-from redactors.tokens import Codes, Places
+from redactors.tokens import Codes, Flags, Places, Small
 
 
 def worth(own: Codes, size: int) -> Places:
     """Count in every `size` hashes those that are own (not 0), and not the same as one shortly before."""
-    fresh = own != 0
-    for far in range(1, 2 * size):
-        fresh[far:] &= own[far:] != own[:-far]
-    counts = np.concatenate(([0], np.cumsum(fresh)))
-    return counts[size:] - counts[:-size] if counts.size > size else counts[:0]
+    return sums(fresh(own, 2 * size - 1) & (own != 0), size)
+
+
+def fresh(hashes: Codes, reach: int) -> Flags:
+    """Tell which hashes are none of the `reach` before them."""
+    first = np.ones(hashes.size, np.bool_)
+    for far in range(1, reach + 1):
+        first[far:] &= hashes[far:] != hashes[:-far]
+    return first
+
+
+def sums(each: Small | Flags, size: int) -> Places:
+    """Add up every `size` neighbours; row i is of those from i on."""
+    total = np.concatenate(([0], np.cumsum(each, dtype=np.int64)))
+    return total[size:] - total[:-size] if total.size > size else total[:0]
 
 
 def winnowed(ranks: Codes, worths: Places, window: int, least: int) -> Places:

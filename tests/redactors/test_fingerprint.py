@@ -2,9 +2,12 @@
 
 import json
 import keyword
+import pickle
+import random
 import re
 import sysconfig
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import redactors
+from redactors import fingerprint
+from redactors.alignment import evidence, repeated
 from redactors.finding import Confidence, Finding
-from redactors.fingerprint import Fingerprints
-from redactors.tokens import tokenise
+from redactors.fingerprint import ENOUGH, SHORTEST, Fingerprints
+from redactors.surprisal import UNIT, Surprisal
+from redactors.tokens import shape, tokenise
 
 OURS = sorted(Path(redactors.__file__).parent.glob("*.py"))
 DENIED = (Path(redactors.__file__).parent / "fingerprint.py").read_text()
@@ -95,7 +101,8 @@ CHANGES: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("depth", [0, 1, 2, 3])
 def test_a_function_is_found_after(known: Fingerprints, change: str, depth: int) -> None:
-    text = CHANGES[change](piece(DENIED, 600, 120))
+    before = DENIED[: DENIED.index("def _candidates")]
+    text = CHANGES[change](piece(DENIED, tokenise(before.encode()).code, 120))
     for _ in range(depth):
         text = json.dumps(text)[1:-1]
     data = b"Please look at this:\n" + text.encode() + b"\nand tell me what you think of it.\n"
@@ -114,6 +121,75 @@ def test_any_run_of_forty_tokens_is_found_in_a_body(known: Fingerprints, source:
             {"messages": [{"role": "user", "content": f"Why does this fail?\n\n{text}\n\nThanks!"}]}
         ).encode()
         assert share(known.find(body), body, json.dumps(text)[1:-1].encode()) > 0.9, text
+
+
+def test_most_runs_of_forty_tokens_are_found_with_all_names_changed(known: Fingerprints) -> None:
+    tokens = tokenise(DENIED.encode())
+    surprise = Surprisal.bundled().of(tokens, shape(tokens))
+    found: dict[bool, list[bool]] = {True: [], False: []}
+    for first in range(0, tokens.code - 40, 13):
+        text = renamed(piece(DENIED, first, 40)).encode()
+        rows = slice(first, first + 40)
+        bits = evidence(surprise[rows], repeated(tokens.rows(first, first + 40)), SHORTEST, UNIT // 3) / UNIT
+        found[bits >= ENOUGH].append(bool(known.find(b"see\n\n" + text + b"\n\nthere")))
+    assert len(found[True]) > len(found[False])
+    assert sum(found[True]) > 0.9 * len(found[True])
+    assert sum(found[False]) < 0.5 * len(found[False])  # the words around may lengthen a run
+
+
+def test_renaming_without_consistency_is_another_code(known: Fingerprints) -> None:
+    chance = random.Random(1)  # noqa: S311 (a sample)
+    text = re.sub(rb"\b[a-z]+\b(?=[.,)\[])", lambda _: b"x%d" % chance.randrange(50), GO.encode())
+    consistent = re.sub(rb"\b[a-z]+\b(?=[.,)\[])", lambda word: b"x" + word[0], GO.encode())
+    assert known.find(consistent)
+    assert known.find(text) == []
+
+
+def _mutated(text: bytes, chance: random.Random) -> bytes:
+    """Change a word here and there, so that runs end anywhere."""
+    words = re.split(rb"(\W)", text)
+    for _ in range(chance.randrange(1, 12)):
+        words[chance.randrange(len(words))] = chance.choice((b"", b"if", b"(", b"7", b"other"))
+    return b"".join(words)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_looking_around_a_candidate_first_leaves_no_run_out(
+    known: Fingerprints, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 (a sample)
+    source = chance.choice((DENIED, GO, SQL))
+    tokens = tokenise(source.encode()).code
+    text = renamed(
+        piece(source, start := chance.randrange(tokens - 40), min(chance.randrange(36, 200), tokens - start))
+    )
+    data = b"see " + _mutated(text.encode(), chance) + b" and # " + _mutated(text.encode(), chance) + b"\nthere"
+    quick = known.find(data)
+    monkeypatch.setattr(fingerprint, "_long_enough", lambda _index, _text, rows, _places: (rows >= 0).nonzero()[0])
+    assert known.find(data) == quick
+
+
+def test_what_is_known_takes_at_most_six_times_the_memory_of_the_code() -> None:
+    chance = random.Random(3)  # noqa: S311 (a sample)
+    pieces = [path.read_bytes() for path in OURS]
+    files = [_mutated(b"\n".join(chance.sample(pieces, 6)), chance) for _ in range(40)]
+    size = sum(len(text) for text in files)
+    assert size > 1_000_000
+    known = Fingerprints()
+    known.add("the bundled sets are read", b"")
+    tracemalloc.start()
+    for number, text in enumerate(files):
+        known.add(str(number), text)
+    known.find(GO.encode())
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 6 * size
+
+
+def test_what_is_known_cannot_be_pickled_and_is_not_shown(known: Fingerprints) -> None:
+    with pytest.raises(TypeError):
+        pickle.dumps(known)
+    assert "ledger" not in repr(known)
 
 
 def test_less_than_a_run_is_not_found(known: Fingerprints) -> None:
