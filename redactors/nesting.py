@@ -33,6 +33,9 @@ class Nesting(NamedTuple):
 
 def nesting(piece: bytes, *, is_first: bool, is_last: bool) -> Nesting | None:
     """Judge a piece; None if it is none of a valid document, or too deep to say."""
+    # A document has one outermost value: what stands in an object that is valid with it leaves that open.
+    if not is_first and not is_last and piece.startswith(b',"') and piece[-1] in ENDS and _is_valid(b"{", piece, b"{"):
+        return Nesting(b"{", b"{")
     brackets = _one_sided(piece)
     if brackets is None or not (is_first or _BEGINS.match(piece)) or not (is_last or (piece and piece[-1] in ENDS)):
         return None
@@ -46,25 +49,21 @@ def nesting(piece: bytes, *, is_first: bool, is_last: bool) -> Nesting | None:
     return None
 
 
-def joined(one: Nesting | None, other: Nesting | None) -> Nesting | None:
-    """Give the nesting of two pieces that follow each other."""
-    if one is None or other is None:
+def opened(before: bytes, one: Nesting | None) -> bytes | None:
+    """Give what is open behind a piece before which `before` is open; None if no document goes on so."""
+    if one is None or not before.endswith(one.needs):
         return None
-    if one.leaves.endswith(other.needs):
-        return Nesting(one.needs, one.leaves[: len(one.leaves) - len(other.needs)] + other.leaves)
-    if other.needs.endswith(one.leaves):
-        return Nesting(other.needs[: len(other.needs) - len(one.leaves)] + one.needs, other.leaves)
-    return None
+    return before[: len(before) - len(one.needs)] + one.leaves
 
 
 def is_document(nestings: Iterable[Nesting | None]) -> bool:
     """Tell whether pieces, in this order, make a valid document."""
     open_now, is_ended = b"", False
     for one in nestings:
-        if one is None or is_ended or not open_now.endswith(one.needs):
+        behind = None if is_ended else opened(open_now, one)
+        if behind is None:
             return False
-        open_now = open_now[: len(open_now) - len(one.needs)] + one.leaves
-        is_ended = not open_now
+        open_now, is_ended = behind, not behind
     return is_ended
 
 

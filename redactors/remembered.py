@@ -1,23 +1,31 @@
 """What is remembered of documents: their pieces, what was found in them, and which followed which.
 
-Pieces are known by their bytes; links between them by identity. A link holds for a state, that is, for all that stands
-within `REACH` bytes before the border: where another state comes before a piece, its border was not searched yet.
+Rules of this file:
+1. Pieces are known by their bytes; links between them by identity. A link holds for a state, that is, for all that
+   stands within `REACH` bytes before the border: where another state comes before a piece, its border was not searched
+   yet.
+2. A document goes on from an earlier one (`earlier`): of what begins or ends with the same bytes, pieces and links are
+   taken over and none of them is looked at. Behind what is new, that is done only from where the state before a piece
+   is the same again, and only if what is open there is the same: else not all of it is what it was.
+3. A document is gone on from once all that was new in it has been searched.
+4. What is taken over is what going along the links, piece by piece, gives as well.
 """
 
-import functools
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Self
 
 from redactors.borders import end_of_piece
+from redactors.earlier import Earlier, Shared
 from redactors.finding import Finding
-from redactors.nesting import Nesting, joined, nesting
+from redactors.nesting import Nesting, nesting, opened
 
 # The longest of a bundled rule with all its context is 774 bytes long, but for values that are long themselves.
 REACH = 1_024
 """Bytes around a border that are searched again for each two neighbours."""
-_FAR = 65_536  # so many bytes that were the same twice are compared at once
+_MARK = 0x22  # a quotation mark: the piece that it ends is a string, which nothing prolongs
 _OVERHEAD = 600  # bytes that a piece takes besides its own, about
 
 
@@ -56,31 +64,112 @@ class Link(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A piece at its place, behind `state`; `link` is None if it never followed that."""
+    """A piece at its place, behind `state`; `link` is None if it never followed that.
+
+    Pieces without findings that follow each other as they did before are one here, without `text`.
+    """
 
     start: int
+    end: int
     state: State
     piece: Piece
     link: Link | None
 
-    @property
-    def end(self) -> int:
-        """Where the piece ends."""
-        return self.start + len(self.piece.text)
-
 
 class _Half:
-    """Half of what is remembered: pieces by their bytes, links by what they join, the last link behind each state.
-
-    `far` are links to several pieces at once.
-    """
+    """Half of what is remembered: pieces by their bytes, links by what they join, the last link behind each state."""
 
     def __init__(self) -> None:
         self.pieces: dict[_Key, Piece] = {}
         self.links: dict[tuple[State, Piece], Link] = {}
         self.next: dict[State, Link] = {}
-        self.far: dict[State, Link] = {}
         self.size = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Course:
+    """A valid document in pieces: where each ends, the link to it, and the brackets that are open behind it.
+
+    `alone` are the places of pieces with findings, rising. So are those of all `new` ones, until what was found there
+    is known: up to then their links say only what follows what.
+    """
+
+    data: bytes
+    ends: list[int] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    opens: list[bytes] = field(default_factory=list)
+    alone: list[int] = field(default_factory=list)
+    new: range = range(0)
+
+    def whole(self, size: int) -> int:
+        """Give how many of the first `size` bytes are whole pieces, which end there in other documents too.
+
+        A piece that ends a byte before does, and so does one that ends with a string.
+        """
+        place = bisect_right(self.ends, size)
+        ends_at_size = place and self.ends[place - 1] == size
+        return self.start(place - 1 if ends_at_size and self.data[size - 1] != _MARK else place)
+
+    def from_last(self, size: int) -> int:
+        """Give the first piece of those that stand in the last `size` bytes, with what ends right before it."""
+        return min(len(self.ends), bisect_right(self.ends, len(self.data) - size) + 1)
+
+    def start(self, place: int) -> int:
+        """Give where a piece starts; for the number of pieces, where the last one ends. So below."""
+        return self.ends[place - 1] if place else 0
+
+    def state(self, place: int) -> State:
+        """Give the state before a piece."""
+        return self.links[place - 1].state if place else ()
+
+    def open(self, place: int) -> bytes:
+        """Give what is open before a piece."""
+        return self.opens[place - 1] if place else b""
+
+    def copy(self) -> Self:
+        """Give one that goes on by itself."""
+        return replace(self, ends=[*self.ends], links=[*self.links], opens=[*self.opens], alone=[*self.alone])
+
+    def go_on(self, data: bytes, first: int, steps: Sequence[Step], opens: Sequence[bytes], last: int) -> None:
+        """Become another document, with steps in the place of the pieces from `first` to before `last`.
+
+        What stands before is not looked at, and what is behind is only moved.
+        """
+        by, further = len(data) - len(self.data), first + len(steps) - last
+        behind_it = bisect_left(self.alone, last)
+        self.data = data
+        self.new = range(first, first + len(steps))
+        self.ends[first:] = [*(step.end for step in steps), *(end + by for end in self.ends[last:])]
+        self.links[first:last] = [Link(step.piece, (), _state_behind(step)) for step in steps]
+        self.opens[first:last] = opens
+        moved_on = [place + further for place in self.alone[behind_it:]]
+        self.alone[bisect_left(self.alone, first) :] = [*self.new, *moved_on]
+
+    def searched(self, links: Sequence[Link]) -> None:
+        """Take note of what was found in all that is new."""
+        self.links[self.new.start : self.new.stop] = links
+        first = bisect_left(self.alone, self.new.start)
+        self.alone[first : first + len(links)] = [
+            place for place, link in zip(self.new, links, strict=True) if link.findings or link.piece.findings
+        ]
+        self.new = range(0)
+
+    def steps(self, first: int, last: int) -> Iterator[Step]:
+        """Give the pieces from `first` to before `last`, none of which is new."""
+        for place in self.alone[bisect_left(self.alone, first) : bisect_left(self.alone, last)]:
+            if first < place:
+                yield self._together(first, place)
+            link = self.links[place]
+            yield Step(self.start(place), self.ends[place], self.state(place), link.piece, link)
+            first = place + 1
+        if first < last:
+            yield self._together(first, last)
+
+    def _together(self, first: int, last: int) -> Step:
+        """Give some pieces without findings as one: only what it does to brackets matters."""
+        nests = Nesting(self.open(first), self.open(last))
+        one = Piece(b"", last == len(self.ends), nests, (), Fit((), frozenset()))
+        return Step(self.start(first), self.ends[last - 1], self.state(first), one, Link(one, (), self.state(last)))
 
 
 class Pieces:
@@ -89,22 +178,35 @@ class Pieces:
     def __init__(self, generation: tuple[int, int], most: int) -> None:
         self.generation = generation
         self._most = most
+        self._earlier = Earlier[_Course](most // 2)
+        self._going = threading.Lock()
         self._young, self._old = _Half(), _Half()
         self._changing = threading.Lock()
 
     def path(self, data: bytes) -> list[Step]:
         """Cut data, along what is remembered as far as that goes."""
-        steps: list[Step] = []
-        state: State = ()
-        at = 0
-        while at < len(data):
-            link = self._known(state, data, at)
-            step = Step(at, state, link.piece, link) if link else self._looked_up(state, data, at)
-            steps.append(step)
-            state = step.link.state if step.link else behind(state, step.piece)
-            at += len(step.piece.text)
-        self._keep_far(data, steps)
-        return steps
+        if not self._going.acquire(blocking=False):  # another thread goes along a document: never wait for it
+            return self._cut(data)
+        try:
+            return self._along(data)
+        finally:
+            self._going.release()
+
+    def _along(self, data: bytes) -> list[Step]:
+        shared = self._earlier.nearest(data, self._is_searched) or Shared(_Course(b""), 0, 0)
+        base = shared.earlier
+        first, last = bisect_right(base.ends, shared.prefix), base.from_last(shared.suffix)
+        steps, last = self._between(data, base, first, last)
+        opens = _opens(base, first, steps, last)
+        if opens is None:
+            return self._cut(data) if base.data else steps
+        course = base if shared.is_most else base.copy()
+        course.go_on(data, first, steps, opens, last)
+        self._earlier.add(course, 2 * len(data) + _OVERHEAD * len(course.ends))
+        return [*course.steps(0, first), *steps, *course.steps(first + len(steps), len(course.ends))]
+
+    def _cut(self, data: bytes) -> list[Step]:
+        return self._between(data, _Course(b""), 0, 0)[0]
 
     def keep(self, state: State, link: Link) -> None:
         """Remember that a piece follows a state."""
@@ -114,71 +216,82 @@ class Pieces:
             if key not in young.pieces:
                 young.pieces[key] = link.piece
                 young.size += len(link.piece.text) + _OVERHEAD
+            if (state, link.piece) not in young.links:
+                young.size += _OVERHEAD
             young.links[state, link.piece] = young.next[state] = link
-            self._grown(_OVERHEAD)
+            if young.size > (self._most - self._earlier.size) // 2:
+                self._young, self._old = _Half(), young
 
-    def _known(self, state: State, data: bytes, at: int) -> Link | None:
-        """Give the link to what followed the last time, if it follows again."""
-        young, old = self._young, self._old
-        for link in (young.far.get(state), young.next.get(state)):
-            if link is not None and _is_at(link.piece, data, at):
-                return link
-        for link, keep in ((old.far.get(state), self._keep_far_link), (old.next.get(state), self.keep)):
-            if link is not None and _is_at(link.piece, data, at):
-                keep(state, link)
-                return link
-        return None
+    def _between(self, data: bytes, base: _Course, first: int, last: int) -> tuple[list[Step], int]:
+        """Cut what stands between pieces of `base`: those before `first`, and those from `last` on.
 
-    def _looked_up(self, state: State, data: bytes, at: int) -> Step:
-        """Cut a piece and look for it."""
-        end = end_of_piece(data, at)
+        Gives also from which one on, `last` or later, the states are those of `base` as well.
+        """
+        by = len(data) - len(base.data)
+        at, state, most = base.start(first), base.state(first), base.start(last) + by
+        steps: list[Step] = []
+        while at < most:
+            there = first + len(steps)
+            likely = base.links[there].piece if there < len(base.links) else None
+            steps.append(self._step(data, at, state, most, likely))
+            at, state = steps[-1].end, _state_behind(steps[-1])
+        while last < len(base.links) and state != base.state(last):
+            steps.append(self._joined(at, state, base.links[last].piece))
+            at, state = steps[-1].end, _state_behind(steps[-1])
+            last += 1
+        return steps, last
+
+    def _step(self, data: bytes, at: int, state: State, most: int, likely: Piece | None) -> Step:
+        """Give the piece at a place, which ends at `most` or before: what followed the last time, or is `likely`."""
+        for half in (self._young, self._old):
+            link = half.next.get(state)
+            if link is not None and _is_at(link.piece, data, at, most):
+                return self._joined(at, state, link.piece)
+        if likely is not None and _is_at(likely, data, at, most):
+            return self._joined(at, state, likely)
+        end = min(end_of_piece(data, at), most)
         key = (not state, end == len(data), data[at:end])
         piece = self._young.pieces.get(key) or self._old.pieces.get(key)
         if piece is None:
             is_first, is_last, text = key
-            return Step(at, state, Piece(text, is_last, nesting(text, is_first=is_first, is_last=is_last)), None)
-        link = self._young.links.get((state, piece)) or self._old.links.get((state, piece))
+            piece = Piece(text, is_last, nesting(text, is_first=is_first, is_last=is_last))
+        return self._joined(at, state, piece)
+
+    def _joined(self, at: int, state: State, piece: Piece) -> Step:
+        link = self._link(state, piece)
         if link is not None:
             self.keep(state, link)
-        return Step(at, state, piece, link)
+        return Step(at, at + len(piece.text), state, piece, link)
 
-    def _keep_far(self, data: bytes, steps: Sequence[Step]) -> None:
-        """Join pieces that followed each other before; what moves on each turn did not."""
-        first = 0
-        for place, step in enumerate(steps):
-            if step.link is None or len(step.piece.text) >= _FAR:
-                first = place + 1
-            elif step.end - steps[first].start >= _FAR and place > first:
-                self._keep_far_link(steps[first].state, _far(data, steps[first : place + 1], step.link.state))
-                first = place + 1
+    def _link(self, state: State, piece: Piece) -> Link | None:
+        return self._young.links.get((state, piece)) or self._old.links.get((state, piece))
 
-    def _keep_far_link(self, state: State, link: Link) -> None:
-        with self._changing:
-            self._young.far[state] = link
-            self._grown(len(link.piece.text) + _OVERHEAD)
-
-    def _grown(self, size: int) -> None:
-        self._young.size += size
-        if self._young.size > self._most // 2:
-            self._young, self._old = _Half(), self._young
+    def _is_searched(self, course: _Course) -> bool:
+        """Tell whether all that was new in a document has been searched; and if so, have it take note."""
+        links = [self._link(course.state(place), course.links[place].piece) for place in course.new]
+        known = [link for link in links if link is not None]
+        if course.new and len(known) == len(links):
+            course.searched(known)
+        return not course.new
 
 
-def _far(data: bytes, steps: Sequence[Step], state: State) -> Link:
-    """Join pieces to one, behind the state before the first of them."""
-    start, around = steps[0].start, steps[0].link.findings if steps[0].link else ()
-    found: list[Finding] = list(moved(steps[0].piece.findings or (), 0))
-    fits = [step.piece.fit for step in steps]
-    for step in steps[1:]:
-        ours = (*(step.link.findings if step.link else ()), *(step.piece.findings or ()))
-        found += moved(ours, step.start - start)
-        fits += [None] if step.link and step.link.findings else []
-    whole = functools.reduce(joined, (step.piece.nesting for step in steps))
-    piece = Piece(data[start : steps[-1].end], steps[-1].piece.is_last, whole, tuple(found))
-    if all(fits):
-        placed = [(one, step.start - start) for one, step in zip(fits, steps, strict=True) if one]
-        kept = tuple(found for one, by in placed for found in moved(one.findings, by))
-        piece.fit = Fit(kept, frozenset(at + by for one, by in placed for at in one.bare))
-    return Link(piece, around, state)
+def _opens(base: _Course, first: int, steps: Sequence[Step], last: int) -> list[bytes] | None:
+    """Give what is open behind each step; None if with these the document is not valid.
+
+    All that was open before the pieces from `last` on, and nothing else, is what they close.
+    """
+    opens: list[bytes] = []
+    before = base.open(first)
+    for step in steps:
+        now = opened(before, step.piece.nesting)
+        if now is None:
+            return None
+        opens.append(before := now)
+    return opens if before == base.open(last) else None
+
+
+def _state_behind(step: Step) -> State:
+    return step.link.state if step.link else behind(step.state, step.piece)
 
 
 def behind(state: State, piece: Piece) -> State:
@@ -192,8 +305,9 @@ def behind(state: State, piece: Piece) -> State:
     return tuple(reversed(pieces))
 
 
-def _is_at(piece: Piece, data: bytes, at: int) -> bool:
-    return data.startswith(piece.text, at) and piece.is_last == (at + len(piece.text) == len(data))
+def _is_at(piece: Piece, data: bytes, at: int, most: int) -> bool:
+    end = at + len(piece.text)
+    return end <= most and piece.is_last == (end == len(data)) and data.startswith(piece.text, at)
 
 
 def moved(findings: Iterable[Finding], by: int) -> Iterator[Finding]:
