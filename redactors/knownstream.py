@@ -18,18 +18,20 @@ from itertools import pairwise
 from redactors.finding import Finding
 from redactors.known import KnownValues
 from redactors.matcher import Match, Pass, Segment, Target
+from redactors.sequences import Strip, finished, place_of_last, without_sequences
 from redactors.spans import WIDEST_GAP, Span, may_be_cut, owner, resolve
-from redactors.squeeze import BLANKS, ESCAPE_SEQUENCE, UNFINISHED_SEQUENCE, Gaps, Squeezed
+from redactors.squeeze import BLANKS, ESCAPE_SEQUENCE, Gaps, Squeezed
 from redactors.unfinished import Beginnings, beginnings, counts_in_part
 from redactors.vault import Origin, Vault
 
 LONGEST_HELD = 64 * 1024
 """Bytes held back at most; a private key in a dozen encodings is shorter."""
-_LONGEST_SEQUENCE = 600  # bytes of an unfinished terminal sequence: the bounds in `ESCAPE_SEQUENCE` and some
 _FIRST_PIECE = 4
 _SHORT = (3, 2, 1)
 _NEAR_THE_END = 64
 _BLANK = frozenset(BLANKS[at : at + 1] for at in range(len(BLANKS)))
+_BLANK_END = _BLANK - {b"\\"}  # a backslash may be the end of a terminal sequence
+_EXACT, _BOTH = Pass.EXACT, Pass.BOTH  # looking up a member of an enumeration takes a tenth of a search
 STREAM_GAPS = Gaps(breaks=False)
 
 
@@ -40,7 +42,8 @@ class KnownStream:
     shift)` is told after each that what stands behind byte `given` of the output is `shift` bytes later in the input.
     """
 
-    def __init__(self, known: KnownValues, vault: Vault) -> None:
+    def __init__(self, known: KnownValues, vault: Vault, *, strip: Strip = without_sequences) -> None:
+        self._strip = strip
         self.on_mask: Callable[[Finding, str], None] | None = None
         self.on_moved: Callable[[int, int], None] | None = None
         self._known = known
@@ -75,8 +78,12 @@ class KnownStream:
         if end < 0:
             self._buffer = buffer
             return self._release(*self._end_and_values(buffer))
-        if len(buffer) - end > LONGEST_HELD:
-            end = len(buffer)
+        if end == len(buffer) or len(buffer) - end > LONGEST_HELD:
+            self._buffer = b""
+            if buffer:
+                self._masked = b""
+                self._passed += len(buffer)
+            return buffer  # the very object that came, if nothing was held back
         self._buffer = buffer[end:]
         if end:
             self._masked = b""
@@ -107,50 +114,55 @@ class KnownStream:
             return self._end_among_sequences(buffer)
         text = buffer.translate(None, BLANKS)
         for segment in self._segments:
-            if segment.search(text, Pass.BOTH):
+            if segment.search(text, _BOTH):
                 return -1
         for segment in self._blanked:
-            if segment.search(buffer, Pass.EXACT):
+            if segment.search(buffer, _EXACT):
                 return -1
         for ahead in self._ahead:
             if ahead.earliest(text) < len(text):
                 return self._first_open(buffer, text)
-        short = self._short  # without sequences, the last bytes of the text are those of the buffer or no beginning
+        return len(buffer) if buffer[-1:] in _BLANK else self._short_end_of(buffer)
+
+    def _short_end_of(self, buffer: bytes) -> int:
+        """As `_short_end` if there are no sequences: the last bytes of the text are those of the buffer, or blanks."""
         for size in _SHORT:
-            if buffer[-size:] in short:
+            if buffer[-size:] in self._short:
                 return max(0, len(buffer) - size)
         return len(buffer)
 
     def _end_among_sequences(self, buffer: bytes) -> int:
-        data = _finished(buffer)
-        text = b"".join(ESCAPE_SEQUENCE.split(data)).translate(None, BLANKS)
+        data = finished(buffer)
+        text = self._strip(data).translate(None, BLANKS)
         for segment in self._segments:  # a value may also stand within a sequence, as in the title of a window
-            if segment.search(text, Pass.BOTH) or segment.search(data, Pass.EXACT):
+            if segment.search(text, _BOTH) or segment.search(data, _EXACT):
                 return -1
         return self._first_open(data, text)
 
     def _end_and_values(self, buffer: bytes) -> tuple[int, list[Finding]]:
         """Say up to where `buffer` may be shown, and which values stand in it."""
-        copy = Squeezed(_finished(buffer), STREAM_GAPS)
+        copy = Squeezed(finished(buffer), STREAM_GAPS)
         spans = list(_spans(self._segments, copy))
         end = _before_straddling(spans, self._first_open(copy.data, copy.text))
         return end if len(buffer) - end <= LONGEST_HELD else len(buffer), resolve(spans)
 
     def _first_open(self, data: bytes, text: bytes) -> int:
         """Find where in `data`, squeezed to `text`, the first value may have begun that has not ended yet."""
-        first = min((ahead.earliest(text) for ahead in self._ahead), default=len(text))
+        first = len(text)
+        for ahead in self._ahead:
+            first = min(first, ahead.earliest(text))
         if first < len(text):
             return _place(data, text[first:])
-        return len(data) if data[-1:] in _BLANK else self._short_end(data, text)
+        return len(data) if data[-1:] in _BLANK_END else self._short_end(data, text)
 
     def _short_end(self, data: bytes, text: bytes) -> int:
         """Where the last one to three bytes begin, if a value may begin so and only sequences stand between them."""
         for size in _SHORT:
             end = text[-size:]
             if end in self._short:
-                place = _place(data, end)
-                if len(ESCAPE_SEQUENCE.sub(b"", data[place:])) == len(end):
-                    return place
+                place = place_of_last(data, len(end))
+                if without_sequences(data[place:]) == end:
+                    return place if len(data) - place_of_last(data, 1) <= WIDEST_GAP + 1 else len(data)
         return len(data)
 
     def _release(self, end: int, findings: list[Finding]) -> bytes:
@@ -192,15 +204,6 @@ class KnownStream:
         self._shift += lost
         if self.on_moved is not None:
             self.on_moved(self._passed + end - self._shift, self._shift)
-
-
-def _finished(buffer: bytes) -> bytes:
-    """Give `buffer` without a terminal sequence at its end that is not whole."""
-    last = buffer.rfind(b"\x1b")
-    if last < 0 or ESCAPE_SEQUENCE.match(buffer, last):
-        return buffer
-    unfinished = UNFINISHED_SEQUENCE.search(buffer, max(0, len(buffer) - _LONGEST_SEQUENCE))
-    return buffer[: unfinished.start()] if unfinished else buffer
 
 
 def _has_blank(target: Target) -> bool:

@@ -11,7 +11,8 @@ What it promises:
 4. After a `flush` in the middle of a secret its rest is masked, as soon as the secret is recognised.
 What would break it: a secret of several lines that do not look like those of a key; its first line is shown.
 
-Cost: one search over all new units with the context before them; only a unit in which that finds something is judged.
+Cost: one glance at all new units with the context before them, for anything that a rule may match. Where there is
+something, all of it is searched, and a unit in which that finds something is judged.
 """
 
 import base64
@@ -23,18 +24,23 @@ from typing import NamedTuple
 
 from redactors.engine import Engine
 from redactors.finding import Finding
+from redactors.sequences import Strip, finished, without_sequences
 from redactors.squeeze import ESCAPE_SEQUENCE
 from redactors.vault import Origin, Vault
 
 LONGEST_HELD = 64 * 1024
 """Bytes of a unit at most; a private key of 16,384 bits, escaped twice, is a quarter of it."""
 _CONTEXT = 512  # bytes before a unit: the longest context of a rule that spans lines (netrc) has some 300
+_MOST_AT_A_GLANCE = 16 * 1024  # bytes; in more there is likely something that a rule may match
+_KEPT = _CONTEXT + 1  # and the byte before them
 _CONTEXT_LINES = 4  # netrc may spread over four; each costs, where many lines hold secrets
+_LINE_FEED = 0x0A
 _BLANKS = b" \t\r\n"
 _BLANK = re.compile(b"[" + _BLANKS + b"]")
 _LINE_END = re.compile(rb"\r?\n|\r")
 _WORD_ENDS = (b" ", b"\t", b'"', b"'", b",", b";", b"}", b"]", b")", b">", b"&", b"\\")  # where to cut, best first
-_KEY_MARK = b"PRIVATE KEY"  # of a BEGIN line (RFC 7468): the first line behind it may be too short to be found alone
+# Of a BEGIN line (RFC 7468), whatever begins: the first line behind it may be too short to be found alone.
+_KEY_BEGIN = b"-----BEGIN "
 # What follows the first lines of a key: full lines of base64, up to two short ones, and one more (the END line).
 _KEY_LINES = re.compile(
     rb"(?:[ \t]{0,15}[A-Za-z0-9+/=]{16,120}[ \t\r]*+\n)*+(?:[ \t]{0,15}[A-Za-z0-9+/=]{1,15}[ \t\r]*+\n){0,2}+[^\n]*+\n"
@@ -55,11 +61,13 @@ class RuleStream:
     `on_mask(finding, placeholder)` is told each mask; offsets count from the start of the stream.
     """
 
-    def __init__(self, engine: Engine, vault: Vault) -> None:
+    def __init__(self, engine: Engine, vault: Vault, *, strip: Strip = without_sequences) -> None:
         self.on_mask: Callable[[Finding, str], None] | None = None
         self._rules = copy.copy(engine)
         self._rules.known = None  # known values are masked before
+        self._may_find = engine.may_find
         self._vault = vault
+        self._strip = strip
         self._buffer = b""
         self._behind: list[bytes] = []  # what came since, without a line end
         self._size = 0  # bytes of both
@@ -67,24 +75,38 @@ class RuleStream:
         self._shown = 0  # so many bytes of the buffer were given out
         self._passed = 0  # bytes of the stream before the buffer
         self._after_return = False
+        # The context without its sequences; the very buffer if it has none, and None if nothing is known of it because
+        # it was searched. Where it is known, no BEGIN line stands in it.
+        self._plain: bytes | None = self._buffer
 
     @property
     def held(self) -> bool:
         """Whether bytes are held back."""
         return self._size > self._shown
 
+    @property
+    def unfinished(self) -> int:
+        """How many bytes the unit has that is not over, whether they are held back or were flushed."""
+        return self._size - self._unit
+
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes, give what may be shown now."""
         if not data:
             return b""
+        is_whole = self._unit == self._size and data[-1] == _LINE_FEED
+        if is_whole and self._passes(data):
+            return data
         self._behind.append(data)
         self._size += len(data)
         goes_on = b"\n" not in data and b"\r" not in data and not self._after_return
         if goes_on and self._size - self._unit < LONGEST_HELD:
             return b""
         self._after_return = data.endswith(b"\r")
-        self._gather()
-        return self._release(self._last_line_end())
+        lines = b"" if is_whole else self._take_lines()
+        if not lines:
+            self._gather()
+            lines = self._release(self._unit + _end_of_lines(self._buffer[self._unit :]))
+        return lines
 
     def flush(self) -> bytes:
         """Give out what is held back; should it turn out to begin a secret, the secret's rest is masked still."""
@@ -93,15 +115,52 @@ class RuleStream:
         self._gather()
         return self._show(self._size, self._judge(self._context(), self._size))
 
+    def _passes(self, lines: bytes) -> bool:
+        """Take whole lines behind whole lines, if no rule can match anywhere in them: what almost all output is.
+
+        A search would find nothing either, and no unit is judged that nothing was found in, but within a key.
+        """
+        if len(lines) > _MOST_AT_A_GLANCE:
+            return False
+        text = self._buffer + lines
+        unseen = lines if self._plain is self._buffer else text
+        if _KEY_BEGIN in unseen or self._may_find(text):
+            return False
+        is_plain = b"\x1b" not in unseen
+        if not is_plain and not self._passes_without_sequences(text, lines):
+            return False
+        self._buffer = kept = text[-_KEPT:]
+        if is_plain:
+            self._plain = kept
+        self._unit = self._shown = self._size = size = len(kept)
+        self._passed += len(text) - size
+        return True
+
+    def _passes_without_sequences(self, text: bytes, lines: bytes) -> bool:
+        """Whether no rule can match in `text` without its sequences either; it ends with `lines`.
+
+        That of the context is kept from the last time, unless a sequence may go on from there. It may be longer than
+        the one in `text`: what may match behind less context may match behind more, but for words that the cut made.
+        """
+        plain = self._strip(text) if self._plain is None else self._plain + self._strip(lines)
+        self._plain = plain[-_KEPT:] if finished(text) is text else None
+        return not self._may_find(plain)
+
     def _gather(self) -> None:
         self._buffer = b"".join((self._buffer, *self._behind))
         self._behind.clear()
 
-    def _last_line_end(self) -> int:
-        """Where the last line ends; a carriage return at the very end may get its line feed yet."""
-        feed = self._buffer.rfind(b"\n", self._unit) + 1
-        lone = self._buffer.rfind(b"\r", max(feed, self._unit), self._size - 1) + 1
-        return max(feed, lone, self._unit)
+    def _take_lines(self) -> bytes:
+        """Take the lines that are over of what came since the last ones, if no rule can match in them; else nothing."""
+        if not self._unit == self._shown == len(self._buffer):
+            return b""
+        new = b"".join(self._behind)
+        end = _end_of_lines(new)
+        if end == 0 or len(new) - end >= LONGEST_HELD or not self._passes(new[:end]):
+            return b""
+        self._behind = [new[end:]] if end < len(new) else []
+        self._size += len(new) - end
+        return new[:end]
 
     def _release(self, border: int) -> bytes:
         """Give out the lines up to `border`, and pieces of what is too long behind it."""
@@ -109,13 +168,14 @@ class RuleStream:
         text = self._buffer[:border] if whole else self._buffer
         found = self._find(text)
         out: list[bytes] = []
-        if _KEY_MARK not in text and not (found and found[-1].end > self._unit):
+        if _KEY_BEGIN not in text and not (found and found[-1].end > self._unit):
             out.append(self._show(border, ()))
             self._unit = border
         if self._unit < border or not whole:
             while unit := self._next_unit(found, border):
                 out.append(self._show(*unit))
                 self._unit = unit.end
+        self._plain = None
         self._forget()
         return b"".join(out)
 
@@ -217,7 +277,7 @@ class RuleStream:
 
     def _forget(self) -> None:
         """Keep what the unit at hand may need, and the byte before it."""
-        gone = self._unit - _CONTEXT - 1
+        gone = self._unit - _KEPT
         if gone > 0:
             self._buffer = self._buffer[gone:]
             self._size -= gone
@@ -226,15 +286,21 @@ class RuleStream:
             self._passed += gone
 
 
+def _end_of_lines(text: bytes) -> int:
+    """Say where the last line ends; a carriage return at the very end may get its line feed yet."""
+    feed = text.rfind(b"\n") + 1
+    return max(feed, text.rfind(b"\r", feed, -1) + 1)
+
+
 def _is_in_key(text: bytes, start: int, end: int) -> bool:
-    """Whether a key has begun in `text[start:end]`, and no END line has come."""
-    mark = text.rfind(_KEY_MARK, start, end)
-    return mark >= 0 and text.find(b"-----BEGIN ", start, mark) >= 0 and text.find(b"-----END ", mark, end) < 0
+    """Whether a key, or what else has a BEGIN line, has begun in `text[start:end]`, and no END line has come."""
+    begin = text.rfind(_KEY_BEGIN, start, end)
+    return begin >= 0 and text.find(b"-----END ", begin, end) < 0
 
 
 def _found_without_sequences(rules: Engine, text: bytes) -> list[Finding]:
     """Find in `text` without its terminal sequences; the offsets are those in `text`."""
-    found = rules.find(b"".join(ESCAPE_SEQUENCE.split(text)))
+    found = rules.find(without_sequences(text))
     if not found:
         return []
     places, removed = [], [0]

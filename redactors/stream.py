@@ -6,6 +6,9 @@ What it promises:
    for rules.
 3. Known values first (`redactors.knownstream`); then, if an engine is given, what its rules find in the rest
    (`redactors.rulestream`). The screen is shown without: the user may see a key that the agent has just made.
+
+Cost: rules show a line when it is over, so with an engine nobody looks at a line before its end has come. Nothing is
+shown later for that: where what comes next may decide about bytes that are held back, all that comes is looked at.
 """
 
 from bisect import bisect_right
@@ -16,6 +19,7 @@ from redactors.finding import Finding
 from redactors.known import KnownValues
 from redactors.knownstream import KnownStream
 from redactors.rulestream import LONGEST_HELD, RuleStream
+from redactors.sequences import once, without_sequences
 from redactors.vault import Vault
 
 __all__ = ["LONGEST_HELD", "StreamRedactor"]
@@ -31,9 +35,14 @@ class StreamRedactor:
 
     def __init__(self, known: KnownValues, vault: Vault, *, engine: Engine | None = None) -> None:
         self.on_mask: Callable[[Finding, str], None] | None = None
-        self._values = KnownStream(known, vault)
+        strip = without_sequences if engine is None else once(without_sequences)  # values and rules see the same bytes
+        self._values = KnownStream(known, vault, strip=strip)
         self._values.on_mask = self._tell
-        self._rules = RuleStream(engine, vault) if engine is not None else None
+        self._rules = RuleStream(engine, vault, strip=strip) if engine is not None else None
+        self._line = b""  # what came of a line that is not over, and was not looked at
+        self._behind: list[bytes] = []  # what came of it since
+        self._size = 0  # bytes of these
+        self._decides = False  # whether the next bytes may decide about what is held back
         self._moved: list[tuple[int, int]] = [(0, 0)]
         if self._rules is not None:
             self._values.on_moved = lambda given, shift: self._moved.append((given, shift))
@@ -42,17 +51,56 @@ class StreamRedactor:
     @property
     def held(self) -> bool:
         """Whether bytes are held back."""
-        return self._values.held or (self._rules is not None and self._rules.held)
+        return bool(self._line or self._behind or self._values.held or (self._rules is not None and self._rules.held))
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes, give what may be shown now."""
-        shown = self._values.feed(data)
-        return shown if self._rules is None else self._rules.feed(shown)
+        rules = self._rules
+        if rules is None:
+            return self._values.feed(data)
+        end = data.rfind(b"\n") + 1
+        if not end or self._decides:
+            return self._take(data, rules)
+        lines = self._with_line(data[:end]) if self._behind else self._line + data[:end]
+        shown = rules.feed(self._values.feed(lines))
+        if shown is not lines:
+            self._decides = self._values.held
+        rest = data[end:]
+        if self._decides or len(rest) >= LONGEST_HELD or rest.find(b"\r", 0, -1) >= 0:
+            self._line = b""
+            return shown + self._take(rest, rules)
+        self._line = rest
+        return shown
 
     def flush(self) -> bytes:
         """Give out what is held back; should it turn out to begin a secret, the secret's rest is masked still."""
-        shown = self._values.flush()
-        return shown if self._rules is None else self._rules.feed(shown) + self._rules.flush()
+        if self._rules is None:
+            return self._values.flush()
+        shown = self._values.feed(self._with_line(b"")) + self._values.flush()
+        return self._rules.feed(shown) + self._rules.flush()
+
+    def _take(self, data: bytes, rules: RuleStream) -> bytes:
+        """Let a line's beginning or its next bytes wait for its end, if they can; else look at all that came."""
+        if not data:
+            return b""
+        before = self._behind[-1] if self._behind else self._line
+        returns = (before[-1:] + data).find(b"\r", 0, -1) >= 0  # the last byte may be half of a line end
+        size = self._size + len(data)
+        if not self._decides and not returns and len(self._line) + size + rules.unfinished < LONGEST_HELD:
+            self._behind.append(data)
+            self._size = size
+            return b""
+        lines = self._with_line(data)
+        shown = rules.feed(self._values.feed(lines))
+        self._decides = self._values.held or lines.endswith(b"\r")
+        return shown
+
+    def _with_line(self, data: bytes) -> bytes:
+        """Put `data` behind what waits."""
+        lines = b"".join((self._line, *self._behind, data))
+        self._line, self._size = b"", 0
+        self._behind.clear()
+        return lines
 
     def _tell(self, found: Finding, placeholder: str) -> None:
         if self.on_mask is not None:

@@ -39,6 +39,7 @@ GAPS = [
     b"\n",
     b" ",
     b"\x1b]0;title\x07",
+    b"\x1b]8;;u\x1b\\",
     b"\x1b[5;1H",
     b"\xe2\x94\x82 \r\n\xe2\x94\x82 ",
     b"\\",
@@ -163,6 +164,16 @@ def test_the_beginning_of_a_value_is_held_back_until_it_is_none() -> None:
     assert redactor.held
     assert redactor.feed(b"!").startswith(b"MASKED-KEY-")  # twenty characters of it are enough
     assert not redactor.held
+
+
+@pytest.mark.parametrize("sequence", [b"\x1b[0m", b"\x1b]8;;u\x1b\\", b"\x1b(\\"])
+def test_a_sequence_behind_the_first_bytes_of_a_value_lets_none_of_them_pass(sequence: bytes) -> None:
+    key = fake_key(1)
+    for cut in range(1, 20):
+        redactor = make(key)
+        shown = b"".join(redactor.feed(b"%c" % byte) for byte in b"> " + key[:cut] + sequence)
+        assert shown == b"> "
+        assert (redactor.feed(key[cut:]) + redactor.flush()).startswith(b"MASKED-KEY-")
 
 
 def test_the_rest_of_a_value_is_masked_after_a_flush_in_its_middle() -> None:

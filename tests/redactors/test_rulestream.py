@@ -2,9 +2,10 @@
 
 import json
 import random
+import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from redactors.engine import Engine
@@ -39,6 +40,8 @@ TEXTS = [
     *(json.dumps(key.decode()).encode() for key in KEYS * 5),
     *(b"a" * 300, b"ab1 " * 200, b"0123456789abcdef" * 40),
 ]
+# A line of few characters behind the BEGIN line: only the END line would tell that it belongs to a key.
+UNLIKE_A_KEY = re.compile(rb"-----BEGIN [^\n]*-----\s+[A-Za-z0-9+/=]{1,15}\s")
 BETWEEN = [b"", b" ", b"\n", b"\r\n", b"\r", b"\n\n", b", ", b'"', b"\t", b" = ", b"text "]
 SEQUENCES = [b"\x1b[31m", b"\x1b[0m", b"\x1b[K", b"\x1b[2;5H", b"\x1b]0;title\x07", b"\x1b["]
 
@@ -82,7 +85,63 @@ def test_any_chunking_gives_the_same_output(engine: Engine, output: bytes, data:
 @settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
 @given(outputs(BETWEEN))
 def test_the_output_is_that_of_the_engine_for_the_whole(engine: Engine, output: bytes) -> None:
+    assume(not UNLIKE_A_KEY.search(output))
     assert run(engine, [output]) == engine.redact(output).data
+
+
+@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
+@given(
+    outputs([*BETWEEN, *SEQUENCES, b"\x1b]0;two\nlines\x07", b"\x1b]8;;l\x1b\\"]),
+    st.integers(1, 900),
+    st.integers(0, 30),
+)
+def test_a_glance_skips_nothing_that_a_search_would_find(engine: Engine, output: bytes, size: int, every: int) -> None:
+    glancing, searching = RuleStream(engine, VAULT), RuleStream(engine, VAULT)
+    searching._may_find = lambda data: True
+    for number, at in enumerate(range(0, len(output), size), 1):
+        chunk = output[at : at + size]
+        assert glancing.feed(chunk) == searching.feed(chunk)
+        assert glancing.held == searching.held
+        if every and number % every == 0:
+            assert glancing.flush() == searching.flush()
+    assert glancing.flush() == searching.flush()
+
+
+def test_ordinary_lines_are_not_searched(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = RuleStream(engine, VAULT)
+    monkeypatch.setattr(Engine, "find", None)
+    for line in (b"total 8\n", b"50%\r60%\r\n", b"\x1b[32mok\x1b[0m\n", b"part") * 9:
+        stream.feed(line)
+
+
+NETRC = b"\x1b[1mmachine\x1b[0m a.test\n", b"  login me\n  password "
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [TOKEN[:12] + b"\x1b]0;two\n", b"lines\x07" + TOKEN[12:] + b"\n"],
+        [NETRC[0], NETRC[1] + b"{secret}\n"],
+        [NETRC[0], NETRC[1] + b"\x1b[1m{secret}\x1b[0m\n"],
+        [b"\x1b[1mok\x1b[0m\n", TOKEN + b"\n" * 600 + NETRC[0], NETRC[1] + b"\x1b[1m{secret}\x1b[0m\n"],
+    ],
+)
+def test_the_context_of_a_glance_is_that_of_a_search_among_sequences(engine: Engine, chunks: list[bytes]) -> None:
+    secret = catalogue.expand("{base62:16}").encode()
+    stream = RuleStream(engine, VAULT)
+    for chunk in chunks[:-1]:
+        stream.feed(chunk)
+    shown = stream.feed(chunks[-1].replace(b"{secret}", secret))
+    assert b"MASKED-" in shown
+    assert secret not in shown
+
+
+def test_a_key_whose_begin_line_passed_with_one_of_another_kind_is_masked(engine: Engine) -> None:
+    key = private_key(3, 16)
+    text = b"-----BEGIN CERTIFICATE-----\n" + key
+    for size in (1, 29, 30, 500):
+        shown = run(engine, [text[at : at + size] for at in range(0, len(text), size)])
+        assert not any(line in shown for line in key.splitlines()[1:-1])
 
 
 @settings(max_examples=100, suppress_health_check=list(HealthCheck), deadline=None)

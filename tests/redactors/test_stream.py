@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from redactors.engine import Engine
 from redactors.finding import Finding
 from redactors.known import KnownValues
+from redactors.knownstream import KnownStream
 from redactors.loading import load
 from redactors.rules.catalogue import expand
+from redactors.rulestream import LONGEST_HELD, RuleStream
 from redactors.stream import StreamRedactor
 from redactors.vault import Origin, Vault
 
@@ -67,6 +69,52 @@ def test_any_chunking_gives_the_same_output(engine: Engine, output: bytes, size:
 @given(outputs())
 def test_the_output_is_that_of_the_engine_for_the_whole(engine: Engine, output: bytes) -> None:
     assert run(redactor(engine), [output]) == engine.redact(output).data
+
+
+@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
+@given(outputs(*SEQUENCES, b"\r", b"50%\r", KNOWN[:20] + b"\n"), st.integers(1, 300))
+def test_what_waits_for_a_lines_end_is_shown_no_later_for_it(engine: Engine, output: bytes, size: int) -> None:
+    assert engine.known is not None
+    values, rules, stream = KnownStream(engine.known, VAULT), RuleStream(engine, VAULT), redactor(engine)
+    shown = waited = b""
+    for at in range(0, len(output), size):
+        shown += rules.feed(values.feed(output[at : at + size]))
+        waited += stream.feed(output[at : at + size])
+        assert waited.startswith(shown)
+        assert stream.held <= (values.held or rules.held)
+    assert waited + stream.flush() == shown + rules.feed(values.flush()) + rules.flush()
+
+
+@pytest.mark.parametrize(
+    ("chunks", "shown"),
+    [
+        ([b"50%\r60%\r70"], b"50%\r60%\r"),
+        ([b"50%\r60%\r", b"70"], b"50%\r60%\r"),
+        ([b"ab\r", b"c"], b"ab\r"),
+        ([b"ab\r", b"", b"c"], b"ab\r"),
+        ([b"x\nab\r", b"c"], b"x\nab\r"),
+        ([b"x\nab\r", b"\n", b"c"], b"x\nab\r\n"),
+        ([b"ab", b"c\r", b"\n"], b"abc\r\n"),
+        ([b"ab", b"", b"c\nd", b"e"], b"abc\n"),
+        ([], b""),
+    ],
+)
+def test_a_line_is_shown_once_it_is_over(engine: Engine, chunks: list[bytes], shown: bytes) -> None:
+    stream = redactor(engine)
+    assert b"".join(map(stream.feed, chunks)) == shown
+    assert stream.held == (b"".join(chunks) != shown)
+    assert shown + stream.flush() == b"".join(chunks)
+
+
+@pytest.mark.parametrize("size", [1, 1000, 2 * LONGEST_HELD])
+def test_a_line_that_does_not_end_is_shown_in_pieces(engine: Engine, size: int) -> None:
+    stream = redactor(engine)
+    fed = shown = 0
+    for _ in range(-(-3 * LONGEST_HELD // size)):
+        fed += size
+        shown += len(stream.feed(b"." * size))
+        assert fed - shown <= LONGEST_HELD
+    assert shown > 0
 
 
 def test_without_an_engine_only_known_values_are_masked(engine: Engine) -> None:
