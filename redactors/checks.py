@@ -35,6 +35,7 @@ _DENSE_ENTROPY = 4.0
 _PEM_LONG, _PEM_ENTROPY = 100, 4.8  # an Ed25519 key in PKCS#8 has 64 characters; text has less entropy
 _PEM_LEAST = 40
 _PEM_LINE = re.compile(rb"(?:[\r\n]|\\+(?:[nrt]|u000[aAdD]))[ \t]*")
+_PEM_RUN = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
 _PEM_START = 64  # characters of base64: what says what the rest is stands in the first bytes
 _DER_SEQUENCE, _DER_LONG, _DER_LONGEST = 0x30, 0x80, 3  # a length of up to three bytes
 # PKCS#1, PKCS#8, SEC 1 begin with a version (INTEGER), encrypted PKCS#8 with a SEQUENCE, keys of a TPM with an OID.
@@ -59,12 +60,13 @@ def crc32_base62(value: bytes) -> Confidence:
 def jwt(value: bytes) -> Confidence | None:
     """JSON Web Token: its first part is a base64url JSON object that names `alg` (RFC 7515, 4.1.1).
 
-    Without a signature, as `alg: none` has it, it is a likely one.
+    Without a signature, as `alg: none` has it, or cut before it, it is a likely one.
     """
-    header = _decoded(value.partition(b".")[0])
+    first, _, rest = value.partition(b".")
+    header = _decoded(first)
     if header is None or not header.startswith(b"{") or b'"alg"' not in header:
         return None
-    return _sure(len(value.rpartition(b".")[2]) >= _JWT_SIGNATURE)
+    return _sure(len(rest.partition(b".")[2]) >= _JWT_SIGNATURE)
 
 
 def slack(value: bytes) -> Confidence | None:
@@ -157,6 +159,12 @@ def pem(value: bytes) -> Confidence | None:
     return _sure(_begins_a_key(_decoded(_pem_start(value)) or b""))
 
 
+def pem_lines(value: bytes) -> Confidence | None:
+    """Body of a private key block with other text around each of its lines; only what is certain counts."""
+    certain = pem(b"\n".join(_PEM_RUN.findall(value))) is Confidence.CERTAIN
+    return Confidence.CERTAIN if certain else None
+
+
 def _pem_start(value: bytes) -> bytes:
     """Give the first characters of base64 of a block, behind its headers."""
     lines = [line for line in _PEM_LINE.split(value) if line and b":" not in line]
@@ -227,6 +235,11 @@ def bare_password(value: bytes) -> Confidence | None:
     return Confidence.LIKELY if filters.can_be_password(value) and not bare else None
 
 
+def strong_password(value: bytes) -> Confidence | None:
+    """Judge what stands where other things stand too: three kinds of characters, no path, no name of a test."""
+    return bare_password(value) if filters.is_strong(value) else None
+
+
 def secret(value: bytes) -> Confidence | None:
     """Judge a key or token after a name that says so: random enough to be one."""
     return Confidence.LIKELY if filters.can_be_secret(value) else None
@@ -263,7 +276,9 @@ def header(value: bytes) -> Confidence | None:
 
 def url_password(value: bytes) -> Confidence | None:
     """Password of a URL: anything but a word that every example uses, or a template."""
-    if filters.is_stock(value) or filters.is_template(value):
+    if filters.is_stock(value):
+        return Confidence.LIKELY if filters.is_numbered(value) else None
+    if filters.is_template(value):
         return None
     return Confidence.CERTAIN if len(value) >= 6 else Confidence.LIKELY
 
@@ -295,12 +310,14 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "stripe": stripe,
         "discord": discord,
         "pem": pem,
+        "pem-lines": pem_lines,
         "encoded-json": encoded_json,
         "basic": basic_credentials,
         "mixed": mixed,
         "password": password,
         "bare-password": bare_password,
         "dense": dense,
+        "strong-password": strong_password,
         "password-xml": xml_password,
         "odbc-password": odbc_password,
         "secret": secret,

@@ -43,7 +43,7 @@ _USER = re.compile(rb"//[^/@\s]*@")
 _MARKS = re.compile(rb"[^A-Za-z0-9]+")
 _SHORTEST_REST = 6  # letters and digits; fewer are no secret that could be searched for
 _JSON_START = re.compile(rb"\s*(?:\{\s*[\"}/]|\[\s*[\[{\"])")
-_INNER = frozenset({"private-key", "url-password", "url-token"})
+_INNER = frozenset({"private-key", "private-key-lines", "url-password", "url-token"})
 _BEFORE_PASSWORD = (b":", b"/")
 
 

@@ -12,6 +12,7 @@ import re
 from itertools import pairwise
 
 from redactors.ondemand import OnDemand
+from redactors.published import is_published
 
 # In small letters; without anchors, so that `re` skips to the bytes that one of these can begin with.
 _EXAMPLE = OnDemand(
@@ -44,6 +45,9 @@ _CODE = OnDemand(
     rb"""(?x)
     ^[A-Za-z_]\w{0,24} (?: (?:\.|->|::) [A-Za-z_]\w{0,24} )+ (?:\(.{0,80})? [;,]?$   # os.environ, self.token, a::b
     | ^[A-Za-z_]\w{0,40}=(?:None|True|False|[a-z_]*\d{0,2}$) # keyword=default
+    | ^[a-z][A-Za-z_]{1,30}\d{0,2}[A-Za-z_]{0,30}=(?:(?:[a-z_]\w{0,24}\.){1,4}|_)[A-Za-z_]{2,40}\d{0,3}[A-Za-z_]{0,40}$
+                                                   # asn1Spec=_PKCS8_SPEC, version=ssl.PROTOCOL_SSLv23
+    | ^[a-z]{2}(?:-[a-z]{2,9}){1,3}-\d:\d{11,12}:  # region and account of an ARN
     | [A-Za-z_)\]] \(                              # call(
     | \w\[ | \]\.                                  # index
     | ^:[a-z]+(?::[a-z]+)*:                         # :py:data:`name`, a role of documentation
@@ -71,10 +75,10 @@ _PUBLIC = OnDemand(
     rb"|^(?:ssh|ecdsa)-[a-z0-9-]+$"
     rb"|^pk_(?:live|test)_|^(?:SB-)?Mid-client-"  # what Stripe, its likes and Midtrans make for web pages
 )
-_DATE = OnDemand(rb"^\d{4}-\d{2}-\d{2}|^\d{1,2}:\d{2}:\d{2}|^v?\d+(?:\.\d+){1,12}(?:[-+][\w.]+)?$")
+_DATE = OnDemand(rb"^\d{4}-\d{2}-\d{2}|^\d{1,2}:\d{2}:\d{2}|^[A-Za-z]?\d+(?:\.\d+){1,12}(?:[-+][\w.]+)?$")
 _NUMBER = OnDemand(rb"^[-+]?(?:0x[0-9a-fA-F]{1,8}|\d{1,9}(?:\.\d*)?)[a-zA-Z%]{0,4}$")
 _URL = OnDemand(
-    rb"^[a-z][a-z0-9+.-]{1,15}://|^//[\w.-]+\.\w|^www\.|^(?:[a-z0-9-]+\.)+(?:com|org|net|io|dev|example|local|internal)\b"
+    rb"^[a-z][a-z0-9+.-]{1,15}://|^urn:[a-z0-9-]{2,32}:|^//[\w.-]+\.\w|^www\.|^(?:[a-z0-9-]+\.)+(?:com|org|net|io|dev|example|local|internal)\b"
 )
 _LONGEST_ALPHANUMERIC = 16  # among longer ones of letters and digits alone, only public keys and hashes are plain
 _GREPPED = OnDemand(rb"[0-9]{1,6}:")
@@ -104,6 +108,8 @@ _KINDS = bytes(  # lower case, upper case, digit, any other
     0x61 if 97 <= byte < 123 else 0x41 if 65 <= byte < 91 else 0x30 if 48 <= byte < 58 else 0x2E for byte in range(256)
 )
 _ALL_KINDS = 4
+_STRONG_KINDS = 3
+_QUALIFIED = OnDemand(rb"/|::|\.[a-z]{1,10}$|^[a-z0-9.-]+:[0-9]")
 _LETTERS_AND_MARKS = OnDemand(rb"[A-Za-z]+(?:[ _./:-]+[A-Za-z]+)*[:;,.!?*]*$")
 _NO_LETTER = bytes(set(range(256)) - set(range(97, 123)))
 _HOME_ROW = b"asdfghjkl"
@@ -150,7 +156,7 @@ def is_example(value: bytes) -> bool:
     if len(value) > _LONGEST_EXAMPLE:
         return False
     lower = value.lower()
-    if _WHOLE_EXAMPLE.match(lower) or _is_one_character(value):
+    if _WHOLE_EXAMPLE.match(lower) or _is_one_character(value) or is_published(value):
         return True
     return bool(_EXAMPLE_WORD.search(lower) if value.isalnum() else _EXAMPLE.search(lower))
 
@@ -190,6 +196,12 @@ def is_dense(value: bytes) -> bool:
     changes = sum(one != other for one, other in pairwise(kinds))
     marks = kinds.count(b".")
     return len(set(kinds)) == _ALL_KINDS and marks * 4 <= len(value) * 3 and changes * 2 >= len(value)
+
+
+def is_strong(value: bytes) -> bool:
+    """Tell three kinds of characters or more, one of them digits, in what is no path, qualified name or words."""
+    kinds = set(bytes(value).translate(_KINDS))
+    return len(kinds) >= _STRONG_KINDS and 0x30 in kinds and not _QUALIFIED.search(value) and not is_wordy(value)
 
 
 def is_template(value: bytes) -> bool:
@@ -233,6 +245,11 @@ def is_stock(value: bytes) -> bool:
     return len(value) <= _LONGEST_STOCK and bool(_STOCK.match(value))
 
 
+def is_numbered(value: bytes) -> bool:
+    """Tell two digits or more at the end, as in `admin123`: of the words of every example these open real doors."""
+    return value[-2:].isdigit()
+
+
 def is_random(value: bytes) -> bool:
     """Tell text that no one types or reads: letters and digits mixed, near the highest entropy of its length."""
     size = len(value)
@@ -258,7 +275,7 @@ def _changes_case_often(value: bytes) -> bool:
 
 def can_be_password(value: bytes) -> bool:
     """Tell whether `value`, no example, may be a password that someone chose: no words, no code, no stock password."""
-    if is_stock(value) or is_plain(value):
+    if (is_stock(value) and not is_numbered(value)) or is_plain(value):
         return False
     if _only_letters_and_marks(value) and not _changes_case_often(value):
         return False

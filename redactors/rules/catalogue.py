@@ -10,8 +10,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from redactors.finding import Confidence
 from redactors.rules.model import Rule
@@ -39,8 +38,7 @@ _RANDOM = re.compile(r"\{(" + "|".join(_ALPHABETS) + r"):(\d+)\}")
 _CRC32 = re.compile(r"\{crc32\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Examples:
+class Examples(NamedTuple):
     """Texts that a rule must match, and texts that it must not."""
 
     rule: str

@@ -10,7 +10,7 @@ repeat cut to its least length, so that it reports one end per secret and not on
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from redactors.finding import Confidence
 
@@ -43,8 +43,7 @@ _KEYWORD_GAP = r"[\s\S]{0,%d}" % KEYWORD_REACH  # noqa: UP031 (braces)
 _WORD_BEGIN = "(?:(?<![A-Za-z])|(?=[A-Z][a-z]))"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """What to look for and how sure a match is; `regex`, `names` and `allow` are ASCII regular expressions.
 
     `keywords`: one of them must stand, in any case, in the 64 bytes before the match. `entropy`: least Shannon

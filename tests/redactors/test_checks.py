@@ -40,6 +40,12 @@ def test_a_jwt_names_its_algorithm(claims: dict[str, str]) -> None:
     assert CHECKS["jwt"](encoded('{"typ": "x"}') + b"." + payload + signature) is None
 
 
+@pytest.mark.parametrize("left", [b"", b".", b".SflKx", b".qtzwbn", b".signature"])
+def test_a_token_that_was_cut_in_its_signature_or_before_it_is_likely(left: bytes) -> None:
+    token = encoded('{"alg":"HS256"}') + b"." + encoded('{"sub":"me"}')
+    assert CHECKS["jwt"](token + left) is LIKELY
+
+
 def test_the_last_part_of_a_slack_token_is_the_secret_one() -> None:
     numbers = "-511111111-31111111111-3111111111111"
     assert CHECKS["slack"](f"xoxa-2{numbers}-{expand('{hex:18}')}".encode()) is CERTAIN
@@ -185,3 +191,15 @@ def test_maven_writes_encrypted_passwords_in_braces() -> None:
 def test_a_password_in_braces_may_hold_any_mark() -> None:
     assert CHECKS["odbc-password"](b"x}}y;9$Q") is LIKELY
     assert CHECKS["odbc-password"](b"XXXXXXXX") is None
+
+
+@pytest.mark.parametrize("name", ["admin123", "secret99", "postgres12"])
+def test_a_stock_word_with_a_number_may_be_a_real_password(name: str) -> None:
+    assert CHECKS["url-password"](name.encode()) is LIKELY
+    assert CHECKS["url-password"](name.rstrip("0123456789").encode()) is None
+
+
+def test_what_stands_where_other_things_stand_too_must_be_strong() -> None:
+    assert CHECKS["strong-password"](b"K7-uzLq9!x") is LIKELY
+    assert CHECKS["strong-password"](b"src/App1.test") is None
+    assert CHECKS["strong-password"](b"required") is None

@@ -205,3 +205,38 @@ def test_what_is_dense_has_characters_of_all_kinds(value: str) -> None:
 @pytest.mark.parametrize("value", [b"load(first, Second2)[0]", b"<div class='Row2 wide'>", b"std::vector<Item3>&", b""])
 def test_code_and_markup_are_not_dense(value: bytes) -> None:
     assert not filters.is_dense(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"asn1Spec=_PKCS8_SPEC", b"ssl_version=ssl.PROTOCOL_SSLv23", b"urn:uuid:0b1c2d3e", b"T1552.004",
+     b"us-east-1:012345678901:secret:Name7"],
+)  # fmt: skip
+def test_what_code_and_lists_hold_behind_a_telling_name_is_plain(value: bytes) -> None:
+    assert filters.is_plain(value)
+
+
+@pytest.mark.parametrize("value", [b"tr0ub4dor=Horse7", b"hunter2=Horse9", b"k9.55x.77q", b"us-east-1:kX92mmQ"])
+def test_a_password_with_the_marks_of_code_is_not_plain(value: bytes) -> None:
+    assert not filters.is_plain(value)
+
+
+@pytest.mark.parametrize("value", [b"K7-uzLq9!x", b"Tr9#pQ2vLm", b"aB3dEfGh9k"])
+def test_three_kinds_of_characters_in_no_words_are_strong(value: bytes) -> None:
+    assert filters.is_strong(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"src/App1.test",
+        b"TestParse::Case1",
+        b"base64-encoded",
+        b"127.0.0.1:8080",
+        b"app1.Test.js",
+        b"abcdefgh",
+        b"Ab-cdEf!",
+    ],
+)
+def test_paths_tests_hosts_and_words_are_not_strong(value: bytes) -> None:
+    assert not filters.is_strong(value)
