@@ -1,4 +1,7 @@
-"""Finds and masks secrets: `load(vault).redact(data)`. Names are fetched when first used: not every process scans."""
+"""Finds and masks secrets: `load().find(data)`, `load(vault).redact(data)`.
+
+Names are fetched when first used: not every process scans.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -7,7 +7,7 @@ and cut more than once within 12 characters, it may be missed. A value that is n
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from redactors import encodings
@@ -25,7 +25,8 @@ _LEAST_HALF = 6
 _FARTHEST = 64  # from a piece to the anchor
 _PLAIN = re.compile(rb"[A-Za-z0-9_.:@%+=,^-]+")  # nothing puts a backslash between these
 _WITHOUT_GAPS = frozenset({"hex", "base64"})
-_RARITY = {byte: at for at, byte in enumerate(b"etaoinsrhldcumfpgwybvkxjqz")}  # in English; all else is rarer
+_COMMON_FIRST = b"etaionrscldu0fphmbgxyEASTv1wC2INRLPO5467389BkDFMUVGHXKqjzWQYJZ"  # in source text; all else is rarer
+_RARITY = {byte: at for at, byte in enumerate(_COMMON_FIRST)}
 _Span = tuple[int, int]
 
 
@@ -45,7 +46,7 @@ def anchors(value: bytes, marks: Windows, breaks: frozenset[int], owner: object)
     """
     by_form = [
         _raw(form.text, marks, breaks, owner) if form.name == "raw" else _encoded(form, marks, owner)
-        for form in encodings.forms(value, (*marks.inner, *marks.spare))
+        for form in encodings.forms(value)
     ]
     plain = [text for text in encodings.twice_encoded(value) if not FEATURE.search(text)]
     return Anchors(
@@ -65,34 +66,26 @@ def _halves(text: bytes) -> tuple[bytes, bytes]:
 def _raw(text: bytes, marks: Windows, breaks: frozenset[int], owner: object) -> Anchors:
     squeezed = squeeze(text, Gaps())
     if squeezed == text:
-        return _searched(text, _featured(text, marks.edges, marks.spare), Pass.BOTH, "raw", owner, breaks)
+        return _searched(text, marks.edges, Pass.BOTH, "raw", owner, breaks, marks.spare)
     exact = _exact(text, marks.edges, "raw", owner)
     if len(squeezed) < SHORTEST:
         return Anchors(exact, [], [])
     cut_marks = windows(squeezed)
-    spans = _featured(squeezed, cut_marks.edges, cut_marks.spare)
-    cut = _searched(squeezed, spans, Pass.SQUEEZED, "raw", owner, breaks)
+    cut = _searched(squeezed, cut_marks.edges, Pass.SQUEEZED, "raw", owner, breaks, cut_marks.spare)
     return cut._replace(targets=exact + cut.targets)
 
 
 def _encoded(form: encodings.Form, marks: Windows, owner: object) -> Anchors:
-    inner, spare = form.windows[: len(marks.inner)], form.windows[len(marks.inner) :]
+    inner = tuple(map(form.locate, marks.inner))
     squeezed = form.text if form.name in _WITHOUT_GAPS else squeeze(form.text, Gaps())
     if squeezed == form.text:
-        spans = _featured(form.text, inner, spare)
-        return _searched(form.text, spans, Pass.BOTH, form.name, owner, frozenset())
+        spare = map(form.locate, marks.spare)
+        return _searched(form.text, inner, Pass.BOTH, form.name, owner, frozenset(), spare)
     exact = _exact(form.text, inner, form.name, owner)
     if len(squeezed) < SHORTEST:
         return Anchors(exact, [], [])
     cut = _searched(squeezed, (), Pass.SQUEEZED, form.name, owner, own_gaps(form.text))
     return cut._replace(targets=exact + cut.targets)
-
-
-def _featured(text: bytes, spans: tuple[_Span, ...], spare: tuple[_Span, ...]) -> tuple[_Span, ...]:
-    """Add a spare window with a feature to those that have none."""
-    if not spans or any(FEATURE.search(text, *span) for span in spans):
-        return spans
-    return spans + tuple(span for span in spare if FEATURE.search(text, *span))[:1]
 
 
 def _exact(text: bytes, spans: tuple[_Span, ...], name: str, owner: object) -> list[Target]:
@@ -102,31 +95,48 @@ def _exact(text: bytes, spans: tuple[_Span, ...], name: str, owner: object) -> l
 
 
 def _searched(
-    text: bytes, spans: tuple[_Span, ...], within: Pass, name: str, owner: object, breaks: frozenset[int]
+    text: bytes,
+    spans: tuple[_Span, ...],
+    within: Pass,
+    name: str,
+    owner: object,
+    breaks: frozenset[int],
+    spare: Iterable[_Span] = (),
 ) -> Anchors:
-    """Anchors of a text without gaps, and how it is found although there are some in the data."""
+    """Anchors of a text without gaps, and how it is found although there are some in the data.
+
+    One of the `spare` spans, with a feature, is added to those that have none.
+    """
     if not spans:
         target = _whole(text, within, name, owner)
-        if FEATURE.search(target.anchor):
+        if _has_feature(target):
             return Anchors([target], [], [])
         pieces = _pieces(text, 2 + len(text) // CHARACTERS_PER_GAP, breaks) if len(text) <= _FARTHEST else []
-        return Anchors([target], pieces, [] if pieces else [_lone(text, 0, len(text))], reach=len(text))
+        return Anchors([target], pieces, [] if pieces else [_lone(text, [(0, len(text))])], reach=len(text))
     parts = [_part(text, span, within, name, owner) for span in spans]
-    plain = [span for part, span in zip(parts, spans, strict=True) if not FEATURE.search(part.anchor)]
+    plain = [span for part, span in zip(parts, spans, strict=True) if not _has_feature(part)]
     if not plain:
         return Anchors(parts, [], [])
+    if len(plain) == len(parts):
+        found = next((span for span in spare if FEATURE.search(text, *span)), None)
+        parts += [_part(text, found, within, name, owner)] if found else []
     pieces = [text[at : at + (end - start) // 2] for start, end in plain for at in (start, (start + end) // 2)]
-    lone = [_lone(text, *spans[0])] if len(plain) == len(parts) else []
+    lone = [_lone(text, spans)] if len(plain) == len(parts) else []
     return Anchors(parts, pieces, lone, reach=max((LONGEST, *(end - start for start, end in plain))))
 
 
-def _lone(text: bytes, start: int, end: int) -> bytes:
+def _lone(text: bytes, spans: Sequence[_Span]) -> bytes:
     """Choose the characters that begin with the rarest one: it is what takes time in the search for them."""
-    digits = DIGITS_IN_HEX.match(text, start)
+    digits = DIGITS_IN_HEX.match(text, spans[0][0])
     if digits:
         return digits.group()
-    first = max(range(start, max(start, end - LONE_SIZE) + 1), key=lambda at: _RARITY.get(text[at], len(_RARITY)))
+    places = (at for start, end in spans for at in range(start, max(start, end - LONE_SIZE) + 1))
+    first = max(places, key=lambda at: _RARITY.get(text[at], len(_RARITY)))
     return text[first : first + LONE_SIZE]
+
+
+def _has_feature(target: Target) -> bool:
+    return FEATURE.search(target.text, target.at, target.at + target.size) is not None
 
 
 def _part(text: bytes, span: _Span, within: Pass, name: str, owner: object) -> Target:

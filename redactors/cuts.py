@@ -23,17 +23,21 @@ class Neighbourhood(NamedTuple):
     parts: list[Part]
     text: bytes
 
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """Where the parts stand; none begins or ends within 64 bytes of its place but where the data does."""
+        return [(start, end) for start, end, _ in self.parts]
+
 
 def neighbourhood(segments: tuple[Segment, ...], data: bytes, sites: Sites | None, kinds: Gaps) -> Neighbourhood | None:
     """Take the gaps out of the data around some places; None if they are too many, or None."""
     if sites is None or not are_few(len(sites.features) + len(sites.others), data):
         return None
-    if not sites.others:
-        parts = around(data, sites.features, LONGEST, kinds)
-    else:
-        places = sorted({*sites.features, *sites.others})
-        parts = around(data, places, max((LONGEST, *(segment.reach for segment in segments))), kinds)
-    return Neighbourhood(parts, BORDER.join([part.text for part in parts]))
+    parts = around(data, sites.features, LONGEST, kinds)  # an anchor with a feature is no longer
+    if sites.others:
+        reach = max((LONGEST, *(segment.reach for segment in segments)))
+        parts += around(data, sorted(set(sites.others)), reach, kinds)
+    return Neighbourhood(parts, BORDER.join([text for _, _, text in parts]))
 
 
 def cuts_in(
@@ -52,7 +56,7 @@ def cuts_in(
 def _anchors_in(segments: tuple[Segment, ...], near: Neighbourhood) -> list[tuple[int, int]]:
     if not near.text or not _anchors(segments, near.text):
         return []
-    return [(part.start, part.end) for part in near.parts if _anchors(segments, part.text)]
+    return [(start, end) for start, end, text in near.parts if _anchors(segments, text)]
 
 
 def _anchors_everywhere(segments: tuple[Segment, ...], data: bytes, kinds: Gaps) -> list[tuple[int, int]]:

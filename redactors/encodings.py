@@ -1,4 +1,4 @@
-"""The forms in which one value may appear, and where a window of the value lies in each form.
+"""The forms in which one value may appear, and where a part of the value lies in each form.
 
 Not found at all: a value that was compressed, encrypted, hashed or shifted (rot13), or written in another base.
 What is not here on purpose: JSON escapes of quotes and backslashes at any depth, shell backslashes, line wraps and
@@ -10,6 +10,7 @@ are lists of hex bytes with something between them (`redactors.hexbytes`).
 import json
 from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import repeat
 from typing import NamedTuple
 
@@ -17,23 +18,23 @@ Span = tuple[int, int]
 
 
 class Form(NamedTuple):
-    """One way to write a value. `windows[i]` is where the value's i-th window stands in `text`."""
+    """One way to write a value. `locate` tells where in `text` stands what stands at a span of the value."""
 
     name: str
     text: bytes
-    windows: tuple[Span, ...]
+    locate: Callable[[Span], Span]
 
 
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")  # RFC 3986, 2.3
-_ONE_TO_ONE = _UNRESERVED - {0x7E}  # nothing escapes these; the shell expands a leading `~`
+_ONE_TO_ONE = bytes(_UNRESERVED - {0x7E})  # nothing escapes these; the shell expands a leading `~`
 _FOR_URLS = bytes.maketrans(b"+/", b"-_")
 _DROPPED = (0, 2, 3)  # characters of base64 that hold bits of the 0, 1 or 2 bytes before the value
 
 
-def forms(value: bytes, windows: tuple[Span, ...]) -> Iterator[Form]:
-    """Give every form of `value`, the raw one first, no text twice, with each of `windows` located in it."""
+def forms(value: bytes) -> Iterator[Form]:
+    """Give every form of `value`, the raw one first, no text twice."""
     seen: set[bytes] = set()
-    for form in _all_forms(value, windows):
+    for form in _all_forms(value):
         if form.text not in seen:
             seen.add(form.text)
             yield form
@@ -46,30 +47,37 @@ def twice_encoded(value: bytes) -> Iterator[bytes]:
             yield from map(_own_base64, repeat(inner), range(3))
 
 
-def _all_forms(value: bytes, windows: tuple[Span, ...]) -> Iterator[Form]:
+def _all_forms(value: bytes) -> Iterator[Form]:
     size = len(value)
-    yield Form("raw", value, windows)
-    if not _ONE_TO_ONE.issuperset(value):
-        yield from _escaped(value, windows)
-    yield Form("reversed", value[::-1], tuple((size - end, size - start) for start, end in windows))
-    doubled = tuple((2 * start, 2 * end) for start, end in windows)
-    yield Form("hex", value.hex().encode(), doubled)
-    yield Form("hex", value.hex().upper().encode(), doubled)
-    for once in _base64(value, windows):
-        yield from _both_alphabets(once)
+    yield Form("raw", value, _same)
+    if value.translate(None, _ONE_TO_ONE):
+        yield from _escaped(value)
+    yield Form("reversed", value[::-1], lambda span: (size - span[1], size - span[0]))
+    yield Form("hex", value.hex().encode(), _doubled)
+    yield Form("hex", value.hex().upper().encode(), _doubled)
+    for before, locate in enumerate(_IN_BASE64):
+        yield from _both_alphabets(Form("base64", _own_base64(value, before), locate))
 
 
-def _base64(value: bytes, windows: tuple[Span, ...]) -> Iterator[Form]:
-    """Give the characters that depend on `value` alone, for 0, 1 and 2 foreign bytes before it (modulo 3)."""
-    for before, dropped in enumerate(_DROPPED):
-        text = _own_base64(value, before)
-        located = tuple((-(-(s + before) * 8 // 6) - dropped, (e + before) * 8 // 6 - dropped) for s, e in windows)
-        yield Form("base64", text, located)
+def _same(span: Span) -> Span:
+    return span
+
+
+def _doubled(span: Span) -> Span:
+    return 2 * span[0], 2 * span[1]
+
+
+def _in_base64(before: int, span: Span) -> Span:
+    dropped = _DROPPED[before]
+    return -(-(span[0] + before) * 8 // 6) - dropped, (span[1] + before) * 8 // 6 - dropped
+
+
+_IN_BASE64 = tuple(partial(_in_base64, before) for before in range(3))
 
 
 def _own_base64(value: bytes, before: int) -> bytes:
-    """Give the characters that depend on `value` alone, behind as many foreign bytes."""
-    encoded = b2a_base64(bytes(before) + value, newline=False)
+    """Give the characters that depend on `value` alone, behind as many foreign bytes (modulo 3)."""
+    encoded = b2a_base64(b"\0\0"[:before] + value, newline=False)
     return encoded[_DROPPED[before] : (len(value) + before) * 8 // 6]
 
 
@@ -79,11 +87,14 @@ def _both_alphabets(form: Form) -> Iterator[Form]:
         yield form._replace(text=form.text.translate(_FOR_URLS))
 
 
-def _escaped(value: bytes, windows: tuple[Span, ...]) -> Iterator[Form]:
+def _escaped(value: bytes) -> Iterator[Form]:
     """Forms that write one character as several; only for values with characters that anything escapes."""
     for name, escape in _escapes(value):
-        places = {place: len(escape(value[:place])) for window in windows for place in window}
-        yield Form(name, escape(value), tuple((places[start], places[end]) for start, end in windows))
+        yield Form(name, escape(value), partial(_in_escaped, value, escape))
+
+
+def _in_escaped(value: bytes, escape: Callable[[bytes], bytes], span: Span) -> Span:
+    return len(escape(value[: span[0]])), len(escape(value[: span[1]]))
 
 
 def _escapes(value: bytes) -> Iterator[tuple[str, Callable[[bytes], bytes]]]:

@@ -21,10 +21,19 @@ from redactors.issued import IssuedShapes
 from redactors.known import KnownValues
 from redactors.prefixes import IssuerPrefixes, issuer_prefix
 from redactors.rules.model import Rule
+from redactors.rules.widths import widths
 from redactors.vault import LONGEST_PREFIX, MARK, PLACEHOLDER, Origin, Vault
 
 _OURS = re.compile(PLACEHOLDER)
+_CLOSING = r"""\s"'`\\"""  # of a class: what the values of most assignments never hold
+_ALONE = re.compile(PLACEHOLDER + rb"(?=[%b]|\Z)" % _CLOSING.encode())
+# One class, in which nothing of _CLOSING is, and look-around.
+_LOOK_AROUND = r"\(\?<?[=!](?:\[(?:[^\]\\]|\\.)*\]|\\.|[^()\[\\])*\)"
+_WITHOUT_CLOSING = re.compile(
+    rf"(?:{_LOOK_AROUND})*\[\^{re.escape(_CLOSING)}(?:[^\]\\]|\\.)*\]\{{\d+,\d+\}}(?:{_LOOK_AROUND})*"
+)
 _LONGEST_OURS = 96 + LONGEST_PREFIX  # a kind has at most 64 characters
+_NOWHERE = 2**62
 
 Spans = Sequence[tuple[int, int]]
 """Starts and ends, in order."""
@@ -67,6 +76,7 @@ class Engine:
         self.known = known
         issued = IssuedShapes(rules)
         self._detectors = tuple(Detector(rule, issued) for rule in rules)
+        self._widths = tuple(map(_width, rules))
         self._places = {rule.id: place for place, rule in enumerate(rules)}
         self._rules = tuple(rules)
         self._prefixes = IssuerPrefixes(rules)
@@ -102,6 +112,12 @@ class Engine:
         if self._allow:
             ruled = [found for found in ruled if found.value not in self._allow]
         return self.settle(data, known, [*ruled, *_by_sources(self._added, data)])
+
+    def may_find(self, data: bytes) -> bool:
+        """Tell whether `find` could find anything but known values: False is a proof, at the cost of one search."""
+        for _ in self._scanner.scan(data):
+            return True
+        return bool(self._sources or self._added)
 
     def settle(self, data: bytes, known: Sequence[Finding], ruled: Sequence[Finding]) -> list[Finding]:
         """Choose among overlapping findings: known values, then the surer, the longer, the earlier; never ours.
@@ -170,7 +186,14 @@ class Engine:
     def _by_rules(self, data: bytes) -> list[Finding]:
         found: list[Finding] = []
         tried: dict[Detector, int] = {}
+        alone: set[int] | None = None  # where our placeholders begin of which nothing is glued to the end
         for index, end in self._scanner.scan(data):
+            start = end - self._widths[index]
+            if start >= 0 and data.startswith(MARK, start):
+                if alone is None:  # once: hostile data may be full of marks
+                    alone = {ours.start() for ours in _ALONE.finditer(data)}
+                if start in alone:
+                    continue  # the value would be a placeholder and no byte more, which is none
             found += self._detectors[index].find(data, end, tried)
         found.sort(key=self._rank, reverse=True)
         return found
@@ -178,6 +201,17 @@ class Engine:
     def _rank(self, found: Finding) -> int:
         """Place of a rule in the catalogue: rules that know no issuer stand first, and yield to those that do."""
         return self._places[found.rule]
+
+
+def _width(rule: Rule) -> int:
+    """Give how far before the end of a candidate its value begins, if that is fixed and no value holds _CLOSING.
+
+    Else so far that nothing stands there.
+    """
+    if not rule.names or rule.has_context() or not _WITHOUT_CLOSING.fullmatch(rule.regex):
+        return _NOWHERE
+    least, most = widths(rule.value_trigger())
+    return least if least == most else _NOWHERE
 
 
 def _never(_kind: str) -> bool:

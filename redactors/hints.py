@@ -2,12 +2,12 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
 from redactors.patterns import Patterns, shared
-from redactors.sites import BORDER, Sites
+from redactors.sites import BORDER
 
 # Four characters of base64 whose three bytes are themselves characters of base64 (of either alphabet) or `=`.
 _TWICE = rb"[K-e][C-HS-Xi-n0-3yz][ABEFIJMNQRUVYZcdghklopstwx014589][B-afh-z0-69]"
@@ -18,7 +18,6 @@ _RUN_SIZE = 28
 _LONG_RUN = rb"[A-Za-z0-9]{%d}" % _RUN_SIZE  # base64 of ASCII letters and digits holds no other character
 _REST_OF_RUN = re.compile(rb"[A-Za-z0-9]*")
 _MOST_RUNS = 64
-_NEAR_RUN = 64  # the run, a line end, and a rest of the base64 in the line behind it that is no run
 _DUMP_LINE = rb"000[0-9a-fA-F]{3,13}:?[ \t]{1,4}[^ \t\r\n]"  # offsets below a megabyte begin with zeros
 _WRITTEN_SEQUENCE = rb"\\(?:(?:u001[bB]|x1[bB]|033|e)\[|u0000|x00|u250[23])"
 # Bytes of ASCII text written as hex digits, each with something before or behind it.
@@ -63,7 +62,8 @@ class Scout:
         """Spans of long runs of letters and digits, which base64 of base64 looks like; None if they are many."""
         found: list[tuple[int, int]] = []
         at = 0
-        while hit := self._runs.scan(data[at:]):
+        view = memoryview(data)  # of which a part is no copy
+        while hit := self._runs.scan(view[at:]):
             if len(found) == _MOST_RUNS:
                 return None
             start = at + hit[0][1] - _RUN_SIZE
@@ -72,18 +72,14 @@ class Scout:
             found.append((start, at))
         return found
 
-    def runs_near(self, data: bytes, sites: Sites) -> list[tuple[int, int]] | None:
-        """Parts of the data, rising, that hold a place of `sites` and a long run; None if they are many."""
-        places = sorted({*sites.features, *sites.others}) if sites.others else sites.features
-        if not places:
-            return []
-        parts = [data[max(0, place - _NEAR_RUN) : place + _NEAR_RUN] for place in places]
-        runs = self.runs(BORDER.join(parts))
+    def runs_near(self, data: bytes, parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
+        """Give those of `parts` of the data that hold a long run, rising; None if they are many."""
+        texts = [data[start:end] for start, end in parts]
+        runs = self.runs(BORDER.join(texts))
         if not runs:
             return runs
-        ends = list(accumulate(len(part) + len(BORDER) for part in parts))
-        near = dict.fromkeys(places[bisect_right(ends, start)] for start, _ in runs)
-        return [(max(0, place - _NEAR_RUN), place + _NEAR_RUN) for place in near]
+        ends = list(accumulate(len(text) + len(BORDER) for text in texts))
+        return sorted({parts[bisect_right(ends, start)] for start, _ in runs})
 
     def twice_encoded(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Spans of `data`, of a length divisible by 4, that look like base64 of base64."""

@@ -99,7 +99,8 @@ class KnownValues:
         self._vault.issue(kind, value, origin)
         with self._changing:
             if value not in self._values:
-                self._state = self._state._replace(waiting=(*self._state.waiting, _known(kind, value)))
+                segments, waiting, following = self._state
+                self._state = _State(segments, (*waiting, _known(kind, value)), following)
                 self._values.add(value)
         return True
 
@@ -124,7 +125,7 @@ class KnownValues:
         if hints.written:
             near_written = neighbourhood(segments, data, Sites([], hints.written), kinds)
             spans += cuts_in(segments, data, near_written, kinds, kinds)
-        runs = self._scout.runs(data) if near is None or sites is None else self._scout.runs_near(data, sites)
+        runs = self._scout.runs(data) if near is None else self._scout.runs_near(data, near.spans)
         spans += twice_encoded_spans(segments, data, runs, self._scout, kinds)
         if any(hints):
             spans += _decoded(segments, data, hints)

@@ -31,15 +31,14 @@ from redactors.scanner import (
     library_version,
     load_database,
 )
-from redactors.vault import Vault
+from redactors.vault import KEY_BYTES, Vault
 
-_LONGEST_TITLE = 100
 _TRUSTED_OWNERS = (0,)  # beside the user: root can do anyway what it likes
 _FAMILIES = Path(__file__).parent / "rules"
 
 
 def load(
-    vault: Vault,
+    vault: Vault | None = None,
     known: KnownValues | None = None,
     *,
     disable: Sequence[str] = (),
@@ -49,12 +48,14 @@ def load(
 ) -> Engine:
     """Make an engine of the bundled rules without those named in `disable`, plus `sources`.
 
-    `allow`: values that are no secrets, exactly as they stand. `cache_dir` may be missing, read-only or damaged.
+    Without a `vault`, placeholders are of a key that ends with the engine. `allow`: values that are no secrets, exactly
+    as they stand. `cache_dir` may be missing, read-only or damaged.
     """
     if cache_dir is not None:
         _ready_fixed_patterns(cache_dir)
     off = frozenset(disable)
     rules = tuple(rule for rule in bundled_rules(cache_dir) if rule.id not in off)
+    vault = Vault(os.urandom(KEY_BYTES)) if vault is None else vault
     return Engine(rules, _scanner(rules, cache_dir), vault, known, sources=sources, allow=allow)
 
 
@@ -107,7 +108,7 @@ def _read(cache_dir: Path | None, name: str) -> bytes:
     if cache_dir is None:
         raise FileNotFoundError(name)
     handle = os.open(cache_dir / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
+    with os.fdopen(handle, "rb", buffering=0) as file:  # megabytes are not copied
         status = os.fstat(handle)
         if (
             not stat.S_ISREG(status.st_mode)
@@ -115,7 +116,7 @@ def _read(cache_dir: Path | None, name: str) -> bytes:
             or status.st_uid not in (*_TRUSTED_OWNERS, os.geteuid())
         ):
             raise ValueError(f"{name} is not only ours to write")
-        title, content = file.readline(_LONGEST_TITLE), file.read()
+        title, content = file.read(len(_title(name, b""))), file.readall()
     if title != _title(name, content):
         raise ValueError(f"{name} is another file, or damaged")
     return content

@@ -7,7 +7,6 @@ a document about placeholders is ordinary text.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 _MARKS = (b"MASKED", b"masked", b"Masked")
@@ -35,12 +34,12 @@ class NearMiss(NamedTuple):
         return f"`{self.text}` {self.how} the placeholder `{self.placeholder}`; it was left as it is"
 
 
-@dataclass(slots=True)
 class Parts:
     """The placeholders there are, by their parts: tag to placeholder, and the words before it to all their tags."""
 
-    by_tag: dict[str, str] = field(default_factory=dict)
-    by_stem: dict[str, list[str]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.by_tag: dict[str, str] = {}
+        self.by_stem: dict[str, list[str]] = {}
 
     def add(self, placeholder: str) -> None:
         """Take in one that was issued."""

@@ -5,7 +5,7 @@ the engine fixes the span near it. A scratch space serves one scan at a time, so
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import hyperscan
 
@@ -24,21 +24,20 @@ class HyperscanScanner:
         self._database = database
         self._local = threading.local()
 
-    def scan(self, data: bytes) -> Iterator[tuple[int, int]]:
+    def scan(self, data: bytes) -> Iterable[tuple[int, int]]:
         """Give every candidate in `data`: rule and end, in order of the end within a block; some come twice."""
-        for start in range(0, max(len(data), 1), BLOCK):
+        return self._scan_block(data) if len(data) <= BLOCK else self._in_blocks(data)
+
+    def _in_blocks(self, data: bytes) -> Iterator[tuple[int, int]]:
+        for start in range(0, len(data), BLOCK):
             first = max(0, start - OVERLAP)
-            block = data[first : start + BLOCK] if len(data) > BLOCK else data
-            for rule, end in self._scan_block(block):
+            for rule, end in self._scan_block(data[first : start + BLOCK]):
                 yield rule, first + end
 
     def _scan_block(self, block: bytes) -> list[tuple[int, int]]:
         hits: list[tuple[int, int]] = []
-
-        def note(rule: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            hits.append((rule, end))
-
-        self._database.scan(block, note, scratch=_scratch(self._local, self._database))
+        # By place: the binding takes longer to read keywords than to search a line.
+        self._database.scan(block, _note, 0, hits, _scratch(self._local, self._database))
         return hits
 
 
@@ -75,6 +74,10 @@ def dump_database(database: hyperscan.Database) -> bytes:
 def library_version() -> str:
     """Version of the binding, which pins that of the library: a database of another one is useless."""
     return str(vars(hyperscan)["__version__"])  # the stubs do not know it; `importlib.metadata` costs 40 ms
+
+
+def _note(rule: int, _start: int, end: int, _flags: int, hits: object) -> None:
+    hits.append((rule, end))  # type: ignore[attr-defined]  # the list given as context
 
 
 def _database(expressions: Sequence[bytes]) -> hyperscan.Database:

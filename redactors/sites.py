@@ -1,42 +1,54 @@
 r"""Where in data a cut value may stand, told without making the copy without gaps, which costs four times a scan.
 
-A gap may stand between any two characters of a value, but a few triples of characters (FEATURE: a digit, a capital
-and a small letter, two of them beside each other; a digit between capitals, a capital or a small letter between
-digits, ...) are rare in text even when gaps in them do not count: about one in 3 KB. Nine of ten random stretches of
-16 characters have one. So:
+A gap may stand between any two characters of a value, but a few triples of characters (FEATURE: a digit and a capital,
+one of the rarer capitals between consonants, a `j`, `q` or `z` before a digit or a capital, ...) are rare in text even
+when gaps in them do not count: about one in 5 KB. More than nine of ten random stretches of 16 characters have one. So:
 - an anchor with a FEATURE is only looked for near places that match it with gaps;
 - one without is looked for near its pieces: any cut that counts leaves one of them whole;
-- where neither is to be had, six of its characters are searched for, with gaps; of a few, for each costs a little.
+- where neither is to be had, four of its characters are searched for, with gaps; of a few, for each costs a little.
 Terminal sequences, as they are or written as escapes, and dump lines are places of their own.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
-from redactors.patterns import Patterns, Scan, shared
+from redactors.patterns import Patterns, shared
 from redactors.squeeze import BLANKS, Gaps, squeeze
 
-_DIGIT, _CAPITAL, _HEX = b"[0-9]", b"[A-Z]", b"[0-9a-f]"
+_DIGIT, _CAPITAL, _ANY, _HEX = b"[2-9]", b"[A-Z]", b"[0-9A-Za-z]", b"[0-9a-f]"
 _SMALL = b"[a-wyz]"  # no `x`, for `0x1F`
-_INNER = b"[b-np-wz]"  # neither `NaN`, `QoS` nor `MyClass`
-_CONSONANT = b"[b-df-hj-np-tv-wz]"  # no `NoneType`
+_CONSONANT = b"[b-df-hj-np-tv-wz]"
+_RARE_CAPITAL, _RARE_SMALL = b"[BFGHJKQV-Z]", b"[jqz]"
 _SHAPES = (
-    (_DIGIT, _CAPITAL, _SMALL), (_DIGIT, _SMALL, _CAPITAL), (_CAPITAL, _SMALL, _DIGIT), (_CAPITAL, _DIGIT, _SMALL),
-    (_DIGIT, _CAPITAL, _DIGIT), (_CAPITAL, _DIGIT, _CAPITAL), (_DIGIT, _CAPITAL, _CAPITAL),
-    (_CAPITAL, _INNER, _CAPITAL), (_CAPITAL, _CONSONANT, _CONSONANT, _CAPITAL), (_DIGIT, b"[a-f]", _DIGIT, _HEX),
+    (_DIGIT, _CAPITAL, _ANY), (_DIGIT, _SMALL, _CAPITAL),
+    (_DIGIT, b"[a-f]", b"[0-9]", _HEX), (_DIGIT, b"[a-f]", b"[a-f]", b"[0-9]"),
+    (_RARE_CAPITAL, b"[0-9]", b"[A-Za-wyz]"), (_RARE_CAPITAL, b"[a-z]", b"[0-9A-Z]"),
+    (_RARE_CAPITAL, _CAPITAL, b"[0-9]", b"[A-Za-wyz]"), (_RARE_CAPITAL, _CAPITAL, _SMALL, b"[0-9A-Z]"),
+    (_RARE_CAPITAL, _CONSONANT, _CONSONANT),
+    (_RARE_SMALL, b"[0-9A-Z]", _ANY), (_RARE_SMALL, b"[bdghjkmnqvw]", b"[b-df-hj-np-tv-wz0-9A-Z]"),
 )  # fmt: skip
-FEATURE = re.compile(b"|".join(b"".join(shape) for shape in _SHAPES))
-"""No shape begins with a small letter: to look at all of these would cost three times as much."""
-MOST_LONE = 6
+FEATURE = re.compile(  # by their first characters: `re` tries one alternative after the other
+    b"|".join(
+        first + b"(?:" + b"|".join(b"".join(shape[1:]) for shape in shapes) + b")"
+        for first, shapes in groupby(_SHAPES, key=itemgetter(0))
+    )
+)
+"""All shapes begin with characters that are rare in text: it is at these that the search takes time."""
+MOST_LONE = 64  # they take a third of the time of the copy without gaps, but 0.3 ms each to compile
 LONE_SIZE = 4
+_MOST_GROUPS = 4  # of lone patterns: each is one more pass over all that is searched
 _STEP = 64
 _GAP_BYTE = b"[" + b"".join(b"\\x%02x" % byte for byte in BLANKS) + b"]"  # a pattern ends at a NUL
 _GAP = b"(?:" + _GAP_BYTE + rb"|\\[nrt])*"
+_WIDE_GAP = _GAP_BYTE[:-1] + b"nrt]*"  # more than `_GAP`; compiles three times as fast
 _MOST = 32  # places, and one for each so many bytes; with more, one copy of everything is cheaper
 _BYTES_PER_PLACE = 300
 _LONGEST_WRITTEN = 80
-_NOTHING = Scan([], complete=True)
+_GAPS_MAYBE = BLANKS + b"nrt"  # letters that may be the rest of an escape
+_CUT_ESCAPE = 8  # characters that are left of an escape cut in two, and some
 BORDER = b"\x01"  # between parts of the data that are searched together
 LONGEST_SEQUENCE = 600
 """Bytes of a terminal sequence that a border may cut, and some."""
@@ -49,12 +61,8 @@ class Sites(NamedTuple):
     others: list[int]
 
 
-class Part(NamedTuple):
-    """A part of the data, and what it holds besides gaps."""
-
-    start: int
-    end: int
-    text: bytes
+Part = tuple[int, int, bytes]
+"""A part of the data: its start, its end, and what it holds besides gaps."""
 
 
 def _with_gaps(*shapes: bytes) -> bytes:
@@ -76,32 +84,42 @@ class Places:
     """Finds where cut values may stand; compiled at the first use (3 ms), may be called from any thread.
 
     `lone`: LONE_SIZE characters of each form without a feature. Longer ones are DIGITS_IN_HEX, for which there is one
-    pattern. `is_enough`: there are so few others that they are all searched for. `before`: the patterns of other
-    places, which are taken over if they are the same: they are compiled.
+    pattern. `is_enough`: there are so few others that they are all searched for. `before`: the lone patterns of other
+    places, of which those are taken over that are wanted: they are compiled.
     """
 
-    def __init__(self, lone: Iterable[bytes] = (), before: Patterns | None = None) -> None:
+    def __init__(self, lone: Iterable[bytes] = (), before: tuple[Patterns, ...] = ()) -> None:
         lone = frozenset(lone)
         others = sorted(text for text in lone if len(text) <= LONE_SIZE)
         has_digits = len(others) < len(lone)
         self._features = fixed_patterns()[has_digits]
         self.is_enough = len(others) <= MOST_LONE
-        patterns = [_with_gaps(*(b"\\x%02x" % byte for byte in text)) for text in others]
-        self.lone = before if before and before.expressions == patterns else Patterns(patterns)
+        patterns = [_WIDE_GAP.join(b"\\x%02x" % byte for byte in text) for text in others]
+        self.lone = _grown(before, frozenset(patterns))
 
     def find(self, data: bytes) -> Sites | None:
         """Give the features, and as others the ends of lone ones and of terminal sequences; None if too many."""
         most = _MOST + len(data) // _BYTES_PER_PLACE
         features = self._features.scan_some(data, most)
-        lone = self.lone.scan_some(data, most) if self.lone.expressions else _NOTHING
+        lone = [patterns.scan_some(data, most) for patterns in self.lone]
         has_sequences = b"\x1b" in data  # many times faster than to count them
-        if not features.complete or not lone.complete or (has_sequences and data.count(b"\x1b") > most):
+        complete = features.complete and all(scan.complete for scan in lone)
+        if not complete or (has_sequences and data.count(b"\x1b") > most):
             return None
-        others = [end for _, end in lone.hits]
+        others = [end for scan in lone for _, end in scan.hits]
         others += [end for number, end in features.hits if number]
         if has_sequences:
             others += [found.end() for found in re.finditer(b"\x1b", data)]
         return Sites([end for number, end in features.hits if not number], others)
+
+
+def _grown(before: tuple[Patterns, ...], wanted: frozenset[bytes]) -> tuple[Patterns, ...]:
+    """Give groups of patterns that together are those wanted: what is compiled is kept, until the groups are many."""
+    kept = [patterns for patterns in before if wanted.issuperset(patterns.expressions)]
+    new = wanted.difference(*(patterns.expressions for patterns in kept))
+    if not new:
+        return tuple(kept)
+    return (Patterns(sorted(wanted)),) if len(kept) == _MOST_GROUPS else (*kept, Patterns(sorted(new)))
 
 
 def are_few(places: int, data: bytes) -> bool:
@@ -111,25 +129,28 @@ def are_few(places: int, data: bytes) -> bool:
 
 def around(data: bytes, places: Iterable[int], reach: int, kinds: Gaps) -> list[Part]:
     """Give the parts of the data that hold `reach` characters besides gaps on either side of each place, which rise."""
-    near = 2 * reach + (_LONGEST_WRITTEN + 2 * reach if kinds.written else 16)  # of which half may be gaps
-    groups = list(_close_together(places, 2 * near))
+    least = reach + _CUT_ESCAPE
+    near = 4 * reach + _LONGEST_WRITTEN if kinds.written else 6 * reach
+    firsts, lasts = _close_together(places, 2 * near)
     if kinds.dump or b"\x1b" in data:
-        return [_wider_part(data, group, reach, kinds) for group in groups]
-    spans = [(max(0, first - near), min(len(data), last + near)) for first, last in groups]
-    parts: list[Part] = []
-    for (first, last), (start, end), text in zip(groups, spans, _squeezed(data, spans, kinds), strict=True):
-        if len(text) >= (last - first) + near + reach or (
-            not kinds.written and _is_enough(data[start:first], reach) and _is_enough(data[last:end], reach)
+        return [_wider_part(data, *group, reach, kinds) for group in zip(firsts, lasts, strict=True)]
+    starts, ends = [max(0, first - near) for first in firsts], [last + near for last in lasts]
+    texts = _squeezed([data[start:end] for start, end in zip(starts, ends, strict=True)], kinds)
+    parts = list(zip(starts, ends, texts, strict=True))
+    for at, (start, end, text) in enumerate(parts):
+        first, last = firsts[at], lasts[at]
+        if len(text) - (last - first) >= near + least:
+            continue  # although all that is missing may be missing on one side
+        if kinds.written or not (
+            len(data[start:first].translate(None, _GAPS_MAYBE)) >= least
+            and len(data[last:end].translate(None, _GAPS_MAYBE)) >= least
         ):
-            parts.append(Part(start, end, text))
-        else:
-            parts.append(_wider_part(data, (first, last), reach, kinds))
+            parts[at] = _wider_part(data, first, last, reach, kinds)
     return parts
 
 
-def _squeezed(data: bytes, spans: list[tuple[int, int]], kinds: Gaps) -> list[bytes]:
-    """Take the gaps out of all spans at once, or one by one if the data holds the border."""
-    parts = [data[start:end] for start, end in spans]
+def _squeezed(parts: list[bytes], kinds: Gaps) -> list[bytes]:
+    """Take the gaps out of all parts at once, or one by one if one holds the border."""
     texts = squeeze(BORDER.join(parts), kinds).split(BORDER)
     return texts if len(texts) == len(parts) else [squeeze(part, kinds) for part in parts]
 
@@ -150,34 +171,28 @@ def grouped(places: Iterable[int], margin: int, size: int) -> list[tuple[int, in
     return widened(((place, place) for place in places), margin, size)
 
 
-def _close_together(places: Iterable[int], apart: int) -> Iterator[tuple[int, int]]:
-    """First and last of each group of places of which neighbours are at most `apart`."""
-    first = last = -1
+def _close_together(places: Iterable[int], apart: int) -> tuple[list[int], list[int]]:
+    """First and last of each group of places, which rise, of which neighbours are at most `apart`."""
+    firsts: list[int] = []
+    lasts: list[int] = []
+    last = -1 - apart
     for place in places:
-        if first < 0:
-            first = place
-        elif place - last > apart:
-            yield first, last
-            first = place
+        if place - last > apart:
+            firsts.append(place)
+            lasts.append(last)
         last = place
-    if first >= 0:
-        yield first, last
+    return firsts, [*lasts[1:], last] if firsts else []
 
 
-def _is_enough(side: bytes, reach: int) -> bool:
-    r"""Whether `reach` bytes are no gap for certain; of an escaped `\n` the letter is one too."""
-    return len(side.translate(None, BLANKS)) - side.count(b"\\") >= reach
-
-
-def _wider_part(data: bytes, group: tuple[int, int], reach: int, kinds: Gaps) -> Part:
-    first, last = start, end = group
+def _wider_part(data: bytes, first: int, last: int, reach: int, kinds: Gaps) -> Part:
+    start, end = first, last
     while start > 0 and _size(data[start:first], kinds) < reach:
         start = max(0, start - max(_STEP, first - start))
     while end < len(data) and _size(data[last:end], kinds) < reach:
         end += max(_STEP, end - last)
     margin = LONGEST_SEQUENCE if b"\x1b" in data[start:end] else _LONGEST_WRITTEN if kinds.written else 0
     start, end = max(0, start - margin), end + margin  # a border may have cut a sequence
-    return Part(start, end, squeeze(data[start:end], kinds))
+    return start, end, squeeze(data[start:end], kinds)
 
 
 def _size(part: bytes, kinds: Gaps) -> int:

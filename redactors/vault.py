@@ -18,7 +18,7 @@ import hmac
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from redactors.nearly import NearMiss, Parts, near_misses
 
@@ -40,7 +40,7 @@ _LONGEST_OPEN = 128  # bytes: a placeholder without its prefix has 80 at most
 _UNFIT = re.compile(r"[^A-Z0-9]+")
 # What stays valid wherever a placeholder does; two of the characters are in no placeholder, but in what issuers write.
 _PREFIX = re.compile(r"(?!.*MASKED-)[A-Za-z0-9_.-]{0,%d}" % LONGEST_PREFIX)  # noqa: UP031 (braces)
-_KEY_BYTES = 32
+KEY_BYTES = 32
 
 
 class Origin(enum.Enum):
@@ -50,15 +50,18 @@ class Origin(enum.Enum):
     INSIDE = "inside"
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(NamedTuple):
     """One placeholder that was given out, and what stands behind it; `placeholder` begins with its `prefix`."""
 
     placeholder: str
     kind: str
-    value: bytes = field(repr=False)
+    value: bytes
     origin: Origin
     prefix: str = ""
+
+    def __repr__(self) -> str:
+        """Show all but the value: rule 2."""
+        return f"Issued({self.placeholder!r}, {self.kind!r}, {self.origin})"
 
     @property
     def bare(self) -> str:
@@ -78,8 +81,8 @@ class Vault:
     """
 
     def __init__(self, key: bytes) -> None:
-        if len(key) != _KEY_BYTES:
-            raise ValueError(f"a masking key has {_KEY_BYTES} bytes, not {len(key)}")
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"a masking key has {KEY_BYTES} bytes, not {len(key)}")
         self._key = key
         self._by_value: dict[bytes, Issued] = {}
         self._by_placeholder: dict[bytes, Issued] = {}

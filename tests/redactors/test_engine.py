@@ -1,5 +1,6 @@
 """The engine finds, settles overlaps, replaces, and leaves alone what it must."""
 
+import copy
 import os
 import re
 import threading
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from redactors import Confidence, Engine, Finding, KnownValues, Origin, Vault, load
 from redactors.context import Context, ContextRule
+from redactors.engine import _NOWHERE
 from redactors.rules.catalogue import expand
 from redactors.stream import StreamRedactor
 from tests.machine import private_key
@@ -334,3 +336,57 @@ def test_a_watched_finding_does_not_hide_one_that_is_replaced(engine: Engine) ->
     left = [[found for found in one.find(data) if found.kind != "EMAIL"] for one in (wider, watching)]
     assert PASSWORD in wider.replace(data, left[0]).data  # the control: it is hidden without
     assert PASSWORD not in watching.replace(data, left[1]).data
+
+
+PLACEHOLDERS = st.sampled_from(
+    [b"MASKED-TOKEN-0123ABCD", b"MASKED-A-B-ZZZZ0000", b"MASKED-K-0123ABCDE", b"MASKED-X-L0123ABC"]
+)
+AROUND = st.sampled_from(
+    [
+        b"token = '",
+        b'password: "',
+        b"secret=",
+        b"MASKED-",
+        b"'",
+        b'"',
+        b"\\n",
+        b"\n",
+        b" ",
+        b",",
+        b"-",
+        b"abc",
+        b"x7Kq9ZpL2mVb4Tc",
+    ]
+)
+
+
+@given(st.lists(st.one_of(PLACEHOLDERS, AROUND), max_size=12).map(b"".join))
+def test_a_placeholder_that_is_passed_over_hides_nothing_that_a_look_at_it_would_find(
+    shared: Engine, data: bytes
+) -> None:
+    patient = copy.copy(shared)
+    patient._widths = (_NOWHERE,) * len(patient._rules)
+    assert shared.find(data) == patient.find(data)
+
+
+def test_only_rules_whose_values_end_before_a_quote_pass_over_placeholders(shared: Engine) -> None:
+    passing = [rule for rule, width in zip(shared._rules, shared._widths, strict=True) if width != _NOWHERE]
+    assert "assigned-secret-quoted" in {rule.id for rule in passing}
+    for rule in passing:
+        value = re.compile(rule.regex.encode())
+        text = b"'" + b"Ab3$" * 64
+        for closing in (b" ", b"\t", b"\n", b'"', b"'", b"`", b"\\"):
+            found = value.match(text + closing + text, 1)
+            assert found is None or found.end() <= len(text)
+
+
+def test_many_marks_that_are_no_placeholders_cost_one_look(shared: Engine) -> None:
+    line = b"token = 'MASKED-\x00-abcdefghijklmnopqrstuvwxyz' "
+    few, many = (cost(shared, line * times) for times in (500, 5_000))
+    assert many < 60 * few
+
+
+def cost(engine: Engine, data: bytes) -> float:
+    begin = time.process_time()
+    engine.find(data)
+    return time.process_time() - begin

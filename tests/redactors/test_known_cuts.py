@@ -80,6 +80,36 @@ def test_a_cut_key_is_found_as_a_search_of_everything_finds_it(
     assert expected <= covered(known(key).find(text))
 
 
+BLANKS = st.sampled_from(
+    [
+        b" " * 90,
+        b"\n    " * 30,
+        b"\\n" * 60,
+        b"\\" * 50,
+        b"\0" * 120,
+        b"\\\\nt" * 40,
+        b"nrt" * 30,
+        b"\x01",
+        b"\xe2\x94\x82" * 40,
+    ]
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(KEYS, min_size=1, max_size=3), st.lists(BLANKS, max_size=4), st.integers(0, 3), st.data())
+def test_looking_near_places_finds_what_looking_everywhere_finds(
+    keys: list[bytes], blanks: list[bytes], form: int, data: st.DataObject
+) -> None:
+    """Also where most of what stands around a key, or within it, is no text: there the part looked at must be wider."""
+    written = [data.draw(cut(forms(key)[form])) for key in keys]
+    pieces = data.draw(st.permutations([*written, *blanks, CODE[:200], CODE[300:]]))
+    text = CODE * 4 + b"".join(pieces) + CODE * 4
+    values, patient = known(*keys), known(*keys)
+    patient._sites = lambda *_: None  # type: ignore[method-assign]
+    whole = [found for found in patient.find(text) if not found.rule.endswith("-trimmed")]
+    assert covered(whole) <= covered(values.find(text))
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(WEAK), st.integers(1, 13), st.sampled_from([b"\n", b"\r\n   ", b"\x1b[1m", b"\\n", b"\\u001b[0m"])
@@ -202,6 +232,24 @@ def test_base64_of_base64_in_lines_is_found_anywhere_in_a_text(
     lines = [twice[place : place + width] for place in range(0, len(twice), width)] if width else [twice]
     for end in (b"\n", b"\\n", b"\r\n"):
         assert known(key).find(CODE[:at] + b" " + end.join(lines) + b"\n" + CODE[at:])
+
+
+@pytest.mark.parametrize("batches", [3, 7, 40])  # up to more than are searched for one by one
+def test_keys_without_any_rare_shape_are_found_cut_however_they_were_added(batches: int) -> None:
+    drawn = random.Random(batches)  # noqa: S311  (fakes)
+    plain = (bytes(drawn.choices(b"CDLMNPRTU", k=20)) for _ in iter(int, 1))
+    random_keys = (key for key in plain if windows(key).edges)
+    batched = [[next(random_keys), next(random_keys)] for _ in range(batches)]
+    values = known()
+    far = b"\nnothing to look at near here\n" * 30
+    for batch in batched:
+        for key in batch:
+            assert values.add("KEY", key, Origin.OUTSIDE)
+        text = far + b" ".join(batch[0][at : at + 1] for at in range(20)) + far
+        assert {found.value for found in values.find(text)} == {batch[0]}
+    for key in (key for batch in batched for key in batch):
+        text = far + b"\n".join(key[at : at + 2] for at in range(0, 20, 2)) + far
+        assert {found.value for found in values.find(text)} == {key}
 
 
 def test_a_text_full_of_features_is_searched_as_any_other() -> None:

@@ -197,3 +197,9 @@ def test_a_known_value_is_found_also_when_its_patterns_were_damaged(tmp_path: Pa
     known.add("MINE", value, Origin.OUTSIDE)
     cut = b"\x1b[31m".join((value[:9], value[9:]))
     assert value[9:] not in load(vault, known, cache_dir=tmp_path).redact(b"x " + cut + b" y").data
+
+
+def test_who_only_looks_needs_no_vault() -> None:
+    (found,) = load().find(b"x " + GITHUB)
+    assert (found.start, found.end, found.kind) == (2, 2 + len(GITHUB), "GITHUB-TOKEN")
+    assert load().redact(GITHUB).data != load().redact(GITHUB).data  # placeholders of another key

@@ -65,6 +65,16 @@ def test_candidates_lie_within_the_data(data: bytes) -> None:
     assert all(0 < end <= len(whole) for end in ends)
 
 
+@given(
+    st.lists(st.sampled_from([*SECRETS, b"tok_", b"api_key", b" ", b"=", b"." * (BLOCK - 20)]), max_size=5).map(
+        b"".join
+    )
+)
+@settings(max_examples=50)
+def test_nothing_is_found_where_it_is_told_that_nothing_may_be(engine: Engine, data: bytes) -> None:
+    assert engine.may_find(data) or not engine.find(data)
+
+
 @pytest.mark.parametrize("dumped", [b"", b"x", bytes(1000), b"\xdb" * 5000])
 def test_what_is_no_database_is_an_error(dumped: bytes) -> None:
     with pytest.raises(ValueError, match="database"):

@@ -30,7 +30,7 @@ def masks(value: bytes, *, encoded: bool = True) -> tuple[str, ...]:
 
 
 def _all(value: bytes) -> Iterator[str]:
-    for form in forms(value, ()):
+    for form in forms(value):
         yield form.text.decode("utf-8", "replace")
     for trimmed in (value[_TRIM:], value[:-_TRIM], value[_TRIM:-_TRIM]):
         if len(trimmed) >= _CORE:
