@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.devices import entering
 from tests.machine import Machine
 
 pytestmark = pytest.mark.timeout(120)
@@ -95,7 +96,7 @@ find data sets -mindepth 1 | sort > ../names
 """
     done = subprocess.run(
         ["unshare", "-m", "--propagation", "private", "sh", "-c", script],
-        env=machine.environ, cwd="/", capture_output=True, text=True, timeout=100, check=False,
+        env=machine.environ, preexec_fn=entering(Path("/")), capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     rows = [row.split() for row in (machine.workspace / "tried").read_text().splitlines()]

@@ -3,13 +3,13 @@
 import contextlib
 import errno
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.machine import until
 from tests.view.served import PLACEHOLDER, SECRET, PlainJudge, served
 from tests.view.told import Told
 from wrapper.view import changes
@@ -25,13 +25,6 @@ class View:
 
     def __init__(self, real: Path, inside: Path, told: Told) -> None:
         self.real, self.inside, self.told = real, inside, told
-
-
-@pytest.fixture
-def top() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="view-", dir="/var/tmp") as folder:
-        (Path(folder) / "real").mkdir()
-        yield Path(folder)
 
 
 @pytest.fixture
@@ -462,3 +455,16 @@ def test_a_folder_in_whose_name_its_files_are_protected_is_not_moved_away(top: P
         with pytest.raises(PermissionError):
             (inside / "late/evals").rename(inside / "late/away")
         assert (inside / "late/evals/a.py").read_text() == "x = 1\n"
+
+
+def test_what_was_left_in_a_binary_is_restored_later_though_the_kernel_forgot_the_file(view: View) -> None:
+    (view.inside / "folder").mkdir()
+    (view.real / "folder").rename(view.real / "moved")
+    until(lambda: [one.name for one in view.inside.iterdir()] == ["moved"])
+    (view.real / "moved").rename(view.real / "folder")
+    until(lambda: [one.name for one in view.inside.iterdir()] == ["folder"])
+    file = view.inside / "folder/file"
+    file.write_bytes(PLACEHOLDER + b"\n\0\0\0")
+    until(lambda: file.read_bytes() == PLACEHOLDER + b"\n\0\0\0")
+    os.truncate(file, len(PLACEHOLDER) + 1)
+    until(lambda: (view.real / "folder/file").read_bytes() == SECRET + b"\n")

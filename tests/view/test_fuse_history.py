@@ -5,7 +5,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,18 +22,6 @@ class _GitPasses(PlainJudge):
         if b".git" in path.split(b"/"):
             return Mode.PASS
         return super().by_name(path, is_folder=is_folder, is_own=is_own)
-
-
-@pytest.fixture
-def top() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="view-", dir="/var/tmp") as folder:
-        (Path(folder) / "real").mkdir()
-        yield Path(folder)
-
-
-@pytest.fixture
-def real(top: Path) -> Path:
-    return top / "real"
 
 
 @pytest.fixture

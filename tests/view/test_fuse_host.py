@@ -4,6 +4,8 @@ import os
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.machine import until
 from tests.view.served import served
 
@@ -53,3 +55,29 @@ def test_a_name_that_was_not_there_is_found_though_a_listing_told_of_it_before_t
             os.listdir(inside)  # noqa: PTH208 (quick: the change is heard a millisecond later)
         until(lambda: all((inside / name).exists() for name in names), within=3)
         assert all((inside / name / "in").exists() for name in names if not name.endswith(".env"))
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "moved away"])
+def test_what_is_written_anew_right_after_the_host_took_the_name_stands_at_that_name(tmp_path: Path, how: str) -> None:
+    """The kernel may still know the file that was there: nothing may go to it."""
+    real = tmp_path / "work"
+    (real / "folder").mkdir(parents=True)
+    other = real / "folder/other"
+    with served(real) as inside:
+        for number in range(150):
+            path, name = inside / "folder/file", real / "folder/file"
+            path.write_bytes(b"before")
+            assert path.stat().st_size == 6
+            if how == "removed":
+                name.unlink()
+            elif how == "moved away":
+                name.rename(other)
+            else:
+                other.write_bytes(b"the host's")
+                other.rename(name)
+            data = b"anew %d" % number
+            path.write_bytes(data)
+            assert name.read_bytes() == data
+            if how == "moved away":
+                assert other.read_bytes() == b"before"
+            until(lambda: path.read_bytes() == data, within=3)  # noqa: B023 (called at once)

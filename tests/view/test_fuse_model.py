@@ -239,7 +239,7 @@ def _soon(holds: Callable[[], bool], what: str) -> None:
 
 TestView = ViewMachine.TestCase
 TestView.settings = settings(
-    max_examples=int(os.environ.get("VIEW_EXAMPLES", "20")),
+    max_examples=int(os.environ.get("VIEW_EXAMPLES", "250")),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -193,7 +193,7 @@ class Changes:
         except OSError:
             about = None
         if node is not None and (about is None or key_of(about) != node.key):
-            self._nodes.unname(folder, name)
+            self._nodes.lose(folder, name)
             self._contents.changed_outside(node)
             node.reported = None
             yield wire.invalidate_node(node.number)

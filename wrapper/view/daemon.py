@@ -43,6 +43,8 @@ _BUSY: Final = 1000  # requests a second from which on what is to be told waits
 _LATEST: Final = 1.0  # seconds, but not longer
 _REQUEST: Final = wire.LARGEST_WRITE + 8192
 _AGAIN: Final = frozenset((errno.EINTR, errno.EAGAIN, errno.ENOENT))
+# Of a node, not of a name: where the node is gone, the kernel looks the path up anew (ESTALE) and does what fits then.
+_OF_NODES: Final = frozenset((wire.Op.GETATTR, wire.Op.SETATTR, wire.Op.READLINK, wire.Op.READ, wire.Op.WRITE))
 _MOST_COMPLAINTS: Final = 32
 _GATHERED: Final = 0.0015  # seconds: a burst of changes, most of them our own, is taken at once
 _GATHERED_BUSY: Final = 0.004  # while the inside asks much: then nearly all of them are our own
@@ -205,7 +207,7 @@ class Daemon:
             if kind == wire.Op.DESTROY:
                 return
             pace.asked += 1
-            answer = self._answered(handlers.get(kind), unique, number, message, size)
+            answer = self._answered(handlers.get(kind), kind, unique, number, message, size)
             if answer is not None:
                 try:
                     write(device, answer)
@@ -214,7 +216,7 @@ class Daemon:
                         raise
 
     def _answered(
-        self, handler: Handler | None, unique: int, number: int, message: memoryview, size: int
+        self, handler: Handler | None, kind: int, unique: int, number: int, message: memoryview, size: int
     ) -> bytes | memoryview | None:
         if handler is None:
             return wire.refused(unique, errno.ENOSYS)
@@ -222,7 +224,8 @@ class Daemon:
             with self._lock:
                 return handler(unique, number, message, size)
         except OSError as error:
-            return wire.refused(unique, error.errno or errno.EIO)
+            is_gone = error.errno == errno.ENOENT and kind in _OF_NODES
+            return wire.refused(unique, errno.ESTALE if is_gone else error.errno or errno.EIO)
         except KeyError:
             return wire.refused(unique, errno.ESTALE)
         except Exception as error:  # noqa: BLE001 (one request may fail, the view must stand)

@@ -9,7 +9,7 @@ from typing import Final
 
 from wrapper.view import wire
 from wrapper.view.contents import CLOSED
-from wrapper.view.nodes import Node, Role, signature_of
+from wrapper.view.nodes import Node, Role, key_of, signature_of
 from wrapper.view.parts import Handler, Parts
 from wrapper.view.wire import HEADER, Op, Set
 
@@ -19,6 +19,7 @@ _WRITABLE: Final = 0o200
 _SET_IDS: Final = stat.S_ISUID | stat.S_ISGID
 _CHANGES: Final = Set.MODE | Set.UID | Set.GID | Set.SIZE | Set.ATIME | Set.MTIME
 _BODY: Final = HEADER.size
+_UNHEARD: Final = 0.1  # seconds within which the kernel has heard of a name that is gone
 
 
 class Files:
@@ -62,6 +63,8 @@ class Files:
         parts, node = self._parts, self._parts.nodes.get(number)
         self._must_be_changeable(node)
         if valid & Set.SIZE:
+            if not size:
+                self._must_stand(node)
             self._cut(node, size, wire.caller(message)[2])
         before = signature_of(parts.lower.about_node(node))
         if valid & Set.MODE:
@@ -75,6 +78,19 @@ class Files:
         about = parts.lower.about_node(node)
         self._restated(node, before, about)
         return self._attr(unique, node, about)
+
+    def _must_stand(self, node: Node) -> None:
+        """Make sure that its one name still leads to a file that is emptied: who opens it to write means the name.
+
+        The kernel may not have heard yet that the host removed or replaced it. Else what is written now would go to a
+        file that has no name any more, or another one. Raises OSError: ESTALE, and the kernel looks the name up.
+        """
+        if time.monotonic() - node.lost_at < _UNHEARD:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        if node.parent is not None and not node.others:
+            about = self._parts.lower.about(node.parent, node.name)
+            if key_of(about) != node.key:
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     def _must_be_changeable(self, node: Node) -> None:
         self._parts.verdicts.must_be_free(node)

@@ -54,7 +54,7 @@ class Lower:
         self._pinned: OrderedDict[Node, None] = OrderedDict()
 
     def folder(self, node: Node) -> int:
-        """Give a folder's descriptor. Raises OSError: ESTALE where another folder stands there now."""
+        """Give a folder's descriptor. Raises OSError: ESTALE where another folder stands there now, or none."""
         if node.descriptor >= 0:
             if node.parent is not None:
                 self._kept.move_to_end(node)
@@ -67,7 +67,10 @@ class Lower:
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         at = above.descriptor
         for one in reversed(closed):
-            opened = os.open(one.name, _FOLDER, dir_fd=at)
+            try:
+                opened = os.open(one.name, _FOLDER, dir_fd=at)
+            except FileNotFoundError as error:
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE)) from error
             self._keep(one, self._checked(one, opened))
             at = opened
         return at

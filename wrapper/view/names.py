@@ -24,7 +24,7 @@ class Names:
         try:
             about = parts.lower.about(parent, name)
         except FileNotFoundError:
-            parts.nodes.unname(parent, name)
+            parts.nodes.lose(parent, name)
             raise
         mode = parts.verdicts.at(parent, name, about)
         if parts.verdicts.hides(parent, name, about, mode):

@@ -12,7 +12,9 @@ Nothing in this module touches a file; names are bytes, without `/`.
 import enum
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wrapper.view.wire import ROOT
@@ -89,6 +91,7 @@ class Node:
         "kind",
         "listing",
         "lookups",
+        "lost_at",
         "mode",
         "name",
         "number",
@@ -119,13 +122,14 @@ class Node:
         self.mode: Mode | None = None
         self.is_own = False  # the inside made it, or gave it a name at which nothing stood
         self.former: bytes | None = None  # the path by which policy knew it, where the inside gave it a milder one
-        self.is_pinned = False  # stays when the kernel forgets it: what is said of it above must not be forgotten
+        self.is_pinned = False  # what is said of it above must not be forgotten
         self.content: Content | None = None
         self.work: Work | None = None
         self.listing: Listed | None = None
         self.reported: Signature | None = None  # the state that was told last
         self.written: Signature | None = None  # the state that we made last
         self.read_at = 0.0
+        self.lost_at = -inf  # when the host took a name of it of which the kernel may not have heard yet
         self.read_bytes = 0
         self.role: Role | None = None
 
@@ -137,6 +141,11 @@ class Node:
             parts.append(node.name)
             node = node.parent
         return b"/".join(reversed(parts))
+
+    @property
+    def stays(self) -> bool:
+        """Whether more is said of it here than can be found out again, should the kernel forget it."""
+        return self.is_pinned or (self.content is not None and self.content.has_left)
 
     def unlist(self) -> None:
         """Take notice that a folder's names are others now."""
@@ -196,8 +205,9 @@ class Nodes:
         key = key_of(about)
         if before is not None:
             if not is_new and before.key == key and before.kind == stat.S_IFMT(about.st_mode):
+                before.lost_at = -inf
                 return before
-            self.unname(parent, name)
+            self.lose(parent, name)
         node = self.find(about)
         if node is not None and node.parent is None and not node.is_kept:
             self._judge_anew(node)
@@ -209,7 +219,14 @@ class Nodes:
         elif node.is_folder and node.parent is not None:
             self._take_name(node, node.parent, node.name)  # a folder has one name: it was moved
         self._give_name(node, parent, name)
+        node.lost_at = -inf
         return node
+
+    def lose(self, parent: Node, name: bytes) -> None:
+        """Take notice that the host took a name."""
+        node = self.unname(parent, name)
+        if node is not None:
+            node.lost_at = time.monotonic()
 
     def unname(self, parent: Node, name: bytes) -> Node | None:
         """Take notice that a name is gone; give the node that had it."""
@@ -257,7 +274,7 @@ class Nodes:
         waiting = [node]
         while waiting:
             one = waiting.pop()
-            if one.lookups > 0 or one.children or one.number == ROOT or (one.is_pinned and one.parent is not None):
+            if one.lookups > 0 or one.children or one.number == ROOT or (one.stays and one.parent is not None):
                 continue
             if self._by_number.pop(one.number, None) is None:
                 continue
