@@ -5,6 +5,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,11 +137,14 @@ def test_no_secret_is_seen_after_the_file_was_opened_in_the_window_of_binds(mach
     machine.show_by("binds")
     with machine.running(ciphered(f'python3 -c "{catch}"')) as running:
         subprocess.run(["sleep", "0.3"], check=True)
-        _by_rename(machine.workspace / ".env", new)
-        number = (machine.workspace / ".env").stat().st_ino
+        numbers = []
+        for _ in range(20):  # one window is soon missed where the machine is busy
+            _by_rename(machine.workspace / ".env", new)
+            numbers.append((machine.workspace / ".env").stat().st_ino)
+            time.sleep(0.04)
         done = running.end()
     seen = deciphered(done.stdout)
-    assert f"caught {number} {new}" in seen, "the window was not hit; this test must be made sharper"
+    assert any(f"caught {number} {new}" in seen for number in numbers), "the window was not hit: make this test sharper"
     assert machine.planted["github"] not in seen
     assert (machine.workspace / ".env").read_text() == f"{new}COPY={machine.planted['github']}\n"
 

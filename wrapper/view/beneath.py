@@ -45,6 +45,11 @@ def open_below(root: int, path: str, flags: int) -> int:
 
 def open_regular(roots: Sequence[str], path: str, flags: int) -> int:
     """Open regular files only, as `open_beneath` does. Raises OSError (EINVAL) for anything else."""
+    found = open_beneath(roots, path, os.O_PATH)
+    is_pipe = stat.S_ISFIFO(os.fstat(found).st_mode)
+    os.close(found)
+    if is_pipe:  # not even opened: its writer would take us for its reader
+        raise OSError(errno.EINVAL, "not a regular file", path)
     descriptor = open_beneath(roots, path, flags)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
