@@ -161,8 +161,8 @@ def pem(value: bytes) -> Confidence | None:
 
 def pem_lines(value: bytes) -> Confidence | None:
     """Body of a private key block with other text around each of its lines; only what is certain counts."""
-    certain = pem(b"\n".join(_PEM_RUN.findall(value))) is Confidence.CERTAIN
-    return Confidence.CERTAIN if certain else None
+    found = pem(b"\n".join(_PEM_RUN.findall(value)))
+    return found if found is Confidence.CERTAIN else None
 
 
 def _pem_start(value: bytes) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redactors.earlier import shared_end, shared_start
 from tests.audit.recording import asked
 from wrapper.audit import deltas, events
 from wrapper.audit.deltas import Bodies, Delta, Deltas
@@ -73,15 +74,15 @@ def _common(one: Iterable[int], other: Iterable[int]) -> int:
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_what_two_bodies_share_is_counted_as_byte_by_byte(one: bytes, other: bytes) -> None:
     start = _common(one, other)
-    assert deltas._shared_start(one, other) == start
+    assert shared_start(one, other) == start
     most = min(len(one), len(other)) - start
-    assert deltas._shared_end(one, other, most) == min(most, _common(one[::-1], other[::-1]))
+    assert shared_end(one, other, most) == min(most, _common(one[::-1], other[::-1]))
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60), st.integers(1, 60))
 def test_no_base_is_passed_over_that_shares_more_than_was_asked_for(one: bytes, other: bytes, least: int) -> None:
-    start = deltas._shared_start(one, other)
-    shared = start + deltas._shared_end(one, other, min(len(one), len(other)) - start)
+    start = shared_start(one, other)
+    shared = start + shared_end(one, other, min(len(one), len(other)) - start)
     if shared > least:
         assert deltas._may_share(one, other, least)
 

@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from redactors.earlier import shared_end, shared_start
 from wrapper.audit.events import Request
 from wrapper.errors import AuditError
 
@@ -93,8 +94,8 @@ class Deltas:
         for number, kept in self._remembered.latest_first():
             if kept.links + 1 >= _MOST_LINKS or not _may_share(kept.body, body, saved):
                 continue
-            prefix = _shared_start(kept.body, body)
-            suffix = _shared_end(kept.body, body, min(len(kept.body), len(body)) - prefix)
+            prefix = shared_start(kept.body, body)
+            suffix = shared_end(kept.body, body, min(len(kept.body), len(body)) - prefix)
             if prefix + suffix > saved:
                 saved = prefix + suffix
                 best = Delta(number, prefix, suffix, body[prefix : len(body) - suffix])
@@ -137,33 +138,3 @@ def _may_share(base: bytes, body: bytes, least: int) -> bool:
     view = memoryview(body)
     start, end = half - probe, len(body) - half
     return base.startswith(view[start:half], start) or base.startswith(view[end : end + probe], len(base) - half)
-
-
-def _shared_start(one: bytes, other: bytes) -> int:
-    """Count the bytes that both begin with. Halves what is left; each comparison stops at the first difference."""
-    low, high = 0, min(len(one), len(other))
-    view = memoryview(other)
-    if one.startswith(view[:high]):
-        return high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if one.startswith(view[low:middle], low):
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-def _shared_end(one: bytes, other: bytes, most: int) -> int:
-    """Count the bytes that both end with, up to `most`."""
-    low, high = 0, most
-    view = memoryview(other)
-    if one.startswith(view[len(other) - high :], len(one) - high):
-        return high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if one.startswith(view[len(other) - middle : len(other) - low], len(one) - middle):
-            low = middle
-        else:
-            high = middle
-    return low
