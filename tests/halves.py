@@ -3,12 +3,15 @@
 usage: python tests/halves.py
 
 Tests wait for processes, terminals and disks half of the time: two at once take little longer than one. Those that
-measure waiting (gateway, terminal) are in the first half only. What the second prints comes when both have ended.
+measure waiting (gateway, terminal) are in the first half only. What the second prints comes when both have ended, and
+what failed in the first is said again behind that: whoever keeps only the end of a long output has all that failed.
 """
 
+import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +20,9 @@ SECOND: Final = (
     "anchors", "audit", "cli", "contracts", "corpus", "docs", "filter", "guard", "plan", "policy", "profiles", "provenance",
     "redactors", "review", "scan", "session", "view",
 )  # fmt: skip
+
+
+_FAILED: Final = re.compile(rb"=+ (?:ERRORS|FAILURES) =+$")
 
 
 def main() -> int:
@@ -31,15 +37,32 @@ def main() -> int:
             stderr=subprocess.STDOUT,
         )
         try:
-            code = subprocess.run([*pytest, str(TESTS), *others], check=False).returncode
-            code = other.wait() or code
+            half = [*pytest, str(TESTS), *others]
+            with subprocess.Popen(half, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as first:
+                failed = _passed_on(first.stdout or ())
+            code = other.wait() or first.returncode
         finally:
             other.kill()
             other.wait()
         printed.seek(0)
-        sys.stdout.flush()
-        sys.stdout.buffer.write(printed.read())
+        _say(printed)
+        _say(failed)
     return code
+
+
+def _passed_on(lines: Iterable[bytes]) -> list[bytes]:
+    """Print lines as they come; give those that tell what failed, down to the last."""
+    failed: list[bytes] = []
+    for line in lines:
+        _say((line,))
+        if failed or _FAILED.match(line.rstrip()):
+            failed.append(line)
+    return failed
+
+
+def _say(lines: Iterable[bytes]) -> None:
+    sys.stdout.buffer.writelines(lines)
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
