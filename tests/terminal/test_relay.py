@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from statistics import median
 
 from tests.terminal.screens import Screen, in_pieces, is_alive, python, screen, shown_in_time, wait_until
 
@@ -177,7 +178,12 @@ def test_a_terminal_that_does_not_read_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_held_bytes_are_shown_soon(tmp_path: Path) -> None:
-    log = tmp_path / "log"
+    late = [_shown_after(tmp_path, tmp_path / f"log{number}") for number in range(5)]
+    assert min(late) > 0.015
+    assert median(late) < 0.1, "flushed 20 ms after the last byte, give or take a busy machine"
+
+
+def _shown_after(tmp_path: Path, log: Path) -> float:
     code = "import os, time; os.write(1, b'UP open ses'); time.sleep(30)"
     with screen(tmp_path, "--mask", "open sesame", "--log", str(log), "--", *python(code)) as shown:
         shown.wait_for(rb"UP open ses")
@@ -185,7 +191,7 @@ def test_held_bytes_are_shown_soon(tmp_path: Path) -> None:
     first, last = times[0], times[-1]
     assert isinstance(first, float)
     assert isinstance(last, float)
-    assert 0.015 < last - first < 0.1, "flushed 20 ms after the last byte, give or take a busy machine"
+    return last - first
 
 
 def test_the_echo_of_a_key_is_not_held_back(tmp_path: Path) -> None:
