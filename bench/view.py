@@ -4,10 +4,11 @@
 
 A generated git repository below FOLDER (default /var/tmp), 50 of its files masked. It is served as a session does
 it: by the mounter and the daemon with the real policy, scan and log, git's objects natively on top. A process inside
-and one in a copy of the repository that nobody serves, both running from the start, take turns; the figure is the
-median of the ratios of their wall-clock times. `--files 200000` shows that large trees work. ext4 passes by inode
-numbers that were freed in the last minutes, so that creating is slow bare too after the first round: `--place /dev/shm`
-tells what the view itself adds.
+and one in a copy of the repository that nobody serves, both running from the start, take turns, each the first in every
+other. The figure is the median of the ratios of their wall-clock times, each over two turns that follow one another:
+who comes second finds what the first has left in the disk's caches. `--files 200000` shows that large trees work. ext4
+passes by inode numbers that were freed in the last minutes, so that creating is slow bare too after the first round:
+`--place /dev/shm` tells what the view itself adds.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from bench.viewing.served import Served
@@ -68,7 +70,7 @@ def by_turns(work: Work, outside: tuple[Worker, Path], inside: tuple[Worker, Pat
                 times.append(worker.time(work))
     except AssertionError as error:
         return Row(work.name, 0, "x", work.most, failed=str(error))
-    ratios = [one / other for one, other in zip(viewed[1:], bare[1:], strict=True)]
+    ratios = [sum(one) / sum(other) for one, other in zip(pairwise(viewed[1:]), pairwise(bare[1:]), strict=True)]
     middle = statistics.median
     return Row(work.name, middle(ratios), "x", work.most, middle(bare[1:]) * 1000, middle(viewed[1:]) * 1000)
 
@@ -194,11 +196,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=15_000)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=7, help="two or more")
     parser.add_argument("--only", nargs="+", default=[], choices=[work.name for work in WORK])
     parser.add_argument("--place", type=Path, default=Path("/var/tmp"), metavar="FOLDER")
     parser.add_argument("--json", action="store_true")
     wanted = parser.parse_args()
+    if wanted.rounds < 2:
+        parser.error("a figure needs two rounds")
     rows = []
     with tempfile.TemporaryDirectory(prefix="bench-view-", dir=wanted.place) as folder:
         if not wanted.json:

@@ -46,13 +46,21 @@ class Repository(Place):
         self.git("add", ".")
         self.git("-c", "user.name=b", "-c", "user.email=b@example.com", "commit", "-qm", "b")
         self.git("gc", "-q")
-        (self.workspace / "scratch").mkdir()
+        (self.workspace / "scratch/beside").mkdir(parents=True)  # see `twin`
         (self.workspace / "scratch/large").write_bytes(self._words.randbytes(1 << 20) * (_LARGE >> 20))
 
     def twin(self) -> Path:
-        """Make a copy that nobody serves: what is done there must not be work for the daemon as well."""
+        """Make a copy that nobody serves: what is done there must not be work for the daemon as well.
+
+        Its scratch folder is made beside the other one: ext4 gives a file an inode near its folder's, and how long that
+        takes hangs on what was made and removed there before. So both sides find the same.
+        """
         twin = self.workspace.parent / "twin"
         _run("cp", "-a", str(self.workspace), str(twin))
+        beside, scratch = self.workspace / "scratch/beside", twin / "scratch"
+        (scratch / "large").rename(beside / "large")
+        shutil.rmtree(scratch)
+        beside.rename(scratch)
         _run("git", "-C", str(twin), "update-index", "-q", "--refresh")
         return twin
 

@@ -9,6 +9,7 @@ import pytest
 from tests.audit.recording import Home, recording, start_event, warned
 from wrapper.audit import events, reader, wire
 from wrapper.audit.client import AsyncRecorderClient, RecorderClient
+from wrapper.audit.format import MAX_RECORD
 from wrapper.errors import AuditError
 from wrapper.ports import AsyncAuditSink, AuditSink
 
@@ -44,6 +45,38 @@ def test_a_signal_in_the_middle_of_a_big_event_does_not_tear_it(user: Home) -> N
         signal.signal(signal.SIGALRM, before)
     assert seen
     assert list(reader.open_session(running.directory, user.keys.load_identity())) == asked
+
+
+def test_several_events_at_once_are_one_message_and_stand_in_the_log_in_their_order(user: Home) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        RecorderClient(ours).append_all(warned(f"{number}") for number in range(50))
+        assert _warnings(theirs.recv(1 << 20)) == [f"{number}" for number in range(50)]
+    with recording(user) as running:
+        client = RecorderClient(running.connections[0])
+        client.append_all([])
+        client.append_all([start_event(), *(warned(f"{number}") for number in range(50))])
+        client.append(warned("the last"))
+    assert _texts(user) == [*(f"{number}" for number in range(50)), "the last"]
+
+
+def test_of_several_events_those_before_one_that_is_too_large_are_handed_over() -> None:
+    ours, theirs = socket.socketpair()
+    client = RecorderClient(ours)
+    with ours, theirs:
+        with pytest.raises(AuditError, match="larger than the log takes"):
+            client.append_all([warned("before"), _body(MAX_RECORD), warned("behind")])
+        assert _warnings(theirs.recv(1 << 20)) == ["before"]
+
+
+def test_several_events_for_a_recorder_that_is_gone_are_a_failure_of_each_later_call() -> None:
+    ours, theirs = socket.socketpair()
+    client = RecorderClient(ours)
+    theirs.close()
+    with ours:
+        for _ in range(2):
+            with pytest.raises(AuditError, match="ended"):
+                client.append_all([warned("x")])
 
 
 def test_a_handler_that_raises_in_the_middle_of_an_event_ends_the_connection() -> None:

@@ -46,10 +46,30 @@ def test_a_pipe_in_the_place_of_a_file_does_not_block(tmp_path: Path) -> None:
         read([tmp_path], tmp_path / "file")
 
 
+def test_a_pipe_that_takes_the_files_place_meanwhile_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("x")
+    really = os.fstat
+
+    def swap_and_look(descriptor: int) -> os.stat_result:
+        (tmp_path / "file").unlink(missing_ok=True)
+        os.mkfifo(tmp_path / "file")
+        return really(descriptor)
+
+    monkeypatch.setattr(os, "fstat", swap_and_look)
+    descriptor = open_regular([str(tmp_path)], f"{tmp_path}/file", os.O_RDONLY)
+    monkeypatch.undo()
+    with os.fdopen(descriptor, "rb") as opened:
+        assert opened.read() == b"x"
+
+
 def test_no_descriptor_stays_open(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     before = os.listdir("/proc/self/fd")  # noqa: PTH208 - names only
     for name in ("a/missing", "missing/b", "a"):
         with pytest.raises(OSError, match=r"\[Errno"):
             os.close(open_beneath([str(tmp_path)], f"{tmp_path}/{name}", os.O_WRONLY))
+        with pytest.raises(OSError, match=r"\[Errno"):
+            read([tmp_path], tmp_path / name)
     assert os.listdir("/proc/self/fd") == before  # noqa: PTH208 - names only

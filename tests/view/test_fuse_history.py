@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from tests.machine import until
 from tests.view.served import PLACEHOLDER, SECRET, PlainJudge, served
 from tests.view.told import Told
 from wrapper.view.contents import Mode
+from wrapper.view.daemon import Daemon
+from wrapper.view.nodes import Node
 
 
 class _GitPasses(PlainJudge):
@@ -302,3 +305,35 @@ def test_a_file_that_never_rests_is_told_every_two_seconds(inside: Path, told: T
             file.write(b"x")
             time.sleep(0.02)
         assert [row[0] for row in told.rows("changed", after=0) if row[1] == "modified"] == ["agent"]
+
+
+def test_what_fails_after_the_answer_harms_neither_the_request_nor_what_is_told_of_others(top: Path) -> None:
+    def break_it(daemon: Daemon) -> None:
+        made = daemon._parts.resting.made
+
+        def fail(node: Node, path: bytes, process: str) -> None:
+            if path == b"bad":
+                raise ValueError("asked to")
+            made(node, path, process)
+
+        daemon._parts.resting.made = fail  # type: ignore[method-assign]
+        (top / "broken").touch()
+
+    told = Told(top / "told")
+    with served(top / "real", told=top / "told", beside=break_it) as inside:
+        until((top / "broken").exists)
+        (inside / "bad").write_bytes(b"x")
+        (inside / "good").write_bytes(b"y")
+        assert (inside / "bad").read_bytes() == b"x"
+        (inside / "bad").unlink()
+        paths = {(row[0], row[1]) for row in _of(told, "agent")}
+    assert {("created", b"good"), ("modified", b"good"), ("deleted", b"bad")} <= paths
+    assert ("created", b"bad") not in paths
+
+
+def test_a_process_that_ends_with_its_answer_is_named(inside: Path, told: Told) -> None:
+    """Its name is read before it has the answer: it may be gone when the rest is noted."""
+    for number in range(20):
+        subprocess.run(["sh", "-c", f": > {number}; rm {number}"], cwd=inside, check=True)
+    names = {row[7].partition("[")[0] for row in told.rows("changed")}
+    assert names == {"sh", "rm"}

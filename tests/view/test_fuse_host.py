@@ -81,3 +81,24 @@ def test_what_is_written_anew_right_after_the_host_took_the_name_stands_at_that_
             if how == "moved away":
                 assert other.read_bytes() == b"before"
             until(lambda: path.read_bytes() == data, within=3)  # noqa: B023 (called at once)
+
+
+def test_what_the_host_does_in_a_folder_that_the_inside_has_just_changed_is_seen(tmp_path: Path) -> None:
+    """What the kernel knows of a folder it drops itself when the inside changes a name: only then is it not told."""
+    real = tmp_path / "work"
+    (real / "folder").mkdir(parents=True)
+    with served(real) as inside:
+        ours, theirs = inside / "folder", real / "folder"
+        for number in range(60):
+            (theirs / "unknown").touch()
+            (ours / f"inside{number}").touch()
+            if number % 2:
+                assert f"inside{number}" in os.listdir(ours)  # noqa: PTH208 (quick)
+            if number % 3 == 0:
+                (ours / f"inside{number}").unlink()
+            (theirs / f"host{number}").touch()
+            (theirs / "unknown").unlink()
+            theirs.chmod(0o700 | number)
+            until(lambda: sorted(os.listdir(ours)) == sorted(os.listdir(theirs)), within=3)  # noqa: PTH208 (as above)
+            until(lambda: ours.stat().st_mode == theirs.stat().st_mode, within=3)
+            until(lambda: ours.stat().st_mtime_ns == theirs.stat().st_mtime_ns, within=3)

@@ -1,13 +1,16 @@
 """What the view tells reaches the log and the guard, in order; values reach the guard alone."""
 
+import os
+import queue
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from wrapper.audit.events import Event, FileChange, FilesRead
-from wrapper.errors import StateError
+from wrapper.errors import AuditError, StateError
 from wrapper.view import messages
 from wrapper.view.telling import Telling
 from wrapper.view.witness import Change
@@ -30,8 +33,8 @@ class Log:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    def append(self, event: Event) -> None:
-        self.events.append(event)
+    def append_all(self, events: Iterable[Event]) -> None:
+        self.events += events
 
 
 class Scene:
@@ -137,3 +140,86 @@ def test_a_refused_write_keeps_nothing(scene: Scene) -> None:
 def test_a_value_too_long_for_a_packet_is_left_out_and_the_rest_goes_on(scene: Scene) -> None:
     scene.telling.learned([("KEY", b"x" * messages.LONGEST), ("KEY", b"short")])
     assert scene.heard() == [messages.KnownValue("KEY", b"short")]
+
+
+class _SlowLog(Log):
+    """A log that keeps its first caller until it is let go, and keeps what it was given together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.let_go = threading.Event(), threading.Event()
+        self.together: list[list[Event]] = []
+
+    def append_all(self, events: Iterable[Event]) -> None:
+        before = len(self.events)
+        super().append_all(events)
+        self.together.append(self.events[before:])
+        self.asked.set()
+        assert self.let_go.wait(10)
+
+
+@pytest.fixture
+def slow() -> Iterator[tuple[Telling, _SlowLog, socket.socket]]:
+    """Give what tells a log that has one event and does not take the next, and the guard's end."""
+    guard, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    guard.setblocking(False)
+    log = _SlowLog()
+    with guard, theirs:
+        telling = Telling(log, theirs, Kept(), Path("/work"), bytes, bytes)
+        telling.masked(b"first")
+        assert log.asked.wait(10)
+        yield telling, log, guard
+
+
+def test_what_comes_while_the_log_is_slow_goes_together_in_order_and_before_what_the_guard_hears(
+    slow: tuple[Telling, _SlowLog, socket.socket],
+) -> None:
+    telling, log, guard = slow
+    for number in range(20):
+        telling.appeared(b"%d" % number)
+        telling.changed(Change("agent", "created", b"%d" % number, contents=(b"", b"a line\n")))
+    with pytest.raises(BlockingIOError):
+        guard.recv(messages.LONGEST)
+    log.let_go.set()
+    telling.rested()
+    said = [messages.from_view(guard.recv(messages.LONGEST)) for _ in range(21)]
+    paths = [[event.path for event in events if isinstance(event, FileChange)] for events in log.together]
+    assert paths == [["first"], [str(number) for number in range(20)]]
+    assert all("a line" in event.diff for event in log.together[1] if isinstance(event, FileChange))
+    assert said == [*(messages.Appeared(b"%d" % number) for number in range(20)), messages.Rested()]
+
+
+def test_no_more_than_a_bounded_number_goes_together(slow: tuple[Telling, _SlowLog, socket.socket]) -> None:
+    telling, log, _ = slow
+    for number in range(200):
+        telling.masked(b"%d" % number)
+    log.let_go.set()
+    telling.rested()
+    assert [len(events) for events in log.together] == [1, 64, 64, 64, 8]
+
+
+def test_little_is_compared_before_what_is_ready_goes(slow: tuple[Telling, _SlowLog, socket.socket]) -> None:
+    telling, log, _ = slow
+    for _ in range(4):
+        telling.changed(Change("agent", "modified", b"long", contents=(bytes(30_000), bytes(30_001))))
+    log.let_go.set()
+    telling.rested()
+    assert [len(events) for events in log.together] == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "error", [AuditError("no log"), OSError("no guard"), ValueError("no reason that anybody foresaw")]
+)
+def test_who_cannot_tell_any_more_ends_the_view(
+    error: Exception, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Promise 4: no session goes on that is not recorded."""
+    ended: queue.SimpleQueue[int] = queue.SimpleQueue()
+    monkeypatch.setattr(os, "_exit", ended.put)
+
+    def fails(_events: Iterable[Event]) -> None:
+        raise error
+
+    monkeypatch.setattr(scene.log, "append_all", fails)
+    scene.telling.masked(b"file")
+    assert ended.get(timeout=10) == 1

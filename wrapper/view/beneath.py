@@ -44,14 +44,15 @@ def open_below(root: int, path: str, flags: int) -> int:
 
 
 def open_regular(roots: Sequence[str], path: str, flags: int) -> int:
-    """Open regular files only, as `open_beneath` does. Raises OSError (EINVAL) for anything else."""
+    """Open regular files only, as `open_beneath` does. Raises OSError (EINVAL) for anything else.
+
+    What is no regular file is not even opened: a pipe's writer would take us for its reader. So the file is found
+    first, which opens nothing, and what was found is opened, whatever stands at its name by then.
+    """
     found = open_beneath(roots, path, os.O_PATH)
-    is_pipe = stat.S_ISFIFO(os.fstat(found).st_mode)
-    os.close(found)
-    if is_pipe:  # not even opened: its writer would take us for its reader
-        raise OSError(errno.EINVAL, "not a regular file", path)
-    descriptor = open_beneath(roots, path, flags)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", path)
-    return descriptor
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        return os.open(f"/proc/self/fd/{found}", flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    finally:
+        os.close(found)

@@ -107,8 +107,9 @@ class Changes:
         number = self._watched.get(folder)
         if number is None:
             return
-        count, _ = self._expected.get((number, name, kind), (0, 0.0))
-        self._expected[number, name, kind] = count + 1, time.monotonic() + _EXPECTED_FOR
+        key = number, name, kind
+        before = self._expected.get(key)
+        self._expected[key] = 1 if before is None else before[0] + 1, time.monotonic() + _EXPECTED_FOR
         if len(self._expected) > _MOST_EXPECTED:
             now = time.monotonic()
             self._expected = {key: one for key, one in self._expected.items() if one[1] > now}
@@ -131,7 +132,8 @@ class Changes:
         yield from messages
         folders = dict[Node, None]()
         for (folder, name), one in touched.items():
-            if not name or (one.mask & _NAMES and not one.is_foreign):
+            # a folder of which nothing was told since we changed it is one that the kernel asks for anyway
+            if not name or (one.mask & _NAMES and not one.is_foreign and folder.reported is not None):
                 folders[folder] = None
             if name:
                 yield from self._changed(folder, name, one)
@@ -146,8 +148,7 @@ class Changes:
         touched, messages, at = dict[tuple[Node, bytes], _Touched](), list[bytes](), 0
         while at < len(events):
             watch, mask, cookie, size = _EVENT.unpack_from(events, at)
-            name = events[at + _EVENT.size : at + _EVENT.size + size].rstrip(b"\0")
-            at += _EVENT.size + size
+            start, at = at + _EVENT.size, at + _EVENT.size + size
             if mask & _OVERFLOW:
                 messages += self.lost()
             elif mask & _IGNORED:
@@ -155,7 +156,11 @@ class Changes:
                 if folder is not None:
                     self._watched.pop(folder, None)
             elif (folder := self._folders.get(watch)) is not None:
-                one = touched.setdefault((folder, name), _Touched())
+                name = events[start:at].rstrip(b"\0")
+                key = folder, name
+                one = touched.get(key)
+                if one is None:
+                    one = touched[key] = _Touched()
                 one.mask |= mask
                 if name and mask & _NAMES and not self._is_expected(watch, name, mask & _NAMES):
                     one.is_foreign = True
@@ -174,10 +179,13 @@ class Changes:
                 yield wire.invalidate_name(parent.number, name)
 
     def _is_expected(self, watch: int, name: bytes, kind: int) -> bool:
-        count, until = self._expected.pop((watch, name, kind), (0, 0.0))
+        expected = self._expected.pop((watch, name, kind), None)
+        if expected is None:
+            return False
+        count, until = expected
         if count > 1:
             self._expected[watch, name, kind] = count - 1, until
-        return bool(count) and until > time.monotonic()
+        return until > time.monotonic()
 
     def _folder_itself(self, folder: Node) -> Iterator[bytes]:
         with contextlib.suppress(OSError):
@@ -204,7 +212,7 @@ class Changes:
         else:
             known = node or self._nodes.find(about)
             if known is not None and not known.is_folder:
-                yield from self._file_itself(known, about, below(folder, name), touched)
+                yield from self._file_itself(known, about, (folder, name), touched)
             elif known is None and not mask & _FOLDER and mask & (_MODIFY | _CLOSE_WRITE):
                 self._host_wrote(below(folder, name), mask)
             if node is None:
@@ -215,7 +223,9 @@ class Changes:
                     folder, name
                 )  # a listing names it, and the kernel may take it for missing
 
-    def _file_itself(self, node: Node, about: os.stat_result, path: bytes, touched: "_Touched") -> Iterator[bytes]:
+    def _file_itself(
+        self, node: Node, about: os.stat_result, name: tuple[Node, bytes], touched: "_Touched"
+    ) -> Iterator[bytes]:
         now, is_ours = signature_of(about), touched.is_ours
         if node.written == now or (node.reported == now and (is_ours or not self._contents.is_young(now))):
             return
@@ -223,7 +233,7 @@ class Changes:
         self._contents.changed_outside(node)
         yield wire.invalidate_node(node.number)
         if not is_ours and touched.mask & (_MODIFY | _CLOSE_WRITE):
-            self._host_wrote(path, touched.mask)
+            self._host_wrote(below(*name), touched.mask)
 
     def _name_changed(self, folder: Node, name: bytes) -> Iterator[bytes]:
         folder.unlist()

@@ -315,13 +315,13 @@ class Contents:
     def _look(self, node: Node, content: Content, about: os.stat_result) -> None:
         if content.signature == signature_of(about) and not content.is_written and self._is_same(node, content):
             return
-        if not self._takes_as_clean(node, content, about, node.path()):
+        if not self._takes_as_clean(node, content, about):
             self.settle(node, content)
 
-    def _takes_as_clean(self, node: Node, content: Content, about: os.stat_result, path: bytes) -> bool:
+    def _takes_as_clean(self, node: Node, content: Content, about: os.stat_result, path: bytes = b"") -> bool:
         """Take a file as looked at that is empty, or known to be clean in this state; it need not be read."""
         state = signature_of(about)
-        if about.st_size and (self.is_young(state) or not self._judge.is_clean(path, about)):
+        if about.st_size and (self.is_young(state) or not self._judge.is_clean(path or node.path(), about)):
             return False
         self._found(node, content, state, None, is_closed=False)
         content.young = None

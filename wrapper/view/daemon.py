@@ -45,6 +45,7 @@ _REQUEST: Final = wire.LARGEST_WRITE + 8192
 _AGAIN: Final = frozenset((errno.EINTR, errno.EAGAIN, errno.ENOENT))
 # Of a node, not of a name: where the node is gone, the kernel looks the path up anew (ESTALE) and does what fits then.
 _OF_NODES: Final = frozenset((wire.Op.GETATTR, wire.Op.SETATTR, wire.Op.READLINK, wire.Op.READ, wire.Op.WRITE))
+_DESTROY: Final = int(wire.Op.DESTROY)
 _MOST_COMPLAINTS: Final = 32
 _GATHERED: Final = 0.0015  # seconds: a burst of changes, most of them our own, is taken at once
 _GATHERED_BUSY: Final = 0.004  # while the inside asks much: then nearly all of them are our own
@@ -192,8 +193,8 @@ class Daemon:
     def _answer(self, handlers: Mapping[int, Handler]) -> None:
         buffer = self._buffer
         message, space = memoryview(buffer), [buffer]
-        read, write, header = os.readv, os.write, wire.HEADER.unpack_from
-        device, pace = self._device, self._pace
+        read, write, head = os.readv, os.write, wire.REQUEST.unpack_from
+        device, pace, lock, after, get = self._device, self._pace, self._lock, self._parts.after, handlers.get
         while True:
             try:
                 read(device, space)
@@ -203,17 +204,21 @@ class Daemon:
                 if error.errno in _AGAIN:
                     continue
                 raise
-            size, kind, unique, number, *_ = header(buffer)
-            if kind == wire.Op.DESTROY:
+            size, kind, unique, number = head(buffer)
+            handler = get(kind)
+            if kind == _DESTROY:
                 return
             pace.asked += 1
-            answer = self._answered(handlers.get(kind), kind, unique, number, message, size)
-            if answer is not None:
-                try:
-                    write(device, answer)
-                except OSError as error:
-                    if error.errno != errno.ENOENT:  # the caller was interrupted and does not wait any more
-                        raise
+            with lock:  # until all is noted: what others see of the view is whole
+                answer = self._answered(handler, kind, unique, number, message, size)
+                if answer is not None:
+                    try:
+                        write(device, answer)
+                    except OSError as error:
+                        if error.errno != errno.ENOENT:  # the caller was interrupted and does not wait any more
+                            raise
+                if after:
+                    self._note()
 
     def _answered(
         self, handler: Handler | None, kind: int, unique: int, number: int, message: memoryview, size: int
@@ -221,8 +226,7 @@ class Daemon:
         if handler is None:
             return wire.refused(unique, errno.ENOSYS)
         try:
-            with self._lock:
-                return handler(unique, number, message, size)
+            return handler(unique, number, message, size)
         except OSError as error:
             is_gone = error.errno == errno.ENOENT and kind in _OF_NODES
             return wire.refused(unique, errno.ESTALE if is_gone else error.errno or errno.EIO)
@@ -231,6 +235,16 @@ class Daemon:
         except Exception as error:  # noqa: BLE001 (one request may fail, the view must stand)
             self._complain(error)
             return wire.refused(unique, errno.EIO)
+
+    def _note(self) -> None:
+        """Do what was left for when who asked has its answer: it goes on meanwhile."""
+        after = self._parts.after
+        while after:
+            note, *what = after.popleft()
+            try:
+                note(*what)
+            except Exception as error:  # noqa: BLE001 (as for a request; what is behind it is noted)
+                self._complain(error)
 
     def _dropped(self, node: Node) -> None:
         parts = self._parts

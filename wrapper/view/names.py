@@ -4,12 +4,16 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
 
 from wrapper.view import wire
+from wrapper.view.changes import Changes
 from wrapper.view.contents import CLOSED, Mode, forbidden
 from wrapper.view.nodes import Node, Signature, below, signature_of
 from wrapper.view.parts import Parts
+
+_Named = tuple[Node, bytes, int]
 
 
 class Names:
@@ -74,26 +78,12 @@ class Names:
                 parts.writing.restore(node)
                 parts.history.wrote(node, 0, 0)
 
-    @contextlib.contextmanager
-    def changing(self, *changes: tuple[Node, bytes, int]) -> Iterator[None]:
-        """Do what makes or takes names: folder, name, and what inotify will say of it.
+    def changing(self, *changes: "_Named") -> "_Changing":
+        """Within it, do what makes or takes names: folder, name, and what inotify will say of it.
 
         What is hidden is not told as there: EACCES stands for its EEXIST.
         """
-        heard = self._parts.changes
-        for folder, name, kind in changes:
-            heard.expect(folder, name, kind)
-        try:
-            yield
-        except OSError as error:
-            for folder, name, kind in changes:
-                heard.unexpect(folder, name, kind)
-            if error.errno == errno.EEXIST:
-                self.must_be_free_of_hidden(*changes[-1][:2])
-            raise
-        for folder, _, _ in changes:
-            folder.reported = signature_of(os.fstat(self._parts.lower.folder(folder)))
-            folder.unlist()
+        return _Changing(self, self._parts.changes, changes)
 
     def state(self, node: Node) -> Signature | None:
         """Give a node's state; None where it cannot be had."""
@@ -111,3 +101,30 @@ class Names:
         if node.reported == before:
             node.reported = after
         node.written = after
+
+
+class _Changing:
+    """What `Names.changing` gives."""
+
+    __slots__ = ("_changes", "_heard", "_names")
+
+    def __init__(self, names: Names, heard: Changes, changes: tuple[_Named, ...]) -> None:
+        self._names, self._heard, self._changes = names, heard, changes
+
+    def __enter__(self) -> Self:
+        for folder, name, kind in self._changes:
+            self._heard.expect(folder, name, kind)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            for folder, _, _ in self._changes:
+                folder.reported = None  # the kernel drops what it knows of a folder in which it had a name changed
+                folder.unlist()
+        elif isinstance(error, OSError):
+            for folder, name, heard_as in self._changes:
+                self._heard.unexpect(folder, name, heard_as)
+            if error.errno == errno.EEXIST:
+                self._names.must_be_free_of_hidden(*self._changes[-1][:2])

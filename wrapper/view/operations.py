@@ -171,7 +171,7 @@ class Operations:
         parts.owners.give(folder, name, *wire.caller(message)[:2])
         about = parts.lower.about(parent, name)
         node = parts.nodes.named(parent, name, about, is_new=True)
-        parts.verdicts.made(node)
+        parts.verdicts.made(node, path)
         self._tell_made(node, path, message)
         return self._entry(unique, parent, node, about)
 
@@ -183,16 +183,22 @@ class Operations:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with self._names.changing((parent, name, CREATE)):
             opened = os.open(name, flags, mode & _PERMISSIONS, dir_fd=folder)
-        if parts.owners.give(folder, name, *wire.caller(message)[:2]):
+        uid, gid, pid = wire.caller(message)
+        if parts.owners.give(folder, name, uid, gid):
             os.fchmod(opened, mode & _PERMISSIONS)  # the kernel takes set-id bits from a file that changes hands
         about = os.fstat(opened)
         node = parts.nodes.named(parent, name, about, is_new=True)
         parts.lower.take(node, opened)
-        parts.verdicts.made(node)
+        parts.verdicts.made(node, path)
         node.written = signature_of(about)
-        parts.resting.made(node, path, wire.caller(message)[2])
-        parts.history.put_later(parts.history.witness.appeared, path)
+        process = parts.history.process(pid) if parts.resting.is_told(node) else None  # it may end with the answer
+        parts.after.append((self._tell_file, node, path, process))
         return node, about
+
+    def _tell_file(self, node: Node, path: bytes, process: str | None) -> None:
+        if process is not None:
+            self._parts.resting.made(node, path, process)
+        self._parts.history.put_later(self._parts.history.witness.appeared, path)
 
     def _tell_made(self, node: Node, path: bytes, message: memoryview, after: str = "") -> None:
         parts = self._parts

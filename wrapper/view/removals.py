@@ -39,11 +39,12 @@ class Removals:
         if is_file and is_told and last is None:
             parts.resting.told(node)
             hashed = digest(parts.contents.shown_now(node, MOST_HASHED))
+        process = parts.history.process(pid) if is_told else ""
         if not node.others:
             parts.lower.hold(node)
         with self._names.changing((parent, name, DELETE)):
             os.unlink(name, dir_fd=parts.lower.folder(parent))
-        known_as, before = parts.verdicts.policy_path(node), signature_of(about)
+        before, known_as = signature_of(about), parts.verdicts.policy_path(node) if node.others else b""
         parts.nodes.unname(parent, name)
         if node.parent is not None:
             parts.verdicts.linked(node, known_as, node.parent, node.name)
@@ -51,9 +52,9 @@ class Removals:
         if parts.contents.is_shown(node):
             parts.indexes.stale()
         if last is not None:
-            parts.resting.removed(node, path, last, parts.history.process(pid))
+            parts.after.append((parts.resting.removed, node, path, last, process))
         else:
-            self._tell_gone(path, hashed, pid, is_told=is_told)
+            parts.after.append((self._tell_gone, path, hashed, process, is_told))
 
     def _unlink(self, unique: int, number: int, message: memoryview, size: int) -> bytes:
         self.remove(self._parts.nodes.get(number), bytes(message[_BODY : size - 1]), wire.caller(message)[2])
@@ -64,16 +65,16 @@ class Removals:
         parent, name = parts.nodes.get(number), bytes(message[_BODY : size - 1])
         node, _, path = self._names.own(parent, name)
         is_told = parts.indexes.role(node) is Role.NONE
+        process = parts.history.process(wire.caller(message)[2]) if is_told else ""
         with self._names.changing((parent, name, DELETE)):
             os.rmdir(name, dir_fd=parts.lower.folder(parent))
         parts.nodes.unname(parent, name)
-        self._tell_gone(path, "", wire.caller(message)[2], is_told=is_told)
+        self._tell_gone(path, "", process, is_told)
         return wire.done(unique)
 
-    def _tell_gone(self, path: bytes, before: str, pid: int, *, is_told: bool) -> None:
+    def _tell_gone(self, path: bytes, before: str, process: str, is_told: bool) -> None:  # noqa: FBT001 (a note's)
         parts = self._parts
         if is_told:
-            process = parts.history.process(pid)
             parts.history.changed(Change("agent", "deleted", path, before=before, process=process))
         elif parts.indexes.moves_commits(path):
             parts.history.put(parts.history.witness.refs_moved, path)

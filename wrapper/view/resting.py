@@ -3,8 +3,9 @@
 import contextlib
 import errno
 import os
-from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from wrapper.audit.touched import MOST_COMPARED
 from wrapper.view.contents import Contents, Judge, Mode
@@ -60,11 +61,8 @@ class Resting:
         process = self._history.process(pid)
         node.work = Work(digest(shown), process, shown if is_masked else None, real, self._old(shown))
 
-    def made(self, node: Node, path: bytes, pid: int) -> None:
-        """Tell of a file that was made; what is written to it now is all there is."""
-        if not self.is_told(node):
-            return
-        process = self._history.process(pid)
+    def made(self, node: Node, path: bytes, process: str) -> None:
+        """Tell of a file that was made and `is_told`; what is written to it now is all there is."""
         node.work = Work("", process, None, None, b"")
         self._history.changed(Change("agent", "created", path, process=process))
 
@@ -148,10 +146,10 @@ class Resting:
         if shown is not None and shown != data:
             witness.masked(path)
         if work.ranges:
-            witness.changed(replace(_modified(path, work, shown), at=gone.at))
+            witness.changed(msgspec.structs.replace(_modified(path, work, shown), at=gone.at))
             if work.has_restored:
                 witness.restored(path)
-        witness.changed(replace(gone, before=digest(shown)))
+        witness.changed(msgspec.structs.replace(gone, before=digest(shown)))
 
     def shown(self, node: Node) -> bytes | None:
         """Give what the inside sees in a file; None if that is long, or not known.

@@ -4,13 +4,13 @@ The daemon hands over and goes on: a log that is slow must not be felt in a `sta
 and with it the session (promise 4).
 """
 
+import contextlib
 import os
 import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
@@ -19,21 +19,26 @@ import msgspec
 
 from wrapper.audit.events import Event, FileChange, FilesRead
 from wrapper.audit.touched import touched
-from wrapper.errors import AuditError, StateError
+from wrapper.errors import StateError
 from wrapper.messages import printable
 from wrapper.view import messages
 from wrapper.view.witness import Change
 
 _MOST_READ: Final = 500  # files in one event
+_MOST_AT_ONCE: Final = 64  # events and messages: what is told while the inside makes many files comes in bursts
+_MOST_COMPARED: Final = 64 << 10  # bytes of contents at once: what is ready does not wait long for what is not
 
 Read = tuple[bytes, float, int]
+Contents = tuple[bytes, bytes] | None
+"""What a file showed before and after, where its change is told with what is another in it."""
+_Untold = tuple[Event, Contents] | Callable[[], None]
 
 
 class Sink(Protocol):
     """Where events go; see `ports.AuditSink`."""
 
-    def append(self, event: Event) -> None:
-        """Hand over one event. Raises AuditError once the log has failed."""
+    def append_all(self, events: Iterable[Event]) -> None:
+        """Hand over events in their order; where one raises, those before it. Raises AuditError if the log failed."""
 
 
 class Keeper(Protocol):
@@ -48,6 +53,8 @@ class Telling:
 
     `mask` is put over names of files, which may hold a value, too; `redact` over what was changed in them: what only
     looks like a secret is shown to the inside, and redacted wherever it leaves.
+
+    What waits is told together, events before messages: the guard never hears of what the log was not told before.
     """
 
     def __init__(
@@ -65,7 +72,7 @@ class Telling:
         self._workspace = workspace
         self._mask = mask
         self._redact = redact
-        self._queue: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Untold] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="telling", daemon=True).start()
 
     def changed(self, change: Change) -> None:
@@ -81,19 +88,13 @@ class Telling:
             before=change.before,
             after=change.after,
         )
-        self._queue.put(partial(self._append, event, change.contents))
-
-    def _append(self, event: FileChange, contents: tuple[bytes, bytes] | None) -> None:
-        diff = touched(*contents) if contents is not None else b""
-        if diff:
-            event = msgspec.structs.replace(event, diff=self._redact(diff).decode("utf-8", "replace"))
-        self._sink.append(event)
+        self._queue.put((event, change.contents))
 
     def read(self, files: Sequence[Read]) -> None:
         """Record what was read."""
         for at in range(0, len(files), _MOST_READ):
             rows = tuple((self._text(path), first, size) for path, first, size in files[at : at + _MOST_READ])
-            self._queue.put(partial(self._sink.append, FilesRead(at=time.time(), files=rows)))
+            self._queue.put((FilesRead(at=time.time(), files=rows), None))
 
     def masked(self, path: bytes) -> None:
         """Record that a file shows placeholders now."""
@@ -140,7 +141,7 @@ class Telling:
         done.wait()
 
     def _record(self, path: bytes, action: str) -> None:
-        self._queue.put(partial(self._sink.append, FileChange(at=time.time(), path=self._text(path), action=action)))
+        self._queue.put((FileChange(at=time.time(), path=self._text(path), action=action), None))
 
     def _damaged(self, path: bytes, text: str, real: bytes, *, refused: bool) -> None:
         if refused:
@@ -162,19 +163,41 @@ class Telling:
             self._guard.send(packet)
 
     def _run(self) -> None:
-        for tell in self._all():
+        while True:
             try:
-                tell()
-            except (AuditError, OSError) as error:  # the recorder or the guard is gone: so is the session
+                self._tell(list(self._waiting()))
+            except Exception as error:  # noqa: BLE001 (whatever it is, what follows would go unrecorded: no session then)
                 os.write(2, f"safe-agent: the view cannot tell what happens any more: {error}\n".encode())
                 os._exit(1)
+
+    def _tell(self, waiting: Sequence[_Untold]) -> None:
+        events = [one for one in waiting if isinstance(one, tuple)]
+        if events:
+            self._sink.append_all(self._with_diff(*one) for one in events)
+        for one in waiting:
+            if not isinstance(one, tuple):
+                one()
+
+    def _with_diff(self, event: Event, contents: Contents) -> Event:
+        diff = touched(*contents) if contents is not None else b""
+        if not diff:
+            return event
+        return msgspec.structs.replace(event, diff=self._redact(diff).decode("utf-8", "replace"))
 
     def _text(self, path: bytes) -> str:
         return printable(os.fsdecode(self._mask(path))) if path else ""
 
-    def _all(self) -> Iterator[Callable[[], None]]:
-        while True:
-            yield self._queue.get()
+    def _waiting(self) -> Iterator[_Untold]:
+        """Wait for something to tell; give it, and what waits behind it."""
+        one, compared = self._queue.get(), 0
+        yield one
+        with contextlib.suppress(queue.Empty):
+            for _ in range(_MOST_AT_ONCE - 1):
+                compared += sum(map(len, one[1] or ())) if isinstance(one, tuple) else 0
+                if compared > _MOST_COMPARED:
+                    return
+                one = self._queue.get_nowait()
+                yield one
 
 
 class Elsewhere:
@@ -187,7 +210,7 @@ class Elsewhere:
     def changed(self, change: Change) -> None:
         """Record a change."""
         target = self._place + change.target if change.target else b""
-        self._telling.changed(replace(change, path=self._place + change.path, target=target))
+        self._telling.changed(msgspec.structs.replace(change, path=self._place + change.path, target=target))
 
     def read(self, files: Sequence[Read]) -> None:
         """Record what was read."""

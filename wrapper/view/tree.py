@@ -77,11 +77,10 @@ class Tree:
 
         Such a folder, like a work tree of git's, can be removed again by who made it.
         """
+        if self._cached_protection(path) != "here":
+            return False
         name = os.fsdecode(path)
-        is_new = ".git" not in name.split("/") and any(
-            at not in self._folders for at in upwards(name.rpartition("/")[0])
-        )
-        return is_new and self._cached_protection(path) == "here"
+        return ".git" not in name.split("/") and any(at not in self._folders for at in upwards(name.rpartition("/")[0]))
 
     def holds_protected(self, path: bytes) -> bool:
         """Say whether policy protects something in folders of this name: a link in its place would bring another."""

@@ -107,7 +107,9 @@ class Verdicts:
 
     def must_be_free(self, node: Node) -> None:
         """Raise OSError where any name of a node is protected."""
-        for parent, name in node.names():
+        if node.parent is not None:
+            self.must_be_free_at(below(node.parent, node.name))
+        for parent, name in node.others or ():
             self.must_be_free_at(below(parent, name))
 
     def must_be_movable(self, path: bytes) -> None:
@@ -121,11 +123,11 @@ class Verdicts:
         if self._judge.holds_protected(path):
             self._refuse(path)
 
-    def made(self, node: Node) -> None:
-        """Take notice that the inside made a node, or gave it a name where nothing stood."""
+    def made(self, node: Node, path: bytes = b"") -> None:
+        """Take notice that the inside made a node, or gave it a name where nothing stood: `path`, if that is known."""
         node.is_own, node.mode = True, None
         if node.parent is not None and not node.is_pinned:
-            path, is_special = node.path(), node.kind not in _KINDS
+            path, is_special = path or node.path(), node.kind not in _KINDS
             hangs = self._judge.by_name(path, is_folder=node.is_folder) is not self.of(node)
             node.is_pinned = is_special or hangs
 

@@ -113,6 +113,8 @@ _WANTED: Final = (
 
 HEADER: Final = struct.Struct("<IIQQIIIHH")
 """length, opcode, unique, node, uid, gid, pid, length of extensions, padding."""
+REQUEST: Final = struct.Struct("<IIQQ")
+"""The first of these."""
 _CALLER: Final = struct.Struct("<III")
 _CALLER_AT: Final = 24
 _OUT: Final = struct.Struct("<IiQ")

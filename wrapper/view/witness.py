@@ -5,14 +5,14 @@ Nobody here decides what is done with it; `Witness` is implemented by whoever se
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+import msgspec
 
 from wrapper.audit.touched import MOST_COMPARED
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One change of the real tree; paths are relative to the view's root.
 
     `target` is that of `moved`. `ranges` are offset and length in the shown content, merged and sorted; at most 64,
@@ -32,7 +32,7 @@ class Change:
     after: str = ""
     process: str = ""
     contents: tuple[bytes, bytes] | None = None
-    at: float = field(default_factory=time.time, compare=False)
+    at: float = msgspec.field(default_factory=time.time)
 
 
 class Witness(Protocol):
