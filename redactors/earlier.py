@@ -70,9 +70,10 @@ class Earlier(Generic[T]):
     def add(self, document: T, size: int) -> None:
         """Hold a document that takes `size` bytes now, unless it is too large."""
         held = [(document, size), *(one for one in self._held if one[0] is not document)][:_MOST]
-        while sum(taken for _, taken in held) > self._most:
-            held.pop()
-        self._held, self.size = held, sum(taken for _, taken in held)
+        total = sum(taken for _, taken in held)
+        while total > self._most:
+            total -= held.pop()[1]
+        self._held, self.size = held, total
 
 
 def shared_start(one: bytes, other: bytes) -> int:

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import msgspec
 
+_DECODER = msgspec.json.Decoder(msgspec.Raw)
 _OPENS = bytes.maketrans(b"]}", b"[{")
 _CLOSES = bytes.maketrans(b"[{", b"]}")
 _NO_BRACKET = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _ONE_SIDED = re.compile(rb"([\]}]*)([\[{]*)")
-_BEGINS = re.compile(rb"[ \t\r\n\]}]*,")
-_IN_ARRAY = re.compile(rb"[ \t\r\n\]}]*,[ \t\r\n]*\{")
+_BEGINS = re.compile(rb"([ \t\r\n\]}]*),[ \t\r\n]*(\{?)")  # an object that no key stands before is in an array
+_BLANKS = b" \t\r\n"
 ENDS = frozenset(b'"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ')
 """Bytes that a value ends with that is no array and no object."""
 _DEEPEST = 64  # what is nested deeper is judged as a whole
@@ -33,16 +34,22 @@ class Nesting(NamedTuple):
 
 def nesting(piece: bytes, *, is_first: bool, is_last: bool) -> Nesting | None:
     """Judge a piece; None if it is none of a valid document, or too deep to say."""
-    # A document has one outermost value: what stands in an object that is valid with it leaves that open.
-    if not is_first and not is_last and piece.startswith(b',"') and piece[-1] in ENDS and _is_valid(b"{", piece, b"{"):
-        return Nesting(b"{", b"{")
+    begins = _BEGINS.match(piece)
+    if not (is_first or begins) or not (is_last or (piece and piece[-1] in ENDS)):
+        return None
+    levels = (b"",) if is_first or is_last else (b"[", b"{") if begins and begins[2] else (b"{", b"[")
+    if begins and not (is_first or is_last):
+        # Most pieces open again what they close at their start. A document has one outermost value: if such a piece
+        # makes one with that around it, it closed no more, and all of that is open behind it.
+        same = levels[0] + begins[1].translate(_OPENS, _BLANKS)[::-1]
+        if len(same) <= _DEEPEST and _is_valid(same, piece, same):
+            return Nesting(same, same)
     brackets = _one_sided(piece)
-    if brackets is None or not (is_first or _BEGINS.match(piece)) or not (is_last or (piece and piece[-1] in ENDS)):
+    if brackets is None:
         return None
     closed, opened = brackets
     if (is_first and closed) or (is_last and opened):
         return None
-    levels = (b"",) if is_first or is_last else (b"[", b"{") if _IN_ARRAY.match(piece) else (b"{", b"[")
     for level in levels:
         if _is_valid(level + closed, piece, level + opened):
             return Nesting(level + closed, level + opened)
@@ -70,7 +77,7 @@ def is_document(nestings: Iterable[Nesting | None]) -> bool:
 def is_json(data: bytes) -> bool:
     """Tell whether data is one JSON document (RFC 8259)."""
     try:
-        msgspec.json.decode(data, type=msgspec.Raw)
+        _DECODER.decode(data)
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
@@ -96,6 +103,5 @@ def _one_sided(piece: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _is_valid(before: bytes, piece: bytes, behind: bytes) -> bool:
-    opening = b"".join(b'{"":' if one == 0x7B else b"[" for one in before)
-    filled = b"0" if before else b""  # the value that the piece follows
-    return is_json(b"".join((opening, filled, piece, behind[::-1].translate(_CLOSES))))
+    opening = before.replace(b"{", b'{"":') + b"0" if before else b""  # with the value that the piece follows
+    return is_json(b"".join((opening, piece, behind[::-1].translate(_CLOSES))))

@@ -5,8 +5,8 @@ Rules of this file:
 2. A piece that was seen is known by its bytes. Nothing else says that two are the same, so nobody can pass one off as
    another.
 3. What stands within `REACH` bytes of a border is searched again wherever a piece follows others that it never
-   followed before; this is further than any key, word or context counts. What is new and stands together is searched
-   together.
+   followed before; this is further than any key, word or context counts. What is new is searched together, also where
+   it stands apart: then with so much between that neither counts for the other, and no finding crosses it.
 4. What is found covers whatever a search of the whole finds. It may cover more: a word that made its neighbour
    suspicious once, and has changed since.
 5. What is no JSON, and what exceeds half of the memory, is searched whole and not remembered. Where there is a new
@@ -16,17 +16,20 @@ Rules of this file:
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from redactors.context import as_read
 from redactors.enclosure import within_strings
 from redactors.finding import Finding
 from redactors.jsonbytes import Strings, fit
-from redactors.nesting import is_document, is_json, is_json_lines
-from redactors.remembered import REACH, Fit, Link, Pieces, Step, behind, moved
+from redactors.nesting import is_json, is_json_lines
+from redactors.remembered import NOTHING, REACH, Fit, Link, Path, Piece, Pieces, Placed, Step, moved
 
 _KEPT = 800  # what is found further beyond a border may be due to the cut that was made there
 _STRETCH = 65_536  # what is searched at once, about: other threads of the process wait for its parts
+# Between what is searched together: a line ends, and nothing goes on across a byte that is no text, blank or gap.
+_APART = b"\n" + b"\x02" * REACH + b"\n"
 _DATA = b'"data"'  # a field that belongs to the provider or not, as another one says (see `jsonbytes.is_opaque`)
 
 
@@ -61,6 +64,15 @@ class Found(NamedTuple):
     is_json: bool
 
 
+@dataclass(slots=True)
+class _Stretch:
+    """Steps that are searched together, and from where to where they are new."""
+
+    low: int
+    high: int
+    steps: list[Step]
+
+
 class Memory:
     """Finds what `engine` finds; what was seen before is not searched again. May be shared between threads.
 
@@ -82,10 +94,10 @@ class Memory:
         if len(data) > self._most // 2:
             return self._whole(data, is_document=is_json(data) or is_json_lines(data))
         pieces = self._current()
-        steps = pieces.path(data)
-        if not is_document(step.piece.nesting for step in steps) and not is_json(data):
+        path = pieces.path(data)
+        if not path.is_document and not is_json(data):
             return self._whole(data, is_document=is_json_lines(data))
-        return _gathered(data, self._searched(pieces, data, steps))
+        return _gathered(data, (*path.before, *self._searched(pieces, data, path), *path.behind))
 
     def _whole(self, data: bytes, *, is_document: bool) -> Found:
         found = self._engine.find(data)
@@ -100,41 +112,78 @@ class Memory:
             pieces = self._pieces = Pieces(generation, self._most)
         return pieces
 
-    def _searched(self, pieces: Pieces, data: bytes, steps: Sequence[Step]) -> list[tuple[int, Link]]:
-        """Give all pieces with their places; search what is new, and around borders that are."""
+    def _searched(self, pieces: Pieces, data: bytes, path: Path) -> list[Placed]:
+        """Give the links of all steps; search what is new, and around borders that are."""
         links: dict[int, Link] = {}
-        for low, high, some in _stretches([step for step in steps if step.link is None]):
-            found = list(self._near(data, low, high))
-            for step in some:
-                link = links[step.start] = _link(data, found, step)
-                pieces.keep(step.state, link)
-        return [(step.start, step.link or links[step.start]) for step in steps]
+        for group in _groups(step for step in path.steps if step.link is None):
+            for one, found in zip(group, self._found(data, group), strict=True):
+                for step in one.steps:
+                    links[step.start] = _link(data, found, step)
+        pieces.keep(path, links)
+        return [(step.start, step.link or links[step.start]) for step in path.steps]
 
-    def _near(self, data: bytes, low: int, high: int) -> Iterator[Finding]:
-        """Find in `data[low:high]` and around it; as far on as what is found there."""
-        first, last = max(0, low - REACH), high + REACH
+    def _found(self, data: bytes, group: Sequence[_Stretch]) -> Iterator[Sequence[Finding]]:
+        """Give what is in each stretch and around it, by one search of them all: a small one costs hardly more alone.
+
+        Each has `REACH` bytes around it, and as many stand between two, so none sees another. One in which something
+        may go on beyond what was searched is searched alone.
+        """
+        if len(group) == 1:
+            yield self._near(data, group[0])
+            return
+        texts = [data[max(0, one.low - REACH) : one.high + REACH] for one in group]
+        found = self._engine.find(_APART.join(texts))
+        start = 0
+        for one, text in zip(group, texts, strict=True):
+            end = start + len(text)
+            own = [each for each in found if each.start < end and start < each.end] if found else ()
+            if not own:
+                yield ()
+            elif own[0].start < start or own[-1].end >= end:
+                yield self._near(data, one)
+            else:
+                yield _close(data, one, own, max(0, one.low - REACH) - start)
+            start = end + len(_APART)
+
+    def _near(self, data: bytes, one: _Stretch) -> Sequence[Finding]:
+        """Find in a stretch and around it; as far on as what is found there."""
+        first, last = max(0, one.low - REACH), one.high + REACH
         findings = self._engine.find(data[first:last])
         while findings and first + findings[-1].end == last < len(data):
-            last = high + (last - high) * 4
+            last = one.high + (last - one.high) * 4
             findings = self._engine.find(data[first:last])
-        strings = Strings(data)
-        for found in moved(findings, first):
-            if low - _KEPT < found.end and found.start < high + _KEPT:
-                yield from _in_strings(data, strings, found)
+        return _close(data, one, findings, first)
 
 
-def _stretches(steps: Iterable[Step]) -> Iterator[tuple[int, int, list[Step]]]:
-    """Put steps together that are searched together; give from where to where they are new, and these steps."""
-    low, high, some = 0, 0, list[Step]()
+def _groups(steps: Iterable[Step]) -> Iterator[list[_Stretch]]:
+    """Put steps together that are searched together; the next ones are asked for when what is in these is known."""
+    group: list[_Stretch] = []
+    size = 0
     for step in steps:
-        if some and (step.start - high > 2 * REACH or high - low > _STRETCH):
-            yield low, high, some
-            some = []
-        low = low if some else step.start
-        high = step.end if step.piece.findings is None else step.start
-        some.append(step)
-    if some:
-        yield low, high, some
+        if size > _STRETCH:
+            yield group
+            group, size = [], 0
+        if not group or step.start - group[-1].high > 2 * REACH:
+            group.append(_Stretch(step.start, step.start, []))
+        end = step.end if step.piece.findings is None else step.start
+        size += end - group[-1].high
+        group[-1].high = end
+        group[-1].steps.append(step)
+    if group:
+        yield group
+
+
+def _close(data: bytes, one: _Stretch, findings: Sequence[Finding], by: int) -> Sequence[Finding]:
+    """Give those findings that are due to a stretch, as they stand in strings; `by` is what their offsets lack."""
+    if not findings:
+        return ()
+    strings = Strings(data)
+    return [
+        part
+        for found in moved(findings, by)
+        if one.low - _KEPT < found.end and found.start < one.high + _KEPT
+        for part in _in_strings(data, strings, found)
+    ]
 
 
 def _link(data: bytes, found: Sequence[Finding], step: Step) -> Link:
@@ -142,9 +191,12 @@ def _link(data: bytes, found: Sequence[Finding], step: Step) -> Link:
     if step.piece.findings is None:
         own = _within(found, step.start, step.end)
         step.piece.findings = tuple(moved(own, -step.start))
-        step.piece.fit = _fit(data, own, step)
-    around = tuple(moved(_around(data, found, step), -step.start))
-    return Link(step.piece, around, behind(step.state, step.piece))
+        step.piece.fit = _fit(data, own, step.start, (step.piece,))
+    if not found:
+        return Link(step.piece, (), step.behind)
+    around = list(_around(data, found, step))
+    fitted = _fit(data, around, step.start, (*step.before, step.piece))
+    return Link(step.piece, tuple(moved(around, -step.start)), step.behind, fitted)
 
 
 def _in_strings(data: bytes, strings: Strings, found: Finding) -> Iterator[Finding]:
@@ -172,7 +224,7 @@ def _around(data: bytes, found: Sequence[Finding], step: Step) -> Iterator[Findi
         return
     low = step.start
     kept = set(moved(step.piece.findings or (), low))
-    for piece in reversed(step.state):
+    for piece in reversed(step.before):
         low -= len(piece.text)
         kept.update(moved(piece.findings or (), low))
     for one in found[first:last]:
@@ -181,29 +233,37 @@ def _around(data: bytes, found: Sequence[Finding], step: Step) -> Iterator[Findi
             yield one if (start, end) == one[:2] else _cut(data, one, start, end)
 
 
-def _fit(data: bytes, own: Sequence[Finding], step: Step) -> Fit | None:
-    """Fit what was found in a piece, once for all, unless a neighbour says what the provider wrote in it."""
-    if own and _DATA in step.piece.text:
+def _fit(data: bytes, findings: Sequence[Finding], start: int, pieces: Iterable[Piece]) -> Fit | None:
+    """Fit what was found in some pieces, once for all, unless a neighbour says what the provider wrote in them.
+
+    A string stands in one piece, and so does its key: but for `data` there is nothing else to ask.
+    """
+    if not findings:
+        return NOTHING
+    if any(_DATA in piece.text for piece in pieces):
         return None
-    kept, bare = fit(data, own)
-    return Fit(tuple(moved(kept, -step.start)), frozenset(at - step.start for at in bare))
+    kept, bare = fit(data, findings)
+    return Fit(tuple(moved(kept, -start)), frozenset(at - start for at in bare))
 
 
-def _gathered(data: bytes, links: Iterable[tuple[int, Link]]) -> Found:
+def _gathered(data: bytes, links: Iterable[Placed]) -> Found:
     kept: list[Finding] = []
     loose: list[Finding] = []
     quotes: set[int] = set()
+    overlap = False
     for start, link in links:
-        if link.findings:
-            loose += moved(link.findings, start)
-        if link.piece.fit is None:
-            loose += moved(link.piece.findings or (), start)
-        elif link.piece.fit.findings:
-            kept += moved(link.piece.fit.findings, start)
-            quotes.update(start + at for at in link.piece.fit.bare)
+        overlap = overlap or bool(link.findings)
+        for findings, fitted in ((link.findings, link.fit), (link.piece.findings, link.piece.fit)):
+            if fitted is None:
+                loose += moved(findings or (), start)
+            elif fitted.findings:
+                kept += moved(fitted.findings, start)
+                quotes.update(start + at for at in fitted.bare)
     if loose:
-        fitted, bare = fit(data, _together(data, loose))
-        kept, quotes = _together(data, [*kept, *fitted]), quotes | bare
+        fitted_now, bare = fit(data, _together(data, loose))
+        kept, quotes = [*kept, *fitted_now], quotes | bare
+    if loose or overlap:
+        kept = _together(data, kept)
     return Found(kept, frozenset(quotes), is_json=True)
 
 

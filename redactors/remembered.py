@@ -13,14 +13,14 @@ Rules of this file:
 
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
-from redactors.borders import end_of_piece
+from redactors.borders import Cuts
 from redactors.earlier import Earlier, Shared
 from redactors.finding import Finding
-from redactors.nesting import Nesting, nesting, opened
+from redactors.nesting import Nesting, is_document, nesting, opened
 
 # The longest of a bundled rule with all its context is 774 bytes long, but for values that are long themselves.
 REACH = 1_024
@@ -30,10 +30,14 @@ _OVERHEAD = 600  # bytes that a piece takes besides its own, about
 
 
 class Fit(NamedTuple):
-    """Findings of a piece that are fit for a document, with offsets in the piece; `bare` are starts of numbers."""
+    """Findings that are fit for a document, with offsets in a piece; `bare` are starts of numbers."""
 
     findings: tuple[Finding, ...]
     bare: frozenset[int]
+
+
+NOTHING = Fit((), frozenset())
+"""Of no findings."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,24 +60,31 @@ _Key = tuple[bool, bool, bytes]
 
 
 class Link(NamedTuple):
-    """A piece that follows a state, what was found around its start (relative to that), and the state behind it."""
+    """A piece that follows a state, what was found around its start (relative to that), and the state behind it.
+
+    `fit` is None where it depends on what stands further away.
+    """
 
     piece: Piece
     findings: tuple[Finding, ...]
     state: State
+    fit: Fit | None = NOTHING
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether anything was found in the piece or around its start."""
+        return bool(self.findings or self.piece.findings)
 
 
 class Step(NamedTuple):
-    """A piece at its place, behind `state`; `link` is None if it never followed that.
-
-    Pieces without findings that follow each other as they did before are one here, without `text`.
-    """
+    """A piece at its place, between two states; `link` is None if it never followed the one before it."""
 
     start: int
     end: int
-    state: State
+    before: State
     piece: Piece
     link: Link | None
+    behind: State
 
 
 class _Half:
@@ -90,16 +101,17 @@ class _Half:
 class _Course:
     """A valid document in pieces: where each ends, the link to it, and the brackets that are open behind it.
 
-    `alone` are the places of pieces with findings, rising. So are those of all `new` ones, until what was found there
-    is known: up to then their links say only what follows what.
+    `telling` are the places of links with findings, rising. What is `new` is none of these, and its links say only what
+    follows what, until it has been searched: then `found` are its links.
     """
 
     data: bytes
     ends: list[int] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
     opens: list[bytes] = field(default_factory=list)
-    alone: list[int] = field(default_factory=list)
+    telling: list[int] = field(default_factory=list)
     new: range = range(0)
+    found: Sequence[Link] | None = ()
 
     def whole(self, size: int) -> int:
         """Give how many of the first `size` bytes are whole pieces, which end there in other documents too.
@@ -128,7 +140,7 @@ class _Course:
 
     def copy(self) -> Self:
         """Give one that goes on by itself."""
-        return replace(self, ends=[*self.ends], links=[*self.links], opens=[*self.opens], alone=[*self.alone])
+        return replace(self, ends=[*self.ends], links=[*self.links], opens=[*self.opens], telling=[*self.telling])
 
     def go_on(self, data: bytes, first: int, steps: Sequence[Step], opens: Sequence[bytes], last: int) -> None:
         """Become another document, with steps in the place of the pieces from `first` to before `last`.
@@ -136,40 +148,47 @@ class _Course:
         What stands before is not looked at, and what is behind is only moved.
         """
         by, further = len(data) - len(self.data), first + len(steps) - last
-        behind_it = bisect_left(self.alone, last)
         self.data = data
-        self.new = range(first, first + len(steps))
+        self.new, self.found = range(first, first + len(steps)), None
         self.ends[first:] = [*(step.end for step in steps), *(end + by for end in self.ends[last:])]
-        self.links[first:last] = [Link(step.piece, (), _state_behind(step)) for step in steps]
+        self.links[first:last] = [Link(step.piece, (), step.behind) for step in steps]
         self.opens[first:last] = opens
-        moved_on = [place + further for place in self.alone[behind_it:]]
-        self.alone[bisect_left(self.alone, first) :] = [*self.new, *moved_on]
+        moved_on = [place + further for place in self.telling[bisect_left(self.telling, last) :]]
+        self.telling[bisect_left(self.telling, first) :] = moved_on
 
-    def searched(self, links: Sequence[Link]) -> None:
-        """Take note of what was found in all that is new."""
-        self.links[self.new.start : self.new.stop] = links
-        first = bisect_left(self.alone, self.new.start)
-        self.alone[first : first + len(links)] = [
-            place for place, link in zip(self.new, links, strict=True) if link.findings or link.piece.findings
-        ]
-        self.new = range(0)
+    def is_searched(self) -> bool:
+        """Tell whether all that was new has been searched; and if so, take note of what was found."""
+        if self.found is None:
+            return False
+        if self.new:
+            self.links[self.new.start : self.new.stop] = self.found
+            telling = [place for place, link in zip(self.new, self.found, strict=True) if link.is_telling]
+            at = bisect_left(self.telling, self.new.start)
+            self.telling[at:at] = telling
+            self.new, self.found = range(0), ()
+        return True
 
-    def steps(self, first: int, last: int) -> Iterator[Step]:
-        """Give the pieces from `first` to before `last`, none of which is new."""
-        for place in self.alone[bisect_left(self.alone, first) : bisect_left(self.alone, last)]:
-            if first < place:
-                yield self._together(first, place)
-            link = self.links[place]
-            yield Step(self.start(place), self.ends[place], self.state(place), link.piece, link)
-            first = place + 1
-        if first < last:
-            yield self._together(first, last)
+    def findings(self, first: int, last: int) -> "list[Placed]":
+        """Give the links with findings from place `first` to before `last`, none of which is new."""
+        places = self.telling[bisect_left(self.telling, first) : bisect_left(self.telling, last)]
+        return [(self.start(place), self.links[place]) for place in places]
 
-    def _together(self, first: int, last: int) -> Step:
-        """Give some pieces without findings as one: only what it does to brackets matters."""
-        nests = Nesting(self.open(first), self.open(last))
-        one = Piece(b"", last == len(self.ends), nests, (), Fit((), frozenset()))
-        return Step(self.start(first), self.ends[last - 1], self.state(first), one, Link(one, (), self.state(last)))
+
+Placed = tuple[int, Link]
+"""A link, and where its piece starts."""
+
+
+class Path(NamedTuple):
+    """A document along what is remembered: `steps` stand between `before` and `behind`, the links with findings there.
+
+    Nothing is new but steps without a link. `is_document`: the pieces make one that is valid.
+    """
+
+    before: Sequence[Placed]
+    steps: Sequence[Step]
+    behind: Sequence[Placed]
+    is_document: bool
+    course: _Course | None
 
 
 class Pieces:
@@ -183,8 +202,8 @@ class Pieces:
         self._young, self._old = _Half(), _Half()
         self._changing = threading.Lock()
 
-    def path(self, data: bytes) -> list[Step]:
-        """Cut data, along what is remembered as far as that goes."""
+    def path(self, data: bytes) -> Path:
+        """Cut data, along what is remembered as far as that goes; `keep` is to be told what is in what is new."""
         if not self._going.acquire(blocking=False):  # another thread goes along a document: never wait for it
             return self._cut(data)
         try:
@@ -192,35 +211,45 @@ class Pieces:
         finally:
             self._going.release()
 
-    def _along(self, data: bytes) -> list[Step]:
-        shared = self._earlier.nearest(data, self._is_searched) or Shared(_Course(b""), 0, 0)
+    def keep(self, path: Path, found: Mapping[int, Link]) -> None:
+        """Remember the links of steps that had none, by where these start."""
+        with self._changing:
+            for step in path.steps:
+                if step.link is None:
+                    self._put(step.before, found[step.start])
+        if path.course is not None:
+            path.course.found = [step.link or found[step.start] for step in path.steps]
+
+    def _along(self, data: bytes) -> Path:
+        shared = self._earlier.nearest(data, _Course.is_searched) or Shared(_Course(b""), 0, 0)
         base = shared.earlier
         first, last = bisect_right(base.ends, shared.prefix), base.from_last(shared.suffix)
         steps, last = self._between(data, base, first, last)
         opens = _opens(base, first, steps, last)
         if opens is None:
-            return self._cut(data) if base.data else steps
+            return self._cut(data) if base.data else Path((), steps, (), is_document=False, course=None)
         course = base if shared.is_most else base.copy()
         course.go_on(data, first, steps, opens, last)
         self._earlier.add(course, 2 * len(data) + _OVERHEAD * len(course.ends))
-        return [*course.steps(0, first), *steps, *course.steps(first + len(steps), len(course.ends))]
+        behind = course.findings(first + len(steps), len(course.ends))
+        return Path(course.findings(0, first), steps, behind, is_document=bool(data), course=course)
 
-    def _cut(self, data: bytes) -> list[Step]:
-        return self._between(data, _Course(b""), 0, 0)[0]
+    def _cut(self, data: bytes) -> Path:
+        steps, _ = self._between(data, _Course(b""), 0, 0)
+        return Path((), steps, (), is_document(step.piece.nesting for step in steps), None)
 
-    def keep(self, state: State, link: Link) -> None:
-        """Remember that a piece follows a state."""
+    def _put(self, state: State, link: Link) -> None:
+        """Remember that a piece follows a state; for one thread at a time."""
+        young = self._young
         key = (not state, link.piece.is_last, link.piece.text)
-        with self._changing:
-            young = self._young
-            if key not in young.pieces:
-                young.pieces[key] = link.piece
-                young.size += len(link.piece.text) + _OVERHEAD
-            if (state, link.piece) not in young.links:
-                young.size += _OVERHEAD
-            young.links[state, link.piece] = young.next[state] = link
-            if young.size > (self._most - self._earlier.size) // 2:
-                self._young, self._old = _Half(), young
+        if key not in young.pieces:
+            young.pieces[key] = link.piece
+            young.size += len(link.piece.text) + _OVERHEAD
+        if (state, link.piece) not in young.links:
+            young.size += _OVERHEAD
+        young.links[state, link.piece] = young.next[state] = link
+        if young.size > (self._most - self._earlier.size) // 2:
+            self._young, self._old = _Half(), young
 
     def _between(self, data: bytes, base: _Course, first: int, last: int) -> tuple[list[Step], int]:
         """Cut what stands between pieces of `base`: those before `first`, and those from `last` on.
@@ -229,50 +258,42 @@ class Pieces:
         """
         by = len(data) - len(base.data)
         at, state, most = base.start(first), base.state(first), base.start(last) + by
+        cuts = Cuts(data)
         steps: list[Step] = []
         while at < most:
             there = first + len(steps)
             likely = base.links[there].piece if there < len(base.links) else None
-            steps.append(self._step(data, at, state, most, likely))
-            at, state = steps[-1].end, _state_behind(steps[-1])
+            piece = self._seen_at(data, at, state, most, likely) or self._piece(data, at, min(cuts.end(at), most))
+            steps.append(self._step(at, state, piece))
+            at, state = steps[-1].end, steps[-1].behind
         while last < len(base.links) and state != base.state(last):
-            steps.append(self._joined(at, state, base.links[last].piece))
-            at, state = steps[-1].end, _state_behind(steps[-1])
+            steps.append(self._step(at, state, base.links[last].piece))
+            at, state = steps[-1].end, steps[-1].behind
             last += 1
         return steps, last
 
-    def _step(self, data: bytes, at: int, state: State, most: int, likely: Piece | None) -> Step:
-        """Give the piece at a place, which ends at `most` or before: what followed the last time, or is `likely`."""
+    def _seen_at(self, data: bytes, at: int, state: State, most: int, likely: Piece | None) -> Piece | None:
+        """Give the piece at a place, which ends at `most` or before, if it followed the last time or is `likely`."""
         for half in (self._young, self._old):
             link = half.next.get(state)
             if link is not None and _is_at(link.piece, data, at, most):
-                return self._joined(at, state, link.piece)
-        if likely is not None and _is_at(likely, data, at, most):
-            return self._joined(at, state, likely)
-        end = min(end_of_piece(data, at), most)
-        key = (not state, end == len(data), data[at:end])
-        piece = self._young.pieces.get(key) or self._old.pieces.get(key)
-        if piece is None:
-            is_first, is_last, text = key
-            piece = Piece(text, is_last, nesting(text, is_first=is_first, is_last=is_last))
-        return self._joined(at, state, piece)
+                return link.piece
+        return likely if likely is not None and _is_at(likely, data, at, most) else None
 
-    def _joined(self, at: int, state: State, piece: Piece) -> Step:
-        link = self._link(state, piece)
-        if link is not None:
-            self.keep(state, link)
-        return Step(at, at + len(piece.text), state, piece, link)
+    def _piece(self, data: bytes, at: int, end: int) -> Piece:
+        key = is_first, is_last, text = (at == 0, end == len(data), data[at:end])
+        known = self._young.pieces.get(key) or self._old.pieces.get(key)
+        return known or Piece(text, is_last, nesting(text, is_first=is_first, is_last=is_last))
 
-    def _link(self, state: State, piece: Piece) -> Link | None:
-        return self._young.links.get((state, piece)) or self._old.links.get((state, piece))
-
-    def _is_searched(self, course: _Course) -> bool:
-        """Tell whether all that was new in a document has been searched; and if so, have it take note."""
-        links = [self._link(course.state(place), course.links[place].piece) for place in course.new]
-        known = [link for link in links if link is not None]
-        if course.new and len(known) == len(links):
-            course.searched(known)
-        return not course.new
+    def _step(self, at: int, state: State, piece: Piece) -> Step:
+        """Give the step of a piece behind a state; its link is needed, and so is not forgotten."""
+        link = self._young.links.get((state, piece))
+        if link is None:
+            link = self._old.links.get((state, piece))
+            if link is not None:
+                with self._changing:
+                    self._put(state, link)
+        return Step(at, at + len(piece.text), state, piece, link, link.state if link else behind(state, piece))
 
 
 def _opens(base: _Course, first: int, steps: Sequence[Step], last: int) -> list[bytes] | None:
@@ -288,10 +309,6 @@ def _opens(base: _Course, first: int, steps: Sequence[Step], last: int) -> list[
             return None
         opens.append(before := now)
     return opens if before == base.open(last) else None
-
-
-def _state_behind(step: Step) -> State:
-    return step.link.state if step.link else behind(step.state, step.piece)
 
 
 def behind(state: State, piece: Piece) -> State:

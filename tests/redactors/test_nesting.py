@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redactors.borders import BORDER
-from redactors.nesting import ENDS, is_document, is_json, nesting
+from redactors.nesting import ENDS, _one_sided, is_document, is_json, nesting
 
 TEXTS = st.text(alphabet='ab}]{[,":\\/ é\n', max_size=8)
 KEYS = st.sampled_from(("a", "key", "Type", "x},{", "0"))
@@ -93,3 +93,15 @@ def test_a_piece_that_ends_with_no_plain_value_is_none(piece: bytes) -> None:
 @pytest.mark.parametrize("piece", [b'"a":1', b'{"a":1', b']"a":1'])
 def test_a_piece_that_begins_with_no_comma_is_none(piece: bytes) -> None:
     assert nesting(piece, is_first=False, is_last=False) is None
+
+
+@given(document=DOCUMENTS, written=WRITTEN, places=st.lists(st.booleans(), min_size=1, max_size=7))
+def test_a_piece_needs_no_more_than_what_it_closes_and_what_that_stands_in(
+    document: Any, written: dict[str, Any], places: list[bool]
+) -> None:
+    for piece in cut(json.dumps(document, **written).encode(), places)[1:-1]:
+        found, sides = nesting(piece, is_first=False, is_last=False), _one_sided(piece)
+        assert found is not None
+        assert sides is not None
+        assert (found.needs[1:], found.leaves[1:]) == sides
+        assert found.needs[:1] == found.leaves[:1] != b""

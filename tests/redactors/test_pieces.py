@@ -3,6 +3,7 @@
 import base64
 import functools
 import json
+import re
 import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -330,3 +331,80 @@ def test_threads_that_search_at_once_find_what_one_finds() -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+class Keyed:
+    """Finds runs of at least 40 `R`, however long, behind a `KEY` near before them; counts how often it is asked."""
+
+    known = None
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def find(self, data: bytes) -> list[Finding]:
+        self.asked += 1
+        runs = [run for run in re.finditer(rb"R{40,}", data) if b"KEY" in data[max(0, run.start() - 700) : run.start()]]
+        return [Finding(*run.span(), "R", Confidence.CERTAIN, "r", run[0]) for run in runs]
+
+
+def far_apart(first: str, second: str, behind: str, before: str = "") -> bytes:
+    """Make a body of which `first` and `second` are small and stand far from each other."""
+    items = [PROSE * 60, first, behind, PROSE * 60, before, second, behind, PROSE * 60]
+    return json.dumps(codex(items), separators=(",", ":")).encode()
+
+
+@settings(max_examples=150)
+@given(
+    keys=st.tuples(*[st.sampled_from(("", "KEY", "KEY" + "R" * 50))] * 2),
+    near=st.integers(0, 30) | st.integers(500, 1_100),
+    run=st.integers(0, 60) | st.integers(0, 8_000),
+)
+def test_what_is_searched_at_once_though_it_stands_apart_is_found_as_far_as_it_goes(
+    keys: tuple[str, str], near: int, run: int
+) -> None:
+    memory = Memory(Keyed())
+    behind = "." * near + "R" * run + PROSE * 60
+    memory.find(far_apart("a", "b", behind))
+    body = far_apart(keys[0], keys[1], behind)
+    assert covered(fit(body, Keyed().find(body))[0]) <= covered(memory.find(body).findings)
+
+
+@pytest.mark.parametrize("far", range(300, 1_100, 40))
+def test_a_keyword_counts_for_nothing_that_is_only_searched_with_it(far: int) -> None:
+    memory = Memory(Keyed())
+    bodies = [
+        far_apart(one, one, "." * far + "KEY" + PROSE * 60, PROSE * 60 + "R" * 300 + "." * 600) for one in ("a", "b")
+    ]
+    assert [memory.find(body).findings for body in bodies] == [[], []]
+
+
+@settings(max_examples=80)
+@given(
+    secrets=st.tuples(*[st.sampled_from(("", *SECRETS))] * 3),
+    far=st.tuples(*[st.integers(0, 40) | st.integers(600, 1_100)] * 2),
+)
+def test_places_that_are_searched_at_once_hide_nothing_from_each_other(
+    secrets: tuple[str, str, str], far: tuple[int, int]
+) -> None:
+    memory = Memory(whole().engine)
+    rest = (PROSE * 20)[: far[0]] + secrets[2] + PROSE * 60
+    memory.find(far_apart("a", "b", rest))
+    body = far_apart("a" + (PROSE * 20)[: far[1]] + secrets[0], secrets[1] + "b", rest)
+    assert covered(fit(body, whole().engine.find(body))[0]) <= covered(memory.find(body).findings)
+
+
+def test_changes_far_apart_cost_one_search_and_no_more_than_they_are_large() -> None:
+    engine = Keyed()
+    memory = Memory(engine)
+    memory.find(far_apart("a", "b", PROSE * 60))
+    engine.asked = 0
+    assert memory.find(far_apart("c", "d", PROSE * 60)).findings == []
+    assert engine.asked == 1
+
+
+def test_what_was_found_at_a_border_is_not_fitted_anew_in_each_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = Memory(Marking())
+    texts = [PROSE * 40 + "LEFT", "RIGHT" + PROSE * 40, *[PROSE * 40] * 4]
+    [found] = memory.find(json.dumps(codex(texts)).encode()).findings
+    monkeypatch.setattr("redactors.pieces.fit", None)
+    assert memory.find(json.dumps(codex([*texts, PROSE * 40])).encode()).findings == [found]

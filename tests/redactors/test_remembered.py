@@ -67,16 +67,17 @@ def check(memory: Memory, body: bytes) -> None:
 def check_courses(memory: Memory) -> None:
     """Hold what is remembered of documents against what their pieces say."""
     for course, _ in memory._pieces._earlier._held:
-        if not memory._pieces._is_searched(course):
+        if not course.is_searched():
             continue
         assert b"".join(link.piece.text for link in course.links) == course.data
         assert [course.start(place + 1) for place in range(len(course.links))] == course.ends
         assert [link.piece.is_last for link in course.links] == [end == len(course.data) for end in course.ends]
         for place, link in enumerate(course.links):
             assert opened(course.open(place), link.piece.nesting) == course.open(place + 1)
-            assert memory._pieces._link(course.state(place), link.piece) in {link, None}
-            assert (place in course.alone) == bool(link.findings or link.piece.findings)
-        assert course.alone == sorted(set(course.alone))
+            for half in (memory._pieces._young, memory._pieces._old):
+                assert half.links.get((course.state(place), link.piece)) in {link, None}
+            assert (place in course.telling) == bool(link.findings or link.piece.findings)
+        assert course.telling == sorted(set(course.telling))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -183,7 +184,7 @@ def test_the_next_turn_looks_at_few_pieces_however_many_there_are(shape: Any) ->
     assert engine.searched < 25_000
     [(course, _)] = memory._pieces._earlier._held
     assert len(course.ends) > TURNS
-    assert len(memory._pieces.path(written(shape(texts)))) < 12
+    assert len(memory._pieces.path(written(shape(texts))).steps) < 10
 
 
 def test_conversations_by_turns_and_an_edit_far_before_the_end_stay_cheap() -> None:
