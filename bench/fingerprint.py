@@ -1,20 +1,25 @@
 """How well denied code is recognised: `python bench/fingerprint.py DENIED UNRELATED…`. Folders of source text.
 
 Recall: from files beneath DENIED, pieces of 40, 50 and 60 tokens are cut out at random, changed, put into a JSON body
-between sentences, and searched for; a piece counts as found when findings cover half of it. False runs: findings in the
-files beneath the UNRELATED folders, file by file. What both sides really have copied from one another is told apart by
-names: chance gives two runs the same shape, not the same names. Copies are runs of whose different names the known file
-has three in five; look at the rest with `--show`. Speed: process time of the same pass, and of `bytes.count` over it.
-`--curve`: recall and false runs by the bits that a run must hold.
+between sentences, and searched for; a piece counts as found when findings cover half of it. `half renamed` changes
+every second name everywhere, `renamed` all, also those of libraries and of the language. What is missed then is told by
+the bits that pieces hold: those with fewer than `ENOUGH` are alike everywhere, as far as anybody has learned.
+
+False runs: findings in the files beneath the UNRELATED folders, file by file. What both sides really have copied from
+one another is told apart without any score of ours: half of a copy's tokens stand, names and all, in stretches of
+twelve that the known file has too. Look at the rest with `--show`. The more is known, the more runs resemble some of it
+by chance: compare at equal sizes, and with code that was not learned. Speed: process time of the same pass, and of
+`bytes.count` over it. `--curve`: recall and false runs by the bits that a run must hold.
 
 `python bench/fingerprint.py --learn FILE FOLDER…` writes the set of idioms that `redactors` bundles (`idioms.bits`),
-`--learn-surprisal FILE` how surprising tokens are (`surprisal.bits`; 20 bytes of memory for each byte of code).
+`--learn-surprisal FILE` how surprising tokens are (`surprisal.bits`; 10 bytes of memory for each byte of code).
 Judge them only by text that was not learned: `--half` learns every second folder, and measures on the others.
 """
 
 import argparse
 import collections
 import hashlib
+import itertools
 import json
 import random
 import re
@@ -26,11 +31,27 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from redactors.alignment import evidence, repeated
 from redactors.finding import Finding
-from redactors.fingerprint import ENOUGH, Fingerprints
+from redactors.fingerprint import DRIFT, ENOUGH, SHORTEST, Fingerprints
 from redactors.idioms import OUTLINE, WORDING, Idioms, neighbours
-from redactors.surprisal import LEVELS, ORDERS, UNIT, UNKNOWN, Surprisal, contexts, familiar
-from redactors.tokens import Codes, Places, Small, Wide, outline, shape, tokenise, wording
+from redactors.surprisal import (
+    LEVELS,
+    NAME_ORDERS,
+    NAMELESS_ORDERS,
+    ORDERS,
+    UNIT,
+    UNKNOWN,
+    Contexts,
+    Surprisal,
+    contexts,
+    familiar,
+    learn,
+    name_contexts,
+    name_hashes,
+    nameless_contexts,
+)
+from redactors.tokens import Codes, Places, Small, Tokens, Wide, outline, shape, tokenise, wording
 
 _SUFFIXES = frozenset("py pyi js mjs cjs jsx ts mts cts tsx go rs c cc cpp h hpp java sql yaml yml".split(" "))  # noqa: SIM905 (reads best)
 _LARGEST = 1_000_000
@@ -39,10 +60,12 @@ _PIECES = 2  # of each size from a file
 _HASH_COMMENTS = frozenset((".py", ".pyi", ".yaml", ".yml"))
 _OUTLINE_FILES, _WORDING_FILES = 20, 48  # an idiom stands in so many
 _LOST = np.uint32(6)  # bits of a hash that counting does without
-_CONTEXT_FILES = 24  # a context that is kept stands in so many
+_TOGETHER_FILES, _APART_FILES = 24, 10  # a context that is kept stands in so many
 _COUNTED = np.uint64(64 - 27)  # bits of its hash that counting does without
-_COPIED = 0.6  # of a run's names
-_CURVE = (30, 35, 40, 45, 50, 55)
+_STRETCH = 12  # tokens that are no chance, names and all
+_CURVE = (30, 32, 34, 36, 38, 40, 45)
+_BITS = (10, 20, 30, ENOUGH, 50, 65)
+_NAME_FILES = 8  # a name that everybody uses stands in so many
 _LINE_COMMENT = {
     "#": re.compile(r"(?m)(?:^|(?<=\s))# .*$"),
     "--": re.compile(r"(?m)--.*$"),
@@ -67,13 +90,24 @@ def sources(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 def renamed(text: bytes, _mark: str, chance: random.Random) -> bytes:
     """Give every name another one."""
+    return with_names(text, chance, 1)
+
+
+def half_renamed(text: bytes, _mark: str, chance: random.Random) -> bytes:
+    """Give every second name another one."""
+    return with_names(text, chance, 0.5)
+
+
+def with_names(text: bytes, chance: random.Random, share: float) -> bytes:
+    """Give a share of the names another one each, wherever they stand."""
     tokens = tokenise(text)
     parts, done, names = [], 0, dict[bytes, bytes]()
     columns = (column[: tokens.code].tolist() for column in (tokens.starts, tokens.ends, tokens.names))
     for start, end, is_name in zip(*columns, strict=True):
         if is_name:
             name = text[start:end]
-            other = names.setdefault(name, f"{chance.choice('qxzw')}{len(names)}{chance.choice('_abcd')}".encode())
+            other = f"{chance.choice('qxzw')}{len(names)}{chance.choice('_abcd')}".encode()
+            other = names.setdefault(name, other if chance.random() <= share else name)
             parts += [text[done:start], other]
             done = end
     return b"".join((*parts, text[done:]))
@@ -119,6 +153,7 @@ _CHANGES: dict[str, tuple[Callable[[bytes, str, random.Random], bytes], int]] = 
     "comments out": (uncommented, 1),
     "comments in": (commented, 1),
     "blanks minified": (minified, 1),
+    "half renamed": (half_renamed, 1),
     "renamed": (renamed, 1),
     "all of it, twice": (everything, 2),
 }
@@ -166,7 +201,7 @@ def is_found(known: Fingerprints, body: bytes, start: int, end: int) -> bool:
     return covered * 2 >= end - start
 
 
-def false_runs(files: list[tuple[str, bytes]], known: Fingerprints, names: dict[str, set[int]], show: int) -> None:
+def false_runs(files: list[tuple[str, bytes]], known: Fingerprints, stretches: dict[str, Codes], show: int) -> None:
     """Print findings in text that has nothing to do with what is known, and how fast that goes."""
     size = sum(len(text) for _, text in files)
     start = time.process_time()
@@ -174,7 +209,7 @@ def false_runs(files: list[tuple[str, bytes]], known: Fingerprints, names: dict[
     between = time.process_time()
     runs = [(name, found) for name, text in files for found in known.find(text)]
     spent = time.process_time() - between
-    chance = [(name, found) for name, found in runs if not is_copy(found, names)]
+    chance = [(name, found) for name, found in runs if not is_copy(found, stretches)]
     print(
         f"{size / 1e6:.0f} MB unrelated: {len(chance)} runs, {len(chance) / size * 1e8:.2f} per 100 MB, "
         f"besides {len(runs) - len(chance)} copies; "
@@ -184,16 +219,38 @@ def false_runs(files: list[tuple[str, bytes]], known: Fingerprints, names: dict[
         print(f"--- {name}\n    {found.rule}\n{found.value[:400].decode('utf-8', 'replace')}")
 
 
-def names_of(text: bytes) -> set[int]:
-    """Hashes of the names in a text."""
-    tokens = tokenise(text)
-    return set(tokens.exact[tokens.names].tolist())
+def stretches_of(text: bytes) -> Codes:
+    """Hash every so many neighbouring tokens of a text, as they are."""
+    return neighbours(tokenise(text).exact, _STRETCH)
 
 
-def is_copy(found: Finding, names: dict[str, set[int]]) -> bool:
-    """Whether the names in a run are those of the file that it resembles."""
-    own = names_of(found.value)
-    return len(own & names[found.rule.partition(":")[2]]) >= _COPIED * len(own)
+def is_copy(found: Finding, stretches: dict[str, Codes]) -> bool:
+    """Whether half of a run's tokens stand in stretches that the file that it resembles has, too."""
+    same = np.isin(stretches_of(found.value), stretches[found.rule.partition(":")[2]])
+    within = np.convolve(same, np.ones(_STRETCH)) > 0 if same.size else same
+    return bool(within.size) and float(within.mean()) >= 0.5
+
+
+def missed(files: list[tuple[str, bytes]], known: Fingerprints, surprisal: Surprisal) -> None:
+    """Print how many bits pieces hold whose names are all changed, and what share of those is found."""
+    pieces: dict[tuple[int, int], list[bool]] = collections.defaultdict(list)
+    for name, text in files:
+        tokens = _code(text)
+        surprise = surprisal.of(tokens, shape(tokens))
+        chance = random.Random(name)  # noqa: S311 (a sample)
+        for size in _SIZES * _PIECES if tokens.code >= 2 * max(_SIZES) else ():
+            row = chance.randrange(tokens.code - size)
+            run = tokens.rows(row, row + size)
+            bits = evidence(surprise[row : row + size], repeated(run), SHORTEST, DRIFT) // UNIT
+            piece = renamed(text[int(run.starts[0]) : int(run.ends[-1])], "", chance)
+            pieces[size, int(np.searchsorted(_BITS, bits, side="right"))].append(is_found(known, *wrapped(piece, 1)))
+    print(f"{'bits of a piece':20}" + "".join(f"{size:>14} tokens" for size in _SIZES))
+    for level, (low, high) in enumerate(itertools.pairwise((0, *_BITS, 999))):
+        cells = []
+        for size in _SIZES:
+            held, total = pieces[size, level], sum(len(pieces[size, each]) for each in range(len(_BITS) + 1))
+            cells.append(f"{len(held) / max(total, 1):>7.0%}, {statistics.mean(held or [False]):>5.0%} found")
+        print(f"  {low:>4} to {high:<4}      " + "  ".join(f"{cell:>19}" for cell in cells))
 
 
 def curve(
@@ -202,7 +259,7 @@ def curve(
     learned_sets: tuple[Idioms | None, Surprisal | None],
 ) -> None:
     """Print recall of renamed pieces, and false runs, by the bits that a run must hold."""
-    names = {name: names_of(text) for name, text in denied}
+    stretches = {name: stretches_of(text) for name, text in denied}
     pieces = list(changed(denied, ("renamed",)))
     size = sum(len(text) for _, text in unrelated)
     print("  bits" + "".join(f"{count:>8} tokens" for count in _SIZES) + "   false runs per 100 MB, copies")
@@ -213,7 +270,7 @@ def curve(
         found = collections.defaultdict(list)
         for _, count, body, start, end in pieces:
             found[count].append(is_found(known, body, start, end))
-        runs = [is_copy(one, names) for _, text in unrelated for one in known.find(text)]
+        runs = [is_copy(one, stretches) for _, text in unrelated for one in known.find(text)]
         print(
             f"{enough:>5}{'*' if enough == ENOUGH else ' '}"
             + "".join(f"{statistics.mean(found[count]):>14.1%} " for count in _SIZES)
@@ -237,56 +294,74 @@ def learned(files: Iterator[tuple[str, bytes]]) -> Idioms:
 
 
 def learned_surprisal(files: Iterator[tuple[str, bytes]]) -> Surprisal:
-    """Count in how many files each context stands, and how often in those the one without its last token."""
-    texts = [codes for _, text in files if (codes := _familiar(text)).size >= ORDERS[-1]]
-    levels = [np.full(codes.size, UNKNOWN, np.uint8) for codes in texts]
+    """Count in how many files each context stands, and how often in those the same without its token."""
+    texts = [code for _, text in files if (code := _code(text)).exact.size]
     surprisal = Surprisal.empty()
-    for order in ORDERS:
-        counts, totals = _counted(texts, order)
-        for codes, least in zip(texts, levels, strict=True):
-            hashes, before = _context(codes, order)
-            rows, level = _levels(counts[_place(hashes)], totals[_place(before)])
-            last = least[order - 1 :]
-            tells = level < last[rows]  # more than a shorter context does
-            last[rows[tells]] = level[tells]
-            surprisal.learn(hashes[rows[tells]], level[tells])
+    for ask, orders, slots, files_needed in (
+        (_together, len(ORDERS), surprisal.together, _TOGETHER_FILES),
+        (_nameless, len(NAMELESS_ORDERS), surprisal.apart, _APART_FILES),
+        (_names, len(NAME_ORDERS), surprisal.apart, _APART_FILES),
+    ):
+        levels = [np.full(text.exact.size, UNKNOWN, np.uint8) for text in texts]
+        for order in range(orders):
+            counts, totals = _counted(_context(ask(text), order) for text in texts)
+            for text, least in zip(texts, levels, strict=True):
+                rows, hashes, before = _context(ask(text), order)
+                known, level = _levels(counts[_place(hashes)], totals[_place(before)], files_needed)
+                tells = level < least[rows[known]]  # more than another context does
+                least[rows[known[tells]]] = level[tells]
+                learn(slots, hashes[known[tells]], level[tells])
+    names = name_hashes(_common_names(texts))
+    learn(surprisal.apart, names, np.zeros(names.size, np.uint8))
     return surprisal
 
 
-def _familiar(text: bytes) -> Codes:
+def _common_names(texts: list[Tokens]) -> Codes:
+    counts = collections.Counter[int]()
+    for text in texts:
+        counts.update(set(text.exact[text.names].tolist()))
+    return np.array([name for name, count in counts.items() if count >= _NAME_FILES], np.uint32)
+
+
+def _code(text: bytes) -> Tokens:
     tokens = tokenise(text)
-    code = tokens.rows(0, tokens.code)
-    return familiar(code, shape(code))
+    return tokens.rows(0, tokens.code)
 
 
-def _counted(texts: list[Codes], order: int) -> tuple[npt.NDArray[np.uint16], Codes]:
+def _together(code: Tokens) -> Iterator[Contexts]:
+    return contexts(familiar(code, shape(code)))
+
+
+def _nameless(code: Tokens) -> Iterator[Contexts]:
+    return nameless_contexts(outline(code))
+
+
+def _names(code: Tokens) -> Iterator[Contexts]:
+    return name_contexts(outline(code), shape(code))
+
+
+def _context(contexts: Iterator[Contexts], order: int) -> Contexts:
+    nothing = np.zeros(0, np.uint64)
+    return next(itertools.islice(contexts, order, None), Contexts(np.zeros(0, np.int64), nothing, nothing))
+
+
+def _counted(contexts: Iterator[Contexts]) -> tuple[npt.NDArray[np.uint16], Codes]:
     counts = np.zeros(1 << (64 - int(_COUNTED)), np.uint16)
     totals = np.zeros(counts.size, np.uint32)
-    for codes in texts:
-        hashes, before = _context(codes, order)
+    for _, hashes, before in contexts:
         _, once = np.unique(hashes, return_index=True)
         np.add.at(counts, _place(hashes[once]), 1)
         np.add.at(totals, _place(before[once]), 1)
     return counts, totals
 
 
-def _context(codes: Codes, order: int) -> tuple[Wide, Wide]:
-    """Give the hashes of so many codes, and of the same without the last."""
-    before = np.zeros(codes.size + 1, np.uint64)
-    for length, hashes in contexts(codes):
-        if length == order:
-            break
-        before = hashes
-    return hashes, before[:-1]
-
-
 def _place(hashes: Wide) -> Places:
     return (hashes >> _COUNTED).view(np.int64)
 
 
-def _levels(counts: npt.NDArray[np.uint16], totals: Codes) -> tuple[Places, Small]:
-    """Give the rows of contexts that many files hold, and their levels, rounded down."""
-    rows = np.flatnonzero(counts >= _CONTEXT_FILES)
+def _levels(counts: npt.NDArray[np.uint16], totals: Codes, files: int) -> tuple[Places, Small]:
+    """Give the rows of contexts that so many files hold, and their levels, rounded down."""
+    rows = np.flatnonzero(counts >= files)
     bits = -np.log2((counts[rows] - 0.5) / (totals[rows] + 1))
     return rows, np.minimum(np.searchsorted(LEVELS, bits * UNIT - 1), UNKNOWN).astype(np.uint8)
 
@@ -344,9 +419,10 @@ def main() -> None:
         f"read at {size / (time.process_time() - start) / 1e6:.0f} MB/s"
     )
     recall(denied, known)
+    missed(denied, known, sets[1] or Surprisal.bundled())
     fixed_cost(unrelated or denied, known)
     if unrelated:
-        false_runs(unrelated, known, {name: names_of(text) for name, text in denied}, options.show)
+        false_runs(unrelated, known, {name: stretches_of(text) for name, text in denied}, options.show)
         if options.curve:
             curve(denied, unrelated, sets)
 

@@ -12,7 +12,7 @@ from redactors.tokens import Flags, Places, Small, Tokens, outline
 
 MEMORY = 255
 """Tokens back that a name's last use is looked for: a link is a byte, and further names are often other variables."""
-_PATTERN = 5  # tokens whose outline was there before in a run repeat it
+_PATTERN = 3  # tokens whose outline was there before in a run repeat it: fewer are in every line, more miss short rows
 _FAR = 2 * MEMORY
 
 

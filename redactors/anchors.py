@@ -24,6 +24,7 @@ _SHORTEST_PIECE = 3
 _LEAST_HALF = 6
 _FARTHEST = 64  # from a piece to the anchor
 _PLAIN = re.compile(rb"[A-Za-z0-9_.:@%+=,^-]+")  # nothing puts a backslash between these
+_USUAL = Gaps()
 _WITHOUT_GAPS = frozenset({"hex", "base64"})
 _COMMON_FIRST = b"etaionrscldu0fphmbgxyEASTv1wC2INRLPO5467389BkDFMUVGHXKqjzWQYJZ"  # in source text; all else is rarer
 _RARITY = {byte: at for at, byte in enumerate(_COMMON_FIRST)}
@@ -31,12 +32,13 @@ _Span = tuple[int, int]
 
 
 class Anchors(NamedTuple):
-    """What finds one value."""
+    """What finds one value. `features`: one of each anchor that is looked for near them."""
 
     targets: list[Target]
     pieces: list[bytes]
     lone: list[bytes]
     reach: int = LONGEST
+    features: Sequence[bytes] = ()
 
 
 def anchors(value: bytes, marks: Windows, breaks: frozenset[int], owner: object) -> Anchors:
@@ -54,6 +56,7 @@ def anchors(value: bytes, marks: Windows, breaks: frozenset[int], owner: object)
         [*(piece for found in by_form for piece in found.pieces), *(half for text in plain for half in _halves(text))],
         [text for found in by_form for text in found.lone],
         max(found.reach for found in by_form),
+        [feature for found in by_form for feature in found.features],
     )
 
 
@@ -64,7 +67,7 @@ def _halves(text: bytes) -> tuple[bytes, bytes]:
 
 
 def _raw(text: bytes, marks: Windows, breaks: frozenset[int], owner: object) -> Anchors:
-    squeezed = squeeze(text, Gaps())
+    squeezed = squeeze(text, _USUAL)
     if squeezed == text:
         return _searched(text, marks.edges, Pass.BOTH, "raw", owner, breaks, marks.spare)
     exact = _exact(text, marks.edges, "raw", owner)
@@ -77,7 +80,7 @@ def _raw(text: bytes, marks: Windows, breaks: frozenset[int], owner: object) -> 
 
 def _encoded(form: encodings.Form, marks: Windows, owner: object) -> Anchors:
     inner = tuple(map(form.locate, marks.inner))
-    squeezed = form.text if form.name in _WITHOUT_GAPS else squeeze(form.text, Gaps())
+    squeezed = form.text if form.name in _WITHOUT_GAPS else squeeze(form.text, _USUAL)
     if squeezed == form.text:
         spare = map(form.locate, marks.spare)
         return _searched(form.text, inner, Pass.BOTH, form.name, owner, frozenset(), spare)
@@ -109,20 +112,24 @@ def _searched(
     """
     if not spans:
         target = _whole(text, within, name, owner)
-        if _has_feature(target):
-            return Anchors([target], [], [])
+        feature = _feature(target)
+        if feature:
+            return Anchors([target], [], [], features=[feature])
         pieces = _pieces(text, 2 + len(text) // CHARACTERS_PER_GAP, breaks) if len(text) <= _FARTHEST else []
         return Anchors([target], pieces, [] if pieces else [_lone(text, [(0, len(text))])], reach=len(text))
     parts = [_part(text, span, within, name, owner) for span in spans]
-    plain = [span for part, span in zip(parts, spans, strict=True) if not _has_feature(part)]
-    if not plain:
-        return Anchors(parts, [], [])
+    features = list(map(_feature, parts))
+    if all(features):
+        return Anchors(parts, [], [], features=features)
+    plain = [span for feature, span in zip(features, spans, strict=True) if not feature]
     if len(plain) == len(parts):
         found = next((span for span in spare if FEATURE.search(text, *span)), None)
         parts += [_part(text, found, within, name, owner)] if found else []
+        features += map(_feature, parts[len(plain) :])
     pieces = [text[at : at + (end - start) // 2] for start, end in plain for at in (start, (start + end) // 2)]
     lone = [_lone(text, spans)] if len(plain) == len(parts) else []
-    return Anchors(parts, pieces, lone, reach=max((LONGEST, *(end - start for start, end in plain))))
+    reach = max((LONGEST, *(end - start for start, end in plain)))
+    return Anchors(parts, pieces, lone, reach, [feature for feature in features if feature])
 
 
 def _lone(text: bytes, spans: Sequence[_Span]) -> bytes:
@@ -135,8 +142,10 @@ def _lone(text: bytes, spans: Sequence[_Span]) -> bytes:
     return text[first : first + LONE_SIZE]
 
 
-def _has_feature(target: Target) -> bool:
-    return FEATURE.search(target.text, target.at, target.at + target.size) is not None
+def _feature(target: Target) -> bytes:
+    """Give the first feature of an anchor, empty if it has none."""
+    found = FEATURE.search(target.text, target.at, target.at + target.size)
+    return found.group() if found else b""
 
 
 def _part(text: bytes, span: _Span, within: Pass, name: str, owner: object) -> Target:

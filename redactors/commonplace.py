@@ -7,7 +7,9 @@ part of a value may only stand for the whole if it is random: `sk-ant-api03-` be
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterable
 from itertools import accumulate, pairwise
+from operator import ne, sub
 from typing import NamedTuple
 
 from redactors.keybodies import own_parts
@@ -24,7 +26,7 @@ _SPARE = 12
 _SHORTEST_NUMBER = 8
 _SHORTEST_WORD = 8
 _FEWEST_DIFFERENT = 4
-_FEWEST_ODD_PAIRS = 5  # of 11 in a window; random base62 has 8, English 2
+_MOST_USUAL_PAIRS = WINDOW - 1 - 5  # five pairs at least that no word has; random base62 has 8 of 11, English 2
 _FEWEST_CHANGES = 5  # of class (upper, lower, digit, other) within a window: `MyServiceName` has four
 _CLASSES = bytes(
     0 if 65 <= byte <= 90 else 1 if 97 <= byte <= 122 else 2 if 48 <= byte <= 57 else 3 for byte in range(256)
@@ -143,21 +145,21 @@ def windows(value: bytes) -> Windows:
 
 
 def _spans(places: list[int]) -> tuple[tuple[int, int], ...]:
-    return tuple((place, place + WINDOW) for place in dict.fromkeys(places))
+    return tuple([(place, place + WINDOW) for place in dict.fromkeys(places)])
 
 
 def _random_places(value: bytes, start: int, end: int) -> list[int]:
     """Where a window begins that no words and numbers make: by its pairs of neighbours, or by its changes of case."""
     if _HEX.fullmatch(value, start, end):  # six letters only, but no words
         return list(range(start, end - WINDOW + 1))
-    folded = value.translate(_FOLDED)
-    odd = accumulate((pair not in _USUAL for pair in pairwise(folded)), initial=0)
     classes = value.translate(_CLASSES)
-    changes = accumulate((one != other for one, other in pairwise(classes)), initial=0)
-    seen, changed = list(odd), list(changes)
-    return [
-        at
-        for at in range(start, end - WINDOW + 1)
-        if seen[at + WINDOW - 1] - seen[at] >= _FEWEST_ODD_PAIRS
-        or changed[at + WINDOW - 1] - changed[at] >= _FEWEST_CHANGES
-    ]
+    usual = _in_windows(map(_USUAL.__contains__, pairwise(value.translate(_FOLDED))))
+    changes = _in_windows(map(ne, classes, classes[1:]))
+    places = range(start, end - WINDOW + 1)
+    return [at for at in places if usual[at] <= _MOST_USUAL_PAIRS or changes[at] >= _FEWEST_CHANGES]
+
+
+def _in_windows(pairs: Iterable[bool]) -> list[int]:
+    """Count the pairs within each window for which it is true."""
+    before = list(accumulate(pairs, initial=0))
+    return list(map(sub, before[WINDOW - 1 :], before))

@@ -1,6 +1,7 @@
 """Values cut by gaps, searched for only near the places where they may stand, with the same result as everywhere.
 
 1. Around each place the gaps are taken out of so much data that an anchor fits in; all of it is searched in one pass.
+   Of the many places with a feature, only those of which an anchor has that very feature.
 2. Where an anchor is found, a wider part is searched, and a wider one still while what is found reaches its border.
 Everything is searched instead when there are too many places, or when for some form nothing tells the place.
 """
@@ -9,35 +10,39 @@ from typing import NamedTuple
 
 from redactors.anchors import LONGEST
 from redactors.matcher import Match, Pass, Segment
-from redactors.sites import BORDER, LONGEST_SEQUENCE, Part, Sites, are_few, around
+from redactors.sites import BORDER, LONGEST_SEQUENCE, Part, Sites, are_few, around, grouped, with_features
 from redactors.spans import Span, cut_spans
 from redactors.squeeze import Gaps, Squeezed
 
 _WIDER = 512  # bytes around an anchor that are searched at first
+_SPAN_MARGIN = 96
 _MOST_PARTS = 32  # with anchors in so many parts a copy of everything is cheaper
 
 
 class Neighbourhood(NamedTuple):
-    """The parts of the data around some places; `text` is what they hold besides gaps."""
+    """The parts of the data around some places; `text` is what they hold besides gaps.
+
+    `spans`: what is around each place, whether it is one of an anchor or not: _SPAN_MARGIN bytes or more.
+    """
 
     parts: list[Part]
     text: bytes
-
-    @property
-    def spans(self) -> list[tuple[int, int]]:
-        """Where the parts stand; none begins or ends within 64 bytes of its place but where the data does."""
-        return [(start, end) for start, end, _ in self.parts]
+    spans: list[tuple[int, int]]
 
 
 def neighbourhood(segments: tuple[Segment, ...], data: bytes, sites: Sites | None, kinds: Gaps) -> Neighbourhood | None:
-    """Take the gaps out of the data around some places; None if they are too many, or None."""
+    """Take the gaps out of the data around some places; None if they are too many or too much, or None."""
     if sites is None or not are_few(len(sites.features) + len(sites.others), data):
         return None
-    parts = around(data, sites.features, LONGEST, kinds)  # an anchor with a feature is no longer
-    if sites.others:
-        reach = max((LONGEST, *(segment.reach for segment in segments)))
-        parts += around(data, sorted(set(sites.others)), reach, kinds)
-    return Neighbourhood(parts, BORDER.join([text for _, _, text in parts]))
+    features = with_features(data, sites.features, [segment.features for segment in segments])
+    parts = around(data, features, LONGEST, kinds)  # an anchor with a feature is no longer
+    reach = max((LONGEST, *(segment.reach for segment in segments)))
+    others = around(data, sorted(set(sites.others)), reach, kinds)
+    if parts is None or others is None:
+        return None
+    parts += others
+    spans = grouped(sites.features, _SPAN_MARGIN, len(data)) + [(start, end) for start, end, _ in parts]
+    return Neighbourhood(parts, BORDER.join([text for _, _, text in parts]), spans)
 
 
 def cuts_in(

@@ -189,11 +189,10 @@ class Engine:
         alone: set[int] | None = None  # where our placeholders begin of which nothing is glued to the end
         for index, end in self._scanner.scan(data):
             start = end - self._widths[index]
-            if start >= 0 and data.startswith(MARK, start):
-                if alone is None:  # once: hostile data may be full of marks
-                    alone = {ours.start() for ours in _ALONE.finditer(data)}
-                if start in alone:
-                    continue  # the value would be a placeholder and no byte more, which is none
+            if alone is None and start >= 0 and data.startswith(MARK, start):  # once: data may be full of marks
+                alone = {ours.start() for ours in _ALONE.finditer(data)}
+            if alone and start in alone:
+                continue  # the value would be a placeholder and no byte more, which is none
             found += self._detectors[index].find(data, end, tried)
         found.sort(key=self._rank, reverse=True)
         return found

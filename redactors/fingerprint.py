@@ -6,13 +6,14 @@ which names are abstracted, and of the *exact* words. What `find` promises:
    marks, line numbers, a diff's signs; and after renaming, if the run has enough structure of its own.
 2. Chance is not a finding: a fingerprint only says where to look. There the run is compared token by token, and must
    hold enough that other code does not: of words, enough that are no idiom (`redactors.idioms`); of shapes whose names
-   correspond one to one (`redactors.alignment`), enough surprise (`redactors.surprisal`).
+   correspond one to one (`redactors.alignment`), enough surprise (`redactors.surprisal`), to which rare names that were
+   kept add.
 3. A span covers the whole run, with the comments in it. In a JSON document it stays within one string, and neither
    begins nor ends within an escape.
 What would break it: rewriting the code. Not found are 39 tokens, and, with all names changed, what is alike everywhere:
 a table of small numbers, a list of imports.
 
-Known files are kept as bytes and hashes of their tokens, no text: 190 MB for 50 MB of code. Takes 100 ms to import
+Known files are kept as bytes and hashes of their tokens, no text: 200 MB for 50 MB of code. Takes 100 ms to import
 (numpy): whoever needs it imports it late.
 """
 
@@ -30,7 +31,7 @@ from redactors.enclosure import is_document, within_strings
 from redactors.finding import Confidence, Finding
 from redactors.idioms import Idioms
 from redactors.jsonbytes import Strings
-from redactors.prints import EXACT, SHAPE, Prints, Rows, digest, fingerprints, pack, unpack
+from redactors.prints import EXACT, RARE, SHAPE, Prints, Rows, digest, fingerprints, pack, unpack
 from redactors.surprisal import UNIT, Surprisal
 from redactors.tokens import Codes, Flags, Places, Shape, Small, Tokens, grams, nameless, shape, tokenise
 
@@ -38,11 +39,14 @@ KIND = "DENIED-CODE"
 SHORTEST = 36
 """Tokens of a run: some less than 40, because a cut may fall within a token, and tools count tokens differently."""
 
-ENOUGH = 45
-"""Bits that a run of shapes must hold, by measurement (`bench/fingerprint.py --curve`): with five less false runs
-double, with five more they stay and less is found."""
+ENOUGH = 38
+"""Bits that a run of shapes must hold, by measurement on code that nobody learned (`bench/fingerprint.py --curve`):
+with four less there are five times as many false runs, with two more a twentieth less is found."""
 
-_DRIFT = UNIT // 3  # a token that everybody would guess proves nothing, however many there are
+DRIFT = UNIT // 3
+"""Taken off for each token: what everybody would guess proves nothing, however much there is of it."""
+
+_KEPT_NAME = 8 * UNIT  # a rare name at the same place: a byte of it is compared
 _ENOUGH_WORDINGS = 12  # different ones that are no idioms
 _BLOCK, _OVERLAP = 1 << 18, 1 << 13  # bytes: a block's arrays fit into the second cache
 _ANY = np.uint8(255)  # of a tag: two fingerprints share its place
@@ -51,16 +55,21 @@ _PATIENCE = 64  # comparisons in vain, in one block: a long table that resembles
 _STEP = 1024  # tokens compared at once
 _NEAR = SHORTEST - SHAPE  # tokens on both sides of a fingerprint that must agree, together
 _BEHIND, _BEFORE = np.arange(SHAPE, SHAPE + _NEAR), np.arange(-1, -_NEAR - 1, -1)
+_NEAREST = np.concatenate((_BEHIND[: _NEAR // 2], _BEFORE[: _NEAR // 2]))
 _APART = _NEAR  # rows between files: who looks so far sees no other file
 _WIDEST_GAP = 4096  # bytes between two tokens of a run; what is longer is no comment of its
 _ESCAPE = re.compile(rb"u00[0-9a-fA-F]{2}")
 
 
 class _Table(NamedTuple):
-    """Fingerprints of all files, sorted. `tags`: for the upper bits of each, what its other bits say; 0 for none."""
+    """Fingerprints of all files, sorted. `again`: whether the next one is the same.
+
+    `tags`: for the upper bits of each, what its other bits say; 0 for none.
+    """
 
     hashes: Codes
     places: Codes
+    again: Flags
     tags: Small
     shift: np.uint32
 
@@ -127,7 +136,7 @@ class Fingerprints:
 
         0: shorter than `SHORTEST` tokens, or nothing in it that other code does not have.
         """
-        if self._surprisal is None:  # takes 30 ms, and who has all in his cache never needs it
+        if self._surprisal is None:  # takes 60 ms, and who has all in his cache never needs it
             self._surprisal = Surprisal.bundled()
         return self._put(name, fingerprints(text, self._idioms, self._surprisal))
 
@@ -194,7 +203,9 @@ def _table(hashes: list[Codes], places: list[Codes], starts: Places) -> _Table:
     tag, slot = _tag(joined), joined >> shift
     tags[slot] = tag
     tags[slot[tags[slot] != tag]] = _ANY  # two in one place
-    return _Table(joined[order], where[order], tags, shift)
+    sorted_hashes = joined[order]
+    again = np.append(sorted_hashes[1:] == sorted_hashes[:-1], False)[: joined.size]
+    return _Table(sorted_hashes, where[order], again, tags, shift)
 
 
 def _tag(hashes: Codes) -> Small:
@@ -205,22 +216,21 @@ def _tag(hashes: Codes) -> Small:
 def _candidates(table: _Table, hashes: Codes) -> tuple[Places, Places]:
     """Where to look: rows in the text, rows in the index."""
     tags = table.tags.take((hashes >> table.shift).astype(np.intp))
-    rows = tags.nonzero()[0]
-    tags, wanted = tags.take(rows), hashes.take(rows)
-    rows = rows.take(((tags == _tag(wanted)) | (tags == _ANY)).nonzero()[0])
+    rows = ((tags == _tag(hashes)) | (tags == _ANY)).nonzero()[0]
     if not rows.size:
         return rows, rows
     wanted = hashes.take(rows)
     at = table.hashes.searchsorted(wanted)
-    found: list[tuple[Places, Places]] = []
-    for _ in range(_PLACES):  # equal ones stand beside each other
-        same = ((at < table.hashes.size) & (table.hashes.take(at, mode="clip") == wanted)).nonzero()[0]
-        rows, wanted, at = rows.take(same), wanted.take(same), at.take(same)
-        found.append((rows, table.places.take(at).astype(np.int64)))
-        if not rows.size:
+    same = (table.hashes.take(at, mode="clip") == wanted).nonzero()[0]
+    found = [(rows.take(same), at.take(same))]
+    while len(found) < _PLACES:  # equal ones stand beside each other
+        rows, at = found[-1]
+        again = table.again.take(at).nonzero()[0]
+        if not again.size:
             break
-        at += 1
-    return np.concatenate([each for each, _ in found]), np.concatenate([each for _, each in found])
+        found.append((rows.take(again), at.take(again) + 1))
+    rows, at = (np.concatenate(each) for each in zip(*found, strict=True))
+    return rows, table.places.take(at).astype(np.int64)
 
 
 def _long_enough(index: _Index, text: _Text, rows: Places, places: Places) -> Places:
@@ -229,16 +239,16 @@ def _long_enough(index: _Index, text: _Text, rows: Places, places: Places) -> Pl
     Of `_NEAR` tokens on both sides together, half stand on one: the first look leaves out no run. Tokens beyond an end,
     or in another file, may seem to agree: the look at the run itself knows the ends.
     """
+    shapes = nameless(text.shape.digest)
 
     def agreement(chosen: Places, offsets: Places) -> Flags:
-        mine = text.shape.digest.take(rows[chosen, None] + offsets, mode="clip")
-        equal: Flags = nameless(mine) == nameless(index.rows.shape.take(places[chosen, None] + offsets))
+        mine = shapes.take(rows[chosen, None] + offsets, mode="clip")
+        equal: Flags = mine == nameless(index.rows.shape.take(places[chosen, None] + offsets))
         return equal
 
-    every = np.arange(rows.size)
-    chosen = np.flatnonzero(
-        agreement(every, _BEHIND[: _NEAR // 2]).all(axis=1) | agreement(every, _BEFORE[: _NEAR // 2]).all(axis=1)
-    )
+    nearest = agreement(np.arange(rows.size), _NEAREST)
+    half = _NEAREST.size // 2
+    chosen = np.flatnonzero(nearest[:, :half].all(axis=1) | nearest[:, half:].all(axis=1))
     if not chosen.size:
         return chosen
     sides = [np.logical_and.accumulate(agreement(chosen, side), axis=1).sum(axis=1) for side in (_BEHIND, _BEFORE)]
@@ -298,11 +308,12 @@ def _by_shape(index: _Index, text: _Text, row: int, place: int) -> tuple[int, in
     mine, theirs = nameless(text.shape.digest[here]), nameless(index.rows.shape[there])
     low, high = _agreeing(mine, theirs, row - here.start)
     first, last = here.start + low, here.start + high
-    tokens, worth = text.tokens.rows(first, last), index.rows.worth[there][low:high]
+    tokens, known = text.tokens.rows(first, last), index.rows.part(slice(there.start + low, there.start + high))
+    same = text.exact[first:last] == known.exact
     proven = [
-        stretch
-        for stretch in consistent(links(tokens), index.rows.links[there][low:high])
-        if _proves_enough(tokens, worth, *stretch, index.enough)
+        (start, end)
+        for start, end in consistent(links(tokens), known.links)
+        if _proves_enough(tokens.rows(start, end), known.worth[start:end], same[start:end], index.enough)
     ]
     if not proven:
         return first, last, False
@@ -314,12 +325,22 @@ def _by_shape(index: _Index, text: _Text, row: int, place: int) -> tuple[int, in
     return here.start + start, here.start + end, True
 
 
-def _proves_enough(tokens: Tokens, worth: Small, start: int, end: int, enough: int) -> bool:
-    """Tell whether other code would hardly have these shapes; a sum is cheaper than a look at what repeats itself."""
-    if end - start < SHORTEST or int(worth[start:end].sum(dtype=np.int64)) - SHORTEST * _DRIFT < enough:
+def _proves_enough(tokens: Tokens, known: Small, same: Flags, enough: int) -> bool:
+    """Tell whether other code would hardly have these shapes, and such names at the same places.
+
+    `known`: what each token is worth, and which are rare names. `same`: which are the known file's also by their names.
+    A sum is cheaper than a look at what repeats itself. Names are half of a proof at most: who uses the same library
+    has names in common.
+    """
+    worth = known & ~RARE
+    least = enough - enough // 2
+    if worth.size < SHORTEST or int(worth.sum(dtype=np.int64)) - SHORTEST * DRIFT < least:
         return False
-    run = tokens.rows(start, end)
-    return evidence(worth[start:end], repeated(run), SHORTEST, _DRIFT) >= enough
+    proof = evidence(worth, repeated(tokens), SHORTEST, DRIFT)
+    if least <= proof < enough:
+        kept = np.unique(tokens.exact[same & (known >= RARE)]).size
+        proof += min(kept * _KEPT_NAME, enough // 2)
+    return proof >= enough
 
 
 def _by_words(index: _Index, text: _Text, row: int, place: int, idioms: Idioms) -> tuple[int, int, bool]:

@@ -35,7 +35,7 @@ class Decoded(NamedTuple):
     places: list[tuple[int, int]]
 
 
-def hex_lists(data: bytes, hints: list[int]) -> Iterator[Decoded]:
+def hex_lists(data: bytes, hints: Iterable[int]) -> Iterator[Decoded]:
     """Decode each list of bytes around the hints, which rise."""
     for start, end in grouped(hints, _APART, len(data)):
         for found in _LIST.finditer(data, start, end):

@@ -34,9 +34,12 @@ _DUMP, _WRITTEN = range(2)
 class Hints(NamedTuple):
     """Where lines of a hex dump, terminal sequences written as text, lists of hex bytes may be: ends, rising."""
 
-    dump: list[int]
-    written: list[int]
-    hex_lists: list[int]
+    dump: Sequence[int]
+    written: Sequence[int]
+    hex_lists: Sequence[int]
+
+
+_NONE = Hints((), (), ())
 
 
 def fixed_patterns() -> tuple[Patterns, Patterns, Patterns]:
@@ -53,10 +56,8 @@ class Scout:
 
     def hints(self, data: bytes) -> Hints:
         """Look over `data`, at several GB/s."""
-        found = Hints([], [], [])
-        for number, end in self._hints.scan(data):
-            found[min(number, 2)].append(end)
-        return found
+        hits = self._hints.scan(data)
+        return Hints(*([end for number, end in hits if min(number, 2) == kind] for kind in range(3))) if hits else _NONE
 
     def runs(self, data: bytes) -> list[tuple[int, int]] | None:
         """Spans of long runs of letters and digits, which base64 of base64 looks like; None if they are many."""

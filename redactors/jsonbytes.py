@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from redactors.finding import Finding
+from redactors.patterns import Patterns, shared
 
 # Fields that the provider wrote and checks again when it gets them back: Anthropic `thinking` and `signature`,
 # `data` of `redacted_thinking`; OpenAI `encrypted_content`.
@@ -29,12 +30,18 @@ _BEFORE_OPENING = frozenset(b"{[,:")
 _BEHIND_CLOSING = frozenset(b",:}]")
 _BLANKS = b" \t\r\n"
 _FIRST_STEP = 2_048
+_MOST_MARKS = 16  # in a long part with more of them the last is near; each costs a call back into Python
 _NUMBER = re.compile(rb"[-+0-9.eE]")
 _ESCAPABLE = frozenset(b'"\\/bfnrtu')
 _UNICODE_ESCAPE = re.compile(rb"u[0-9a-fA-F]{4}")
 _LONGEST_ESCAPE = 6
 _ESCAPED = re.compile(rb"\\{1,15}(?:([nrt])|u00([0-9a-fA-F]{2})|([/\"']))")
 _CONTROL = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+
+
+def maybe_marks() -> Patterns:
+    """Give what tells every quotation mark that no backslash escapes, and few others; not one that begins the data."""
+    return shared(rb'(?:[^\\]|\\\\)"')
 
 
 def closing_quote(data: bytes, start: int, end: int) -> int:
@@ -65,6 +72,7 @@ class Strings:
         self._data = data
         self._at = 0
         self._opening = -1
+        self._maybe_marks = maybe_marks()
 
     def opening(self, offset: int) -> int:
         """Give the offset of the quotation mark that opens the string around `offset`, or -1; offsets must not fall."""
@@ -99,6 +107,10 @@ class Strings:
 
     def _marks_before(self, low: int, high: int) -> Iterator[int]:
         """Give the quotation marks of `data[low:high]` that no backslash escapes, from the last to the first."""
+        few = self._few_marks(low, high) if high - low > _FIRST_STEP else None
+        if few is not None:
+            yield from few
+            return
         piece = self._data[low:high]
         if b"\\" in piece:
             piece = piece.replace(rb"\\", b"..").replace(rb"\"", b"..")
@@ -106,6 +118,20 @@ class Strings:
         while at >= 0:
             yield low + at
             at = piece.rfind(b'"', 0, at)
+
+    def _few_marks(self, low: int, high: int) -> list[int] | None:
+        """Give the same, five times as fast in a long string, where most are escaped; None if they are not few.
+
+        No backslash stands before `low`, so the byte before it and the mark are all that tells of a mark there.
+        """
+        first = max(0, low - 1)
+        maybe = self._maybe_marks.scan_some(memoryview(self._data)[first:high], _MOST_MARKS)
+        if not maybe.complete:
+            return None
+        marks = {first + end - 1 for _, end in maybe.hits}
+        if not low and self._data[:1] == b'"':
+            marks.add(0)
+        return [mark for mark in sorted(marks, reverse=True) if not _backslashes_before(self._data, mark) % 2]
 
     def _opens(self, mark: int) -> bool | None:
         """Tell whether a mark opens a string or closes one, by its neighbours; None if they allow both."""

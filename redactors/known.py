@@ -26,13 +26,14 @@ from redactors.hints import Hints, Scout
 from redactors.matcher import Segment
 from redactors.merging import Merging, extra_cost, merged, merging
 from redactors.pem import body
-from redactors.sites import Places, Sites, grouped
+from redactors.sites import Places, Sites, grouped, reaching
 from redactors.spans import Known, Span, decoded_spans, dump_spans, exact_spans, resolve, twice_encoded_spans
 from redactors.squeeze import Gaps, own_gaps, squeeze
 from redactors.vault import Origin, Vault
 
 _DUMP_MARGIN = 320  # bytes before and behind a line with an offset that belong to the dump: a line of 64 columns
 _LINE_MARGIN = 120
+_RUN_REACH = 256  # characters, and gaps between them, beside a long run that may be of the same base64
 _USUAL, _WRITTEN = Gaps(), Gaps(written=True)
 
 
@@ -115,17 +116,20 @@ class KnownValues:
         if not segments:
             return []
         looks = [segment.look(data) for segment in segments]
-        ends = [end for _, ends in looks for end in ends]
-        spans = exact_spans(match for matches, _ in looks for match in matches)
         hints = self._scout.hints(data)
+        sites = self._sites(segments, data, [end for _, ends in looks for end in ends])
+        if sites is not None and not any((*sites, *hints)):
+            return []  # whole, cut or encoded, a value shows one of these
+        spans = exact_spans(match for matches, _ in looks for match in matches)
         kinds = _WRITTEN if hints.written else _USUAL
-        sites = self._sites(segments, data, ends)
         near = neighbourhood(segments, data, sites, _USUAL)
         spans += cuts_in(segments, data, near, _USUAL, kinds)
         if hints.written:
-            near_written = neighbourhood(segments, data, Sites([], hints.written), kinds)
+            near_written = neighbourhood(segments, data, Sites([], list(hints.written)), kinds)
             spans += cuts_in(segments, data, near_written, kinds, kinds)
         runs = self._scout.runs(data) if near is None else self._scout.runs_near(data, near.spans)
+        if runs:
+            runs = [reaching(data, *run, _RUN_REACH, kinds) for run in runs]
         spans += twice_encoded_spans(segments, data, runs, self._scout, kinds)
         if any(hints):
             spans += _decoded(segments, data, hints)
@@ -185,6 +189,7 @@ def _segment(found: Iterable[Anchors]) -> Segment:
         (target for anchors in found for target in anchors.targets),
         (piece for anchors in found for piece in anchors.pieces),
         lone=(text for anchors in found for text in anchors.lone),
+        features=(feature for anchors in found for feature in anchors.features),
         reach=max(anchors.reach for anchors in found),
     )
 

@@ -78,15 +78,23 @@ def targets(text: bytes, windows: Iterable[tuple[int, int]], *, within: Pass, fo
 class Segment:
     """An immutable set of targets, compiled; `search` may be called from any thread.
 
-    `pieces` and `lone` only tell where a cut value may stand (see `redactors.sites`), an anchor within `reach` bytes.
+    `pieces`, `lone` and `features` only tell where a cut value may stand (see `redactors.sites`), an anchor within
+    `reach` bytes.
     """
 
     def __init__(
-        self, found_by: Iterable[Target], pieces: Iterable[bytes] = (), *, lone: Iterable[bytes] = (), reach: int = 0
+        self,
+        found_by: Iterable[Target],
+        pieces: Iterable[bytes] = (),
+        *,
+        lone: Iterable[bytes] = (),
+        features: Iterable[bytes] = (),
+        reach: int = 0,
     ) -> None:
         self.targets = tuple(found_by)
         self.pieces = frozenset(pieces)
         self.lone = frozenset(lone)
+        self.features = frozenset(features)
         self.reach = reach
         by_anchor: dict[bytes, list[Target]] = {}
         for target in self.targets:
@@ -142,6 +150,7 @@ def joined(segments: Iterable[Segment]) -> Segment:
         (target for segment in segments for target in segment.targets),
         (piece for segment in segments for piece in segment.pieces),
         lone=(text for segment in segments for text in segment.lone),
+        features=(feature for segment in segments for feature in segment.features),
         reach=max(segment.reach for segment in segments),
     )
 

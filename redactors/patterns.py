@@ -45,16 +45,14 @@ class Patterns:
                 (self._database or self._compiled()).scan(data, _note, 0, hits)  # type: ignore[type-var]
         return hits
 
-    def scan_some(self, data: bytes, most: int) -> Scan:
+    def scan_some(self, data: bytes | memoryview, most: int) -> Scan:
         """Give the first `most` hits: a call back into Python costs as much as scanning 300 bytes."""
-        import hyperscan  # noqa: PLC0415  (see `_compiled`)
-
         hits: list[tuple[int, int]] = []
         with self._scanning:
-            database = self._compiled()
+            database = self._database or self._compiled()
             try:
-                database.scan(data, _note_some, 0, (hits, most))
-            except hyperscan.ScanTerminated:
+                database.scan(data, _note_some, 0, (hits, most))  # type: ignore[type-var]
+            except _terminated():
                 return Scan(hits, complete=False)
         return Scan(hits, complete=True)
 
@@ -100,6 +98,13 @@ class Patterns:
 def shared(*expressions: bytes, once: bool = False) -> Patterns:
     """Give the same patterns each time for expressions that never change: compiled once, whoever scans with them."""
     return Patterns(expressions, once=once)
+
+
+def _terminated() -> type[Exception]:
+    """Give what a handler's `True` raises; asked for only when something was raised."""
+    import hyperscan  # noqa: PLC0415  (see `_compiled`)
+
+    return hyperscan.ScanTerminated
 
 
 def _note(number: int, _start: int, end: int, _flags: int, hits: object) -> None:

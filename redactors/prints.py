@@ -25,9 +25,13 @@ _PATTERN, _PERIOD = 3, 6  # tokens: what returns so soon goes on
 _MOVES = 8  # tokens of a fingerprint that do not
 _EXACT_WINDOW = 16
 _OWN_WORDINGS = 1  # of a fingerprint: those that are no idioms
-_MAGIC = b"safe-agent fingerprints 2\n"  # another number whenever tokens, hashes, idioms or surprisal change
+_MAGIC = b"safe-agent fingerprints 3\n"  # another number whenever tokens, hashes, idioms or surprisal change
 _CHECK = 16
 _SIZES = struct.Struct("<III")
+
+
+RARE = np.uint8(0x80)
+"""Added to the surprisal of a name that few others use; no surprisal is that high."""
 
 
 class Rows(NamedTuple):
@@ -69,7 +73,8 @@ def fingerprints(text: bytes, idioms: Idioms, surprisal: Surprisal) -> Prints:
     worths = sums(surprise * moves, SHAPE) * (sums(moves, SHAPE) >= _MOVES)
     shapes = _kept(grams(shaped.codes, SHAPE), worths, _SHAPE_WINDOW, _SHAPE_WORTH)
     words = _kept(grams(code.exact, EXACT), wordings, _EXACT_WINDOW, _OWN_WORDINGS)
-    return Prints(Rows(shaped.digest, digest(code.exact), links(code), surprise), *shapes, *words)
+    worth_kept = surprise | RARE * surprisal.rare(code)
+    return Prints(Rows(shaped.digest, digest(code.exact), links(code), worth_kept), *shapes, *words)
 
 
 def _moves(tokens: Tokens) -> Flags:

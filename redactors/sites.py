@@ -3,14 +3,14 @@ r"""Where in data a cut value may stand, told without making the copy without ga
 A gap may stand between any two characters of a value, but a few triples of characters (FEATURE: a digit and a capital,
 one of the rarer capitals between consonants, a `j`, `q` or `z` before a digit or a capital, ...) are rare in text even
 when gaps in them do not count: about one in 5 KB. More than nine of ten random stretches of 16 characters have one. So:
-- an anchor with a FEATURE is only looked for near places that match it with gaps;
+- an anchor with a FEATURE is only looked for near places that match it with gaps, and hold one that an anchor has;
 - one without is looked for near its pieces: any cut that counts leaves one of them whole;
 - where neither is to be had, four of its characters are searched for, with gaps; of a few, for each costs a little.
 Terminal sequences, as they are or written as escapes, and dump lines are places of their own.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -40,13 +40,16 @@ FEATURE = re.compile(  # by their first characters: `re` tries one alternative a
 MOST_LONE = 64  # they take a third of the time of the copy without gaps, but 0.3 ms each to compile
 LONE_SIZE = 4
 _MOST_GROUPS = 4  # of lone patterns: each is one more pass over all that is searched
-_STEP = 64
+_LONGEST_FEATURE = max(map(len, _SHAPES))
+_BEFORE_END = 32  # bytes of a feature with gaps and what stands before it
 _GAP_BYTE = b"[" + b"".join(b"\\x%02x" % byte for byte in BLANKS) + b"]"  # a pattern ends at a NUL
 _GAP = b"(?:" + _GAP_BYTE + rb"|\\[nrt])*"
 _WIDE_GAP = _GAP_BYTE[:-1] + b"nrt]*"  # more than `_GAP`; compiles three times as fast
 _MOST = 32  # places, and one for each so many bytes; with more, one copy of everything is cheaper
 _BYTES_PER_PLACE = 300
 _LONGEST_WRITTEN = 80
+_WIDE_ROOM = 65_536  # bytes that parts may have together, besides twice the data
+_USUAL = Gaps()
 _GAPS_MAYBE = BLANKS + b"nrt"  # letters that may be the rest of an escape
 _CUT_ESCAPE = 8  # characters that are left of an escape cut in two, and some
 BORDER = b"\x01"  # between parts of the data that are searched together
@@ -100,17 +103,21 @@ class Places:
     def find(self, data: bytes) -> Sites | None:
         """Give the features, and as others the ends of lone ones and of terminal sequences; None if too many."""
         most = _MOST + len(data) // _BYTES_PER_PLACE
-        features = self._features.scan_some(data, most)
-        lone = [patterns.scan_some(data, most) for patterns in self.lone]
-        has_sequences = b"\x1b" in data  # many times faster than to count them
-        complete = features.complete and all(scan.complete for scan in lone)
-        if not complete or (has_sequences and data.count(b"\x1b") > most):
+        found = self._features.scan_some(data, most)
+        if not found.complete:
             return None
-        others = [end for scan in lone for _, end in scan.hits]
-        others += [end for number, end in features.hits if number]
-        if has_sequences:
-            others += [found.end() for found in re.finditer(b"\x1b", data)]
-        return Sites([end for number, end in features.hits if not number], others)
+        features = [end for number, end in found.hits if not number]
+        others = [end for number, end in found.hits if number]
+        for patterns in self.lone:
+            found = patterns.scan_some(data, most)
+            if not found.complete:
+                return None
+            others += [end for _, end in found.hits]
+        if b"\x1b" in data:  # many times faster than to count them
+            if data.count(b"\x1b") > most:
+                return None
+            others += [sequence.end() for sequence in re.finditer(b"\x1b", data)]
+        return Sites(features, others)
 
 
 def _grown(before: tuple[Patterns, ...], wanted: frozenset[bytes]) -> tuple[Patterns, ...]:
@@ -122,31 +129,60 @@ def _grown(before: tuple[Patterns, ...], wanted: frozenset[bytes]) -> tuple[Patt
     return (Patterns(sorted(wanted)),) if len(kept) == _MOST_GROUPS else (*kept, Patterns(sorted(new)))
 
 
+def with_features(data: bytes, places: list[int], features: Sequence[frozenset[bytes]]) -> list[int]:
+    """Leave out the ends of features of which none stands in `features` when gaps do not count.
+
+    A feature has 3 or 4 characters, so the last of what stands before its end tells it; what a border may have cut off
+    from it is one letter of an escape. Places of which less can be seen stay, as all do among terminal sequences, of
+    which a border may leave more.
+    """
+    if not places or b"\x1b" in data:
+        return places
+    # Of what stands nearer to the start of the data less is looked at: a start below 0 counts from the end.
+    before = _squeezed([data[place - _BEFORE_END : place] for place in places], _USUAL)
+    told: set[int] = set()
+    for some in features:
+        told |= {
+            place
+            for place, text in zip(places, before, strict=True)
+            if text[-3:] in some or text[-4:] in some or len(text) <= _LONGEST_FEATURE
+        }
+    return sorted(told)
+
+
 def are_few(places: int, data: bytes) -> bool:
     """Whether it is cheaper to look around so many places than everywhere."""
     return places < _MOST + len(data) // _BYTES_PER_PLACE
 
 
-def around(data: bytes, places: Iterable[int], reach: int, kinds: Gaps) -> list[Part]:
-    """Give the parts of the data that hold `reach` characters besides gaps on either side of each place, which rise."""
+def around(data: bytes, places: Iterable[int], reach: int, kinds: Gaps) -> list[Part] | None:
+    """Give the parts of the data that hold `reach` characters besides gaps on either side of each place, which rise.
+
+    None if they would be much larger together than the data, as where almost all of it is gaps.
+    """
     least = reach + _CUT_ESCAPE
     near = 4 * reach + _LONGEST_WRITTEN if kinds.written else 6 * reach
     firsts, lasts = _close_together(places, 2 * near)
+    if not firsts:
+        return []
     if kinds.dump or b"\x1b" in data:
-        return [_wider_part(data, *group, reach, kinds) for group in zip(firsts, lasts, strict=True)]
+        return _wider_parts(data, zip(firsts, lasts, strict=True), reach, kinds)
     starts, ends = [max(0, first - near) for first in firsts], [last + near for last in lasts]
     texts = _squeezed([data[start:end] for start, end in zip(starts, ends, strict=True)], kinds)
-    parts = list(zip(starts, ends, texts, strict=True))
-    for at, (start, end, text) in enumerate(parts):
-        first, last = firsts[at], lasts[at]
-        if len(text) - (last - first) >= near + least:
-            continue  # although all that is missing may be missing on one side
-        if kinds.written or not (
-            len(data[start:first].translate(None, _GAPS_MAYBE)) >= least
-            and len(data[last:end].translate(None, _GAPS_MAYBE)) >= least
+    parts: list[Part] = []
+    sparse: list[tuple[int, int]] = []
+    for first, last, start, end, text in zip(firsts, lasts, starts, ends, texts, strict=True):
+        # Of the first kind is what has enough although all that is missing may be missing on one side.
+        if len(text) - (last - first) >= near + least or not (
+            kinds.written
+            or len(data[start:first].translate(None, _GAPS_MAYBE)) < least
+            or len(data[last:end].translate(None, _GAPS_MAYBE)) < least
         ):
-            parts[at] = _wider_part(data, first, last, reach, kinds)
-    return parts
+            parts.append((start, end, text))
+        else:
+            sparse.append((first, last))
+    wider = _wider_parts(data, sparse, reach, kinds)
+    return None if wider is None else parts + wider
 
 
 def _squeezed(parts: list[bytes], kinds: Gaps) -> list[bytes]:
@@ -168,7 +204,8 @@ def widened(spans: Iterable[tuple[int, int]], margin: int, size: int) -> list[tu
 
 def grouped(places: Iterable[int], margin: int, size: int) -> list[tuple[int, int]]:
     """Give `margin` bytes on either side of each place, of data of this size; what overlaps is one."""
-    return widened(((place, place) for place in places), margin, size)
+    ends = zip(*_close_together(places, 2 * margin), strict=True)
+    return [(first - margin if first > margin else 0, min(size, last + margin)) for first, last in ends]
 
 
 def _close_together(places: Iterable[int], apart: int) -> tuple[list[int], list[int]]:
@@ -184,16 +221,30 @@ def _close_together(places: Iterable[int], apart: int) -> tuple[list[int], list[
     return firsts, [*lasts[1:], last] if firsts else []
 
 
+def reaching(data: bytes, first: int, last: int, reach: int, kinds: Gaps) -> tuple[int, int]:
+    """Give a part of the data with `reach` characters besides gaps before `first` and behind `last`, if there are."""
+    start, end = max(0, first - 2 * reach), last + 2 * reach
+    while start > 0 and len(squeeze(data[start:first], kinds)) < reach:
+        start = max(0, 2 * start - first)
+    while end < len(data) and len(squeeze(data[last:end], kinds)) < reach:
+        end = 2 * end - last
+    return start, end
+
+
+def _wider_parts(data: bytes, groups: Iterable[tuple[int, int]], reach: int, kinds: Gaps) -> list[Part] | None:
+    """Give a part for each group of places; None if they become too large: then one copy of everything is cheaper."""
+    parts: list[Part] = []
+    room = _WIDE_ROOM + 2 * len(data)
+    for first, last in groups:
+        parts.append(_wider_part(data, first, last, reach, kinds))
+        room -= parts[-1][1] - parts[-1][0]
+        if room < 0:
+            return None
+    return parts
+
+
 def _wider_part(data: bytes, first: int, last: int, reach: int, kinds: Gaps) -> Part:
-    start, end = first, last
-    while start > 0 and _size(data[start:first], kinds) < reach:
-        start = max(0, start - max(_STEP, first - start))
-    while end < len(data) and _size(data[last:end], kinds) < reach:
-        end += max(_STEP, end - last)
+    start, end = reaching(data, first, last, reach, kinds)
     margin = LONGEST_SEQUENCE if b"\x1b" in data[start:end] else _LONGEST_WRITTEN if kinds.written else 0
     start, end = max(0, start - margin), end + margin  # a border may have cut a sequence
     return start, end, squeeze(data[start:end], kinds)
-
-
-def _size(part: bytes, kinds: Gaps) -> int:
-    return len(squeeze(part, kinds))

@@ -20,8 +20,10 @@ ESCAPE_SEQUENCE = re.compile(
     rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,512}(?:\x07|\x1b\\)|[ -/]{1,2}[0-~]|[78=>DEHMNOVWXZc\\^_])"
 )
 UNFINISHED_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,4}|\][^\x07\x1b]{0,512}\x1b?|[ -/]{0,2})\Z")
-_WRITTEN_SEQUENCE = re.compile(  # the same, NUL, and vertical box lines as JSON or a source text writes them
-    rb"\\+(?:(?:u001[bB]|x1[bB]|033|e)\[[0-?]{0,64}[ -/]{0,4}[@-~]|u0000|x00|u250[23])"
+# The same, NUL, and vertical box lines as JSON or a source text writes them, with the backslashes of eight depths: of a
+# run of more, each would look at all others. A backslash that was left would join up to an escape with what follows.
+_WRITTEN_SEQUENCE = re.compile(
+    rb"\\\\{0,254}+(?:(?:u001[bB]|x1[bB]|033|e)\[[0-?]{0,64}[ -/]{0,4}[@-~]|u0000|x00|u250[23])"
 )
 _WRITTEN_BREAKS = (b"\\n", b"\\r", b"\\t")
 _AS_BLANKS = b"  "  # as long, so no place moves; and nothing else joins up to an escape

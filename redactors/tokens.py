@@ -89,7 +89,7 @@ def tokenise(data: bytes) -> Tokens:
     _mark_comments(data, raw, kinds)
     starts, word_ends = _borders(kinds)
     kind = kinds.take(starts)
-    words = np.flatnonzero(kind == _WORD)
+    words = (kind == _WORD).nonzero()[0]
     at = starts.take(words)
     hashes = _hash_words(raw, at, word_ends)
     keyword = _KEYWORD_TABLE.take((hashes >> _KEYWORD_SHIFT).view(np.int64)) == hashes
@@ -109,7 +109,7 @@ def shape(tokens: Tokens, within: Places | None = None) -> Shape:
     So renaming changes nothing, and `a = a + b` still differs from `a = b + c` (Baker's parameterised matching, 1993,
     with a bounded memory). `within`: of each token the number of its line, to forget what stood on other lines.
     """
-    rows = np.flatnonzero(tokens.names)
+    rows = tokens.names.nonzero()[0]
     named = tokens.exact.take(rows)
     back = np.zeros(rows.size, np.uint8)
     for far in range(_FAR, 0, -1):
@@ -175,9 +175,9 @@ def _read(data: bytes) -> tuple[Small, Small]:
 
 def _unescape(raw: Small, kinds: Small) -> Small:
     r"""Settle the kind of what follows backslashes, however many; give the bytes, `\u003c` resolved at its last."""
-    at = np.flatnonzero(raw == 0x5C)
-    at = at[raw[at + 1] != 0x5C] + 1
-    act = _ESCAPES[raw[at]]
+    at = (raw == 0x5C).nonzero()[0]
+    at = at[raw.take(at + 1) != 0x5C] + 1
+    act = _ESCAPES.take(raw.take(at))
     kinds[at[act == 1]] = 0
     kinds[at[act == 2]] = _LINE
     at = at[act == 3]
@@ -201,17 +201,17 @@ def _mark_comments(data: bytes, raw: Small, kinds: Small) -> None:
     """Mark where comments to the line's end begin; a mark's other characters become blanks."""
     size = len(data)
     if b"//" in data:
-        at = np.flatnonzero((raw[:size] == 0x2F) & (raw[1 : size + 1] == 0x2F))
-        at = at[raw[at - 1] != 0x3A]  # not of an address
+        at = ((raw[:size] == 0x2F) & (raw[1 : size + 1] == 0x2F)).nonzero()[0]
+        at = at[raw.take(at - 1) != 0x3A]  # not of an address
         kinds[at + 1] = 0
         kinds[at] = _COMMENT
     if b"#" in data:
-        at = np.flatnonzero(raw[:size] == 0x23)
+        at = (raw[:size] == 0x23).nonzero()[0]
         behind = _past_backslashes(raw, at + 1)
-        blank = (kinds[behind] & _TEXT) == 0  # else `#include`, `#[derive]`, `#fff`
+        blank = (kinds.take(behind) & _TEXT) == 0  # else `#include`, `#[derive]`, `#fff`
         kinds[at[blank | (raw[behind] == 0x23) | (raw[behind] == 0x21)]] = _COMMENT
     if b"--" in data:
-        at = np.flatnonzero((raw[:size] == 0x2D) & (raw[1 : size + 1] == 0x2D))
+        at = ((raw[:size] == 0x2D) & (raw[1 : size + 1] == 0x2D)).nonzero()[0]
         behind = _past_backslashes(raw, at + 2)
         at = at[((kinds[at - 1] | kinds[behind]) & _TEXT) == 0]  # else `n--`, `--flag`, `---`
         kinds[at + 1] = 0
@@ -221,7 +221,7 @@ def _mark_comments(data: bytes, raw: Small, kinds: Small) -> None:
 def _past_backslashes(raw: Small, at: Places) -> Places:
     """Where the character stands that is written at `at`, however deep it is escaped (up to 64 backslashes)."""
     for _ in range(64):
-        escaped = raw[at] == 0x5C
+        escaped = raw.take(at) == 0x5C
         if not escaped.any():
             break
         at = at + escaped
@@ -234,7 +234,7 @@ def _borders(kinds: Small) -> tuple[Places, Places]:
     first = np.empty(kinds.size, np.bool_)
     first[0] = kinds[0] != 0
     np.greater(kinds[1:], both, out=first[1:])
-    return np.flatnonzero(first), np.flatnonzero((kinds[:-1] & _WORD) > both) + 1
+    return first.nonzero()[0], ((kinds[:-1] & _WORD) > both).nonzero()[0] + 1
 
 
 def _hash_words(raw: Small, starts: Places, ends: Places) -> Wide:
@@ -242,9 +242,9 @@ def _hash_words(raw: Small, starts: Places, ends: Places) -> Wide:
     blocks = raw.view(np.uint64)
     length = ends - starts
     hashes = (eight_bytes(blocks, starts) & LOW_BYTES.take(np.minimum(length, 8))) * _MIX
-    long = np.flatnonzero(length > 8)
+    long = (length > 8).nonzero()[0]
     if long.size:
-        hashes[long] ^= (eight_bytes(blocks, ends[long] - 8) + length[long].astype(np.uint64)) * _MIX_TOO
+        hashes[long] ^= (eight_bytes(blocks, ends.take(long) - 8) + length.take(long).view(np.uint64)) * _MIX_TOO
     mixed: Wide = (hashes ^ (hashes >> np.uint64(29))) * _MIX_TOO
     return mixed
 
@@ -263,12 +263,14 @@ def eight_bytes(blocks: Wide, at: Places) -> Wide:
 
 def _drop_gutter(raw: Small, kind: Small, starts: Places, ends: Places, noise: Flags) -> None:
     """Drop what tools put before a line: a diff's sign, a number and what divides it from the text."""
-    first = np.flatnonzero(kind[:-1] == _LINE) + 1
+    first = (kind[:-1] == _LINE).nonzero()[0] + 1
     if kind.size and kind[0] != _LINE:
-        first = np.append(first, 0)
-    head = raw[starts[first]]
+        first = np.concatenate((_EMPTY, first))
+    head = raw.take(starts.take(first))
     noise[first[(head == 0x2B) | (head == 0x2D) | (head == 0x3E)]] = True
-    first = first[(head - 0x30 < 10) & (kind[first] == _WORD)]
+    first = first[head - 0x30 < 10]
+    if not first.size:
+        return
     end = ends[first]
     place = _past_backslashes(raw, end)
     escaped, behind = place > end, raw[place]
@@ -282,23 +284,23 @@ def _arranged(data: bytes, tokens: Tokens, kind: Small, noise: Flags) -> Tokens:
     """Put code before comments, and drop noise."""
     commented = _commented(data, tokens.starts, kind)
     if commented is None:
-        rows = np.flatnonzero(~noise)
+        rows = (~noise).nonzero()[0]
         return Tokens(tokens.starts.take(rows), tokens.ends.take(rows), tokens.exact.take(rows), rows.size)
-    code = np.flatnonzero(~(commented | noise))
-    rows = np.concatenate((code, _EMPTY, np.flatnonzero(commented & ~noise)))
+    code = (~(commented | noise)).nonzero()[0]
+    rows = np.concatenate((code, _EMPTY, (commented & ~noise).nonzero()[0]))
     arranged = Tokens(tokens.starts.take(rows), tokens.ends.take(rows), tokens.exact.take(rows), code.size)
     arranged.exact[code.size] = 0
     return arranged
 
 
 def _commented(data: bytes, starts: Places, kind: Small) -> Flags | None:
-    opened = np.flatnonzero(kind == _COMMENT)
-    blocks = np.array(list(_block_comments(data)), np.int64)
+    opened = (kind == _COMMENT).nonzero()[0]
+    blocks = np.array(tuple(_block_comments(data)), np.int64)
     if not (opened.size or blocks.size):
         return None
     commented = np.zeros(kind.size, np.bool_)
     if opened.size:
-        lines = np.append(np.flatnonzero(kind == _LINE), kind.size)
+        lines = np.concatenate(((kind == _LINE).nonzero()[0], (kind.size,)))
         commented |= _within(opened, lines.take(lines.searchsorted(opened)), kind.size)
     if blocks.size:
         borders = starts.searchsorted(blocks)

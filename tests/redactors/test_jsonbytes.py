@@ -179,6 +179,29 @@ def test_what_is_restored_is_what_stood_there_as_the_reader_sees_it(engine: Engi
 )
 def test_the_state_of_strings_is_that_of_a_parser(document: object) -> None:
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    strings = Strings(body)
+    assert [strings.covers(at) for at in range(len(body))] == inside_strings(body)
+
+
+MARKS = st.text('a"\\\\', max_size=12).map(str.encode)
+
+
+@given(MARKS, st.sampled_from([b"", b"a" * 3_000, b'a\\"' * 1_000, b'"' * 3_000]), MARKS, st.data())
+def test_the_marks_that_no_backslash_escapes_are_the_same_however_long_the_part(
+    start: bytes, middle: bytes, end: bytes, draw: st.DataObject
+) -> None:
+    data = start + middle + end
+    lows = [at for at in range(len(start) + 1) if not data[:at].endswith(b"\\")]
+    highs = [at for at in range(len(start + middle), len(data) + 1) if not data[:at].endswith(b"\\")]
+    low, high = draw.draw(st.sampled_from(lows)), draw.draw(st.sampled_from(highs or [len(data)]))
+    expected = [
+        at for at in range(low, high) if data[at] == 0x22 and (len(data[:at]) - len(data[:at].rstrip(b"\\"))) % 2 == 0
+    ]
+    assert list(Strings(data)._marks_before(low, high)) == expected[::-1]
+
+
+def inside_strings(body: bytes) -> list[bool]:
+    """Tell of each byte of a document whether it lies inside a string, by walking over all of it."""
     expected, inside, escaped = [], False, False
     for byte in body:
         expected.append(inside)
@@ -188,8 +211,7 @@ def test_the_state_of_strings_is_that_of_a_parser(document: object) -> None:
             escaped = True
         elif byte == 0x22:
             inside = not inside
-    strings = Strings(body)
-    assert [strings.covers(at) for at in range(len(body))] == expected
+    return expected
 
 
 @pytest.mark.parametrize(

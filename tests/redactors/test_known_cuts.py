@@ -187,6 +187,34 @@ def test_findings_cover_every_byte_of_every_span_once(places: list[tuple[int, in
     assert all((found.start, found.end) in whole for found in findings if found.rule == "known:raw")
 
 
+@pytest.mark.parametrize(
+    "fill",
+    [
+        b"\x1b[0m" + b" " * 300,
+        b"\x1b[0m" + b"\\" * 300,
+        b"\\x1b[0m" + b" " * 400,
+        b"\\x1b[0m" + b"\\" * 200_000,
+        b"Q2x" + b" " * 400,
+    ],
+)
+def test_a_value_among_data_that_is_almost_all_gaps_is_found_in_little_time(fill: bytes) -> None:
+    key = b"Tz4q8KxW2mVb7RjP9sLd"
+    half = fill * (400_000 // len(fill))
+    values = known(key)
+    values.find(b"x")
+    begin = time.process_time()
+    found = values.find(half + b" = " + key[:9] + b"\n  " + key[9:] + b"\n" + half)
+    assert time.process_time() - begin < 5
+    assert key in {finding.value for finding in found}
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 200])
+def test_backslashes_of_a_written_sequence_are_no_escape_with_what_follows(depth: int) -> None:
+    key = b"Tz4q8KxW2nVb7RjP9sLd"
+    data = CODE + key[:9] + b"\\" * depth + b"u001b[0m" + key[9:] + b"\n" + CODE
+    assert [(found.start, found.end) for found in known(key).find(data)] == [(len(CODE), len(data) - len(CODE) - 1)]
+
+
 def test_many_values_that_begin_alike_are_found_in_little_time() -> None:
     chance = random.Random(1)  # noqa: S311
     start = bytes(chance.choices(ALPHANUMERIC, k=20))
