@@ -21,6 +21,7 @@ _CRC_DIGITS = 6  # 62**6 > 2**32: GitHub and npm end their tokens with the CRC-3
 _SLACK_TAIL = 10
 _JWT_SIGNATURE = 10
 _GITLAB_CRC = 7
+_NKEY_PADDING = 6  # to 64 characters
 _GITLAB_ROUTABLE = re.compile(rb"\.[0-9a-z]{9}$")
 _STRIPE_CLASSIC = 24
 _STRIPE_LONG = 90
@@ -75,6 +76,18 @@ def slack(value: bytes) -> Confidence | None:
     if len(tail) < _SLACK_TAIL or not filters.is_mixed(tail) or filters.is_example(tail):
         return None
     return Confidence.CERTAIN
+
+
+def nkey_seed(value: bytes) -> Confidence:
+    """Seed of a NATS NKey: base32 of two bytes of prefix, 32 of seed and their CRC-16 (XMODEM), low byte first.
+
+    Source: NATS' architecture decision record 14, and `nkeys`, which is what it describes.
+    """
+    try:
+        decoded = base64.b32decode(value + b"=" * _NKEY_PADDING)
+    except binascii.Error:
+        return Confidence.LIKELY
+    return _sure(binascii.crc_hqx(decoded[:-2], 0) == int.from_bytes(decoded[-2:], "little"))
 
 
 def github_pat(value: bytes) -> Confidence:
@@ -192,13 +205,14 @@ def encoded_json(value: bytes) -> Confidence | None:
 
 
 def basic_credentials(value: bytes) -> Confidence | None:
-    """HTTP Basic: base64 of `user:password` (RFC 7617)."""
+    """HTTP Basic: base64 of `user:password` (RFC 7617), but of a password that every example uses."""
     decoded = _decoded(value)
     if decoded is None:
         return None
     user, colon, password = decoded.partition(b":")
     good = colon and password and all(32 <= byte < 127 for byte in decoded) and user != password
-    return Confidence.CERTAIN if good else None
+    is_stock = filters.is_stock(password) and not filters.is_numbered(password)
+    return Confidence.CERTAIN if good and not is_stock else None
 
 
 def mixed(value: bytes) -> Confidence | None:
@@ -253,15 +267,18 @@ def shaped(value: bytes) -> Confidence | None:
 
 def bare_secret(value: bytes) -> Confidence | None:
     """Judge the same without quotes, where identifiers of source code stand too, and lines behind a file's name."""
-    bare = filters.is_identifier(value) or filters.is_grepped(value)
-    return Confidence.LIKELY if filters.can_be_secret(value) and not bare else None
+    return Confidence.LIKELY if filters.can_be_secret(value) and not _stands_bare(value) else None
 
 
 def key(value: bytes) -> Confidence | None:
     """Judge a value after a name that may also be a dictionary's key: no digest, very random."""
     fits = filters.can_be_secret(value) and filters.is_random(value) and not filters.is_hex_digest(value)
-    bare = filters.is_identifier(value) or filters.is_grepped(value)
-    return Confidence.LIKELY if fits and not bare else None
+    return Confidence.LIKELY if fits and not _stands_bare(value) else None
+
+
+def _stands_bare(value: bytes) -> bool:
+    """Tell what stands without quotes in the place of a secret and is none: a name of source code, a line of `grep`."""
+    return filters.is_identifier(value) or filters.is_named_so(value) or filters.is_grepped(value)
 
 
 def header(value: bytes) -> Confidence | None:
@@ -303,6 +320,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
     {
         "crc32-base62": crc32_base62,
         "slack": slack,
+        "nkey-seed": nkey_seed,
         "github-pat": github_pat,
         "jwt": jwt,
         "aws-key-id": aws_key_id,

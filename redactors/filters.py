@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from redactors.ondemand import OnDemand
 from redactors.published import is_published
+from redactors.spelling import is_unspellable
 
 # In small letters; without anchors, so that `re` skips to the bytes that one of these can begin with.
 _EXAMPLE = OnDemand(
@@ -43,7 +44,8 @@ _TEMPLATE = OnDemand(
 _TEMPLATE_MARKS = frozenset(b"$%@{<[(})>]*#")
 _CODE = OnDemand(
     rb"""(?x)
-    ^[A-Za-z_]\w{0,24} (?: (?:\.|->|::) [A-Za-z_]\w{0,24} )+ (?:\(.{0,80})? [;,]?$   # os.environ, self.token, a::b
+    ^[A-Za-z_]\w{0,24} (?: (?:\.|->|::) [A-Za-z_]\w{0,24} )+ (?:\(.{0,80})? [;,:]?$   # os.environ, self.token, a::b
+    | ^[A-Za-z_]\w{0,24} (?: \. [A-Za-z_]\w{0,24} )+ [-+*/] \d{1,6}$                 # math.MaxInt32-16
     | ^[A-Za-z_]\w{0,40}=(?:None|True|False|[a-z_]*\d{0,2}$) # keyword=default
     | ^[a-z][A-Za-z_]{1,30}\d{0,2}[A-Za-z_]{0,30}=(?:(?:[a-z_]\w{0,24}\.){1,4}|_)[A-Za-z_]{2,40}\d{0,3}[A-Za-z_]{0,40}$
                                                    # asn1Spec=_PKCS8_SPEC, version=ssl.PROTOCOL_SSLv23
@@ -59,7 +61,8 @@ _CODE = OnDemand(
 )
 _PATH = OnDemand(
     rb"^(?:~|\.{1,2})?/[\w./@-]{2,}$|^[A-Za-z]:\\|^\w[\w-]*(?:/[\w.-]+){2,}$|^\.\w+$|\.(?:json|ya?ml|toml|txt|pem|key|crt"
-    rb"|py|js|ts|go|rs|rb|java|php|html?|css|md|xml|conf|cfg|ini|sh|png|jpe?g|svg|gif|ico|env|log|lock|so)$"
+    rb"|tgz|gz|zip|whl|jar|py|js|ts|go|rs|rb|java|php|html?|css|md|xml|conf|cfg|ini|sh|png|jpe?g|svg|gif|ico|env|log"
+    rb"|lock|so)$"
 )
 _UUID = OnDemand(rb"(?i)^\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?$")
 # An issuer's prefix and a UUID that ends too early; a bot token of Telegram with too short or too long a number.
@@ -75,10 +78,11 @@ _PUBLIC = OnDemand(
     rb"|^(?:ssh|ecdsa)-[a-z0-9-]+$"
     rb"|^pk_(?:live|test)_|^(?:SB-)?Mid-client-"  # what Stripe, its likes and Midtrans make for web pages
 )
-_DATE = OnDemand(rb"^\d{4}-\d{2}-\d{2}|^\d{1,2}:\d{2}:\d{2}|^[A-Za-z]?\d+(?:\.\d+){1,12}(?:[-+][\w.]+)?$")
+_DATE = OnDemand(rb"^\d{4}-\d{2}-\d{2}|^\d{1,2}:\d{2}:\d{2}|^[A-Za-z]?\d+(?:\.\d+){1,12}(?:[-+][\w.]{1,24})?$")
 _NUMBER = OnDemand(rb"^[-+]?(?:0x[0-9a-fA-F]{1,8}|\d{1,9}(?:\.\d*)?)[a-zA-Z%]{0,4}$")
 _URL = OnDemand(
-    rb"^[a-z][a-z0-9+.-]{1,15}://|^urn:[a-z0-9-]{2,32}:|^//[\w.-]+\.\w|^www\.|^(?:[a-z0-9-]+\.)+(?:com|org|net|io|dev|example|local|internal)\b"
+    rb"^(?:[a-z-]{2,20}:){0,2}[a-z][a-z0-9+.-]{1,15}://|^urn:[a-z0-9-]{2,32}:|^//[\w.-]+\.\w|^www\."
+    rb"|^(?:[a-z0-9-]+\.)+(?:com|org|net|io|dev|example|local|internal)\b"
 )
 _LONGEST_ALPHANUMERIC = 16  # among longer ones of letters and digits alone, only public keys and hashes are plain
 _GREPPED = OnDemand(rb"[0-9]{1,6}:")
@@ -89,11 +93,13 @@ _SPELLABLE = OnDemand(rb"(?i)^(?![^aeiouy]{4})(?!.*[^aeiouy]{5})(?=.*[aeiouy]).{
 _IDENTIFIER = OnDemand(rb"^[A-Za-z_$][A-Za-z_]*[0-9]{0,3}$")
 # The same with digits in its words: `gss_krb5_rfc1964_keydata`, `PKCS8_PRIV_KEY_INFO`, `Ed25519PublicKey`.
 _WORDS_WITH_DIGITS = OnDemand(
-    rb"^(?:(?:[A-Za-z]{2,20}[0-9]{0,4}|[0-9]{1,3})(?:[_+]|$)){3,}$|^[A-Z][a-z]{1,12}[0-9]{0,5}(?:[A-Z][a-z]{2,12}){2,}$"
+    rb"^_{0,2}(?:(?:[A-Za-z]{2,20}[0-9]{0,4}|[0-9]{1,3})(?:[_+]|$)){3,}$|^[A-Z][a-z]{1,12}[0-9]{0,5}(?:[A-Z][a-z]{2,12}){2,}$"
 )
+# A name of code says at its end what it holds: `XXH3_kSecret`, `kXxh3Secrets`, `rsa_2048_key`.
+_NAMED_SO = OnDemand(rb"^[A-Za-z_]\w*(?:[a-z0-9_](?:Secret|Key|Token|Password)|_(?:secret|key|token|password))s?$")
 _STOCK = OnDemand(
     rb"(?i)^(?:pass(?:w(?:or)?d)?|pwd|pw|secret|user(?:name)?|admin|root|test(?:ing)?|guest|demo|foo|bar|baz|qux|token|key"
-    rb"|postgres(?:ql)?|mysql|mongo(?:db)?|redis|rabbitmq|minio(?:admin)?|my-?(?:secret-?)?pass(?:word)?|x-oauth-basic"
+    rb"|postgres(?:ql)?|mysql|mongo(?:db)?|redis|rabbitmq|minio(?:admin)?|my[-_]?(?:secret[-_]?)?pass(?:word)?|hunter2|x-oauth-basic"
     rb"|changeit|default|anon(?:ymous|cvs)?|none|null|true|false|empty|unset|hidden|prompt|required|optional|string|letmein|p|pw|me|abc|xyz"
     rb"|utf-?8|latin-?1|ascii|urllib|base64|sha|md5|db[_-]?pass(?:word)?|some[_-]?pass(?:word)?|api[_-]?key|api[_-]?token|auth|bearer|basic)[0-9]{0,3}[!?]?$"
 )
@@ -104,6 +110,7 @@ _WORDY_DIGITS = 6  # words carry fewer than one digit in six; random lower case 
 _LEAST_DIGITS = 2  # a generated key without capitals has more; a name with a version has one
 _SHORTEST_WOVEN = 6
 _DIGITS = b"0123456789"
+_MARKS_OF_BASE64 = b"+/=_-"
 _KINDS = bytes(  # lower case, upper case, digit, any other
     0x61 if 97 <= byte < 123 else 0x41 if 65 <= byte < 91 else 0x30 if 48 <= byte < 58 else 0x2E for byte in range(256)
 )
@@ -120,6 +127,7 @@ _DOUBLED = re.compile(rb"(.)\1+")
 _SHORTEST_SEQUENCE = 10
 _LONGEST_EXAMPLE = 256  # what is longer was not typed
 _LONGEST_STOCK = 32
+_SHOUTED = (b"EXAMPLE", b"X" * 8)  # in manuals, and in tokens of any length: by chance in one of a billion of 4,096
 _CASE_CHANGE = re.compile(rb"(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
 _LEAST_LETTERS = 16
 _SHORT_WORDS = OnDemand(rb"[A-Z]?[a-z]{2,}(?:[A-Z][a-z]{2,})+$")  # these change case as often as random letters
@@ -225,6 +233,11 @@ def is_identifier(value: bytes) -> bool:
     return bool(named) and not _changes_case_often(value)
 
 
+def is_named_so(value: bytes) -> bool:
+    """Tell a name of source code that ends with what it holds, as in `auto secret = kXxh3Secrets`."""
+    return bool(_NAMED_SO.match(value)) and not is_unspellable(value)
+
+
 def is_wordy(value: bytes) -> bool:
     """Tell text made of words: most letters stand in pieces (camel case, separators) that can be spelled."""
     if _digits(value) * _WORDY_DIGITS > len(value):
@@ -232,7 +245,7 @@ def is_wordy(value: bytes) -> bool:
     pieces = _PIECE.findall(value)
     letters = sum(map(len, pieces))
     spelled = sum(len(piece) for piece in pieces if len(piece) > 2 and _SPELLABLE.match(piece))
-    return spelled >= 0.75 * letters
+    return spelled >= 0.75 * letters and not is_unspellable(value)
 
 
 def is_stock_password(value: bytes) -> bool:
@@ -253,8 +266,15 @@ def is_numbered(value: bytes) -> bool:
 def is_random(value: bytes) -> bool:
     """Tell text that no one types or reads: letters and digits mixed, near the highest entropy of its length."""
     size = len(value)
-    bound = 0.80 * math.log2(min(size, 16 if _HEX.match(value) else 64)) if size > 1 else 1.0
-    return has_letter_and_digit(value) and has_entropy(value, bound)
+    bound = 0.80 * math.log2(min(size, _alphabet(value))) if size > 1 else 1.0
+    return (has_letter_and_digit(value) or is_unspellable(value)) and has_entropy(value, bound)
+
+
+def _alphabet(value: bytes) -> int:
+    """Give how many characters a generator of such values has to draw from: hexadecimal, of one case, of both."""
+    if _HEX.match(value):
+        return 16
+    return 36 if value.islower() or value.isupper() else 64
 
 
 def has_letter_and_digit(value: bytes) -> bool:
@@ -289,13 +309,20 @@ def is_varied(value: bytes) -> bool:
 
 def can_be_secret(value: bytes) -> bool:
     """Tell whether `value`, no example, may be a generated key: letters and digits, or long, both cases, no words."""
-    if is_stock(value) or is_plain(value) or is_wordy(value):
+    if is_stock(value) or is_plain(value) or is_wordy(value) or any(mark in value for mark in _SHOUTED):
         return False
     if not has_letter_and_digit(value):
-        return len(value) >= _LEAST_LETTERS and has_entropy(value, 3.5) and is_mixed(value) and value.isalnum()
+        return len(value) >= _LEAST_LETTERS and has_entropy(value, 3.5) and _is_drawn(value)
     if value.islower() and _digits(value) < _LEAST_DIGITS:
         return False
     return has_entropy(value, 3.0 if len(value) >= 12 else 2.7)
+
+
+def _is_drawn(letters: bytes) -> bool:
+    """Tell letters without a digit that a generator drew, and perhaps marks of its alphabet among them."""
+    if is_unspellable(letters):
+        return letters.translate(None, _MARKS_OF_BASE64).isalnum()
+    return _changes_case_often(letters) and letters.isalnum()
 
 
 def is_hex_digest(value: bytes) -> bool:

@@ -20,7 +20,8 @@ _MADE_UP = OnDemand(
 )
 # What is meant to be seen, turns pages, guards a form for one session, or orders data.
 _PUBLIC = OnDemand(
-    rb"(?i)(?:public|pub|publishable|anon(?:ymous)?|site|public[_-]?key|integrity|checksum|digest|fingerprint|etag|nonce|csrf|xsrf"
+    rb"(?i)(?:^|[^a-z]|(?-i:(?<=[a-z])(?=[A-Z])))"  # a word of its own: `formsite_secret` is none of a site
+    rb"(?:public|pub|publishable|anon(?:ymous)?|site|public[_-]?key|integrity|checksum|digest|fingerprint|etag|nonce|csrf|xsrf"
     rb"|authenticity|page|next|prev(?:ious)?|continuation|pagination|sync|idempotency|cache|partition|sort|primary"
     rb"|foreign|lookup|translation|i18n|locali[sz]ation|map|group|object|row|column|index|range|shard|routing"
     rb"|dedup(?:lication)?)[_.-]?(?:token|key|secret)s?$"
@@ -29,11 +30,11 @@ _PUBLIC = OnDemand(
 _ABOUT = OnDemand(
     rb"(?i:[_.-](?:ids?|names?|types?|ur[li]s?|path|file|filename|dir|arn|ref|count|len|length|size|max|min|limit|ttl"
     rb"|expir\w{0,8}|expires?[_-]?(?:in|at)|prefix|suffix|fingerprint|version|alias|label|field|header|param|parameter"
-    rb"|endpoint|digest|checksum|sum|sha(?:1|256)?|md5|algorithm|alg|format|pattern|regex|index|usage|budget|class|mode"
+    rb"|endpoint|digest|checksum|sum|sha(?:1|256)?|md5|algorithm|alg|spec|format|pattern|regex|index|usage|budget|class|mode"
     rb"|kind|status|state|scopes?|issuer|audience|host|provider|manager|store|env|var|variable|column|table|policy"
     rb"|rotation|description|comment|help|hint|title|text|message|error|placeholder|input|selector|icon|address)$)"
     rb"|[a-z](?:Ids?|Names?|Types?|U(?:rl|RL|ri|RI)|Path|File|A(?:rn|RN)|Ref|Count|Length|Size|T(?:tl|TL)|Expiry|Prefix"
-    rb"|Suffix|Fingerprint|Version|Alias|Label|Field|Header|Param|Endpoint|Digest|Checksum|Algorithm|Format|Pattern"
+    rb"|Suffix|Fingerprint|Version|Alias|Label|Field|Header|Param|Endpoint|Digest|Checksum|Algorithm|Spec|Format|Pattern"
     rb"|Index|Class|Provider|Manager|Store|Policy|Description|Hint|Title|Text|Message|Error|Placeholder|Input|Icon"
     rb"|Address)$"
 )

@@ -38,6 +38,11 @@ _DIGESTS = frozenset(
         "b9428a7099e956d7141c95c8a62b069a7802ba4f9ec4420bb8e62eb721f77095",
         "a1999ef5cca1fc252306bcdc59cdfa372e66426a35160935d949c9e3469e6be7",
         "2daa67c1294e0ae9a244af68525e19bce6b53927534aa449420e98f3308f4435",
+        # Microsoft's manuals of Azurite and of the emulator of Cosmos DB: the keys of everybody's local storage.
+        "0011cc25eb4320717494d2703e8cba85743e71b500283c21c8b88147992f9059",
+        "aa6547439583c3a275d4542a0df6c1ad6a863971be9f2a2220f027cc02aef615",
+        # Swagger's UUID of every generated example.
+        "c7aa09cd25da8b6ab686f96da282d29ce9a7a2a0d7c27e1e359eb2cac6fbfaaf",
     )
 )
 _SHORTEST, _LONGEST = 10, 88  # bytes of what is above

@@ -20,10 +20,10 @@ QUOTE = r"""(?:\\{0,15}["'`])"""
 _NAME_TAIL = r"[A-Za-z0-9_.\-]{0,24}"
 _SEPARATOR = (
     QUOTE
-    + r"""?[\])]?(?:: ?[A-Za-z]{2,12}| [a-z]{3,8})?[ \t]{0,12}(?::?=>?|={2,3}|:|,|>| is |\|\|=?|\?=)[ \t]{0,12}"""
+    + r"""?[\])]?(?:: ?[A-Za-z]{2,12}| [a-z]{3,8})?[ \t]{0,12}(?::?=>?|={2,3}|:|,|>| (?:is|-) |\|\|=?|\?=)[ \t]{0,12}"""
     + r"""(?:[A-Za-z_.]{1,16}\()?(?:[brfu]{0,2}"""
     + QUOTE
-    + ")?"
+    + " ?)?"
 )
 CONTEXT = _NAME_TAIL + _SEPARATOR
 """What stands between the key of an assigned value and the value."""

@@ -1,6 +1,7 @@
 """A checksum or a structure tells a token from what only looks like one."""
 
 import base64
+import binascii
 import json
 import zlib
 
@@ -29,6 +30,22 @@ def test_a_checksum_makes_a_token_certain_and_a_wrong_one_only_likely() -> None:
     wrong = good[:-1] + (b"a" if good[-1:] != b"a" else b"b")
     assert CHECKS["crc32-base62"](good) is CERTAIN
     assert CHECKS["crc32-base62"](wrong) is LIKELY
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(0, 57))
+def test_the_checksum_of_a_seed_of_nats_makes_it_certain(seed: bytes, at: int) -> None:
+    data = bytes((18 << 3 | 20 >> 2, 20 << 6 & 255)) + seed  # five bits each: `S`, then `U` for a user
+    good = base64.b32encode(data + binascii.crc_hqx(data, 0).to_bytes(2, "little")).rstrip(b"=")
+    assert good[:2] == b"SU"
+    assert CHECKS["nkey-seed"](good) is CERTAIN
+    other = b"A" if good[at : at + 1] != b"A" else b"Q"  # they differ in a bit that counts at any place
+    assert CHECKS["nkey-seed"](good[:at] + other + good[at + 1 :]) is LIKELY
+
+
+@pytest.mark.parametrize("pair", [b"user:pass", b"my_username:my_password", b"a:changeit"])
+def test_what_every_example_encodes_is_no_basic_credential(pair: bytes) -> None:
+    assert CHECKS["basic"](base64.b64encode(pair)) is None
+    assert CHECKS["basic"](base64.b64encode(pair + b"12")) is CERTAIN
 
 
 @given(st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3))

@@ -240,3 +240,36 @@ def test_three_kinds_of_characters_in_no_words_are_strong(value: bytes) -> None:
 )
 def test_paths_tests_hosts_and_words_are_not_strong(value: bytes) -> None:
     assert not filters.is_strong(value)
+
+
+@pytest.mark.parametrize("value", [b"XXH3_kSecret", b"kXxh3Secrets", b"rsa_2048_key", b"my_2nd_token"])
+def test_a_name_that_ends_with_what_it_holds_is_named_so(value: bytes) -> None:
+    assert filters.is_named_so(value)
+
+
+@pytest.mark.parametrize("value", [b"secret_H9ZGTfAERfN5W0AX", b"Tr0ub4dorkey", b"9f8e7d6c5b_key!", b"key"])
+def test_a_token_that_begins_with_what_it_is_is_not_named_so(value: bytes) -> None:
+    assert not filters.is_named_so(value)
+
+
+@pytest.mark.parametrize(
+    "value", [b"_mm512_loadu_si512", b"math.MaxInt32-16", b"KeySpec.RSA_2048:", b"npm-11.19.1.tgz", b"v1.0-rc.1"]
+)
+def test_names_sums_packages_and_versions_are_no_secret(value: bytes) -> None:
+    assert filters.is_plain(value) or filters.is_identifier(value)
+
+
+def test_a_token_that_begins_as_a_version_does_is_no_version() -> None:
+    assert not filters.is_plain(expand("v1.0-{hex:64}").encode())
+
+
+@pytest.mark.parametrize("alphabet", [string.ascii_lowercase + string.digits, string.ascii_uppercase + string.digits])
+def test_values_of_one_case_are_as_random_as_they_can_be(alphabet: str) -> None:
+    values = [drawn(alphabet, 40, seed) for seed in range(1000)]
+    assert sum(map(filters.is_random, values)) > 970
+
+
+def test_a_long_value_of_a_manual_says_so_in_capitals() -> None:
+    long = expand("{base64:400}")
+    assert filters.can_be_secret(long.encode())
+    assert not filters.can_be_secret((long[:99] + "EXAMPLE" + long[99:]).encode())

@@ -97,3 +97,18 @@ def test_a_key_that_was_cut_is_masked_as_far_as_it_goes(engine: Engine, wrap: st
     data = "\n".join(WRAPS[wrap](number, line) for number, line in enumerate(kept, 1)).encode()
     body = ["", *(line for line in kept if "-----" not in line), ""]
     assert left_of(body, engine.redact(data).data) == []
+
+
+@pytest.mark.parametrize("width", [10, 15, 16, 40])
+@pytest.mark.parametrize("sign", [" ", "\n"])
+@pytest.mark.parametrize("end", [["its END"], []])
+def test_a_key_in_short_pieces_is_masked_in_a_stream_too(engine: Engine, width: int, sign: str, end: list[str]) -> None:
+    first, *lines, last = keys()["PKCS#1"].splitlines()
+    body = "".join(lines)
+    pieces = sign.join(body[at : at + width] for at in range(0, len(body), width))
+    data = "\n".join((first, pieces, *(last for _ in end), "")).encode()
+    assert engine.known is not None
+    stream = StreamRedactor(engine.known, engine.vault, engine=engine)
+    for shown in (engine.redact(data).data, stream.feed(data) + stream.flush()):
+        left = b"".join(shown.split())
+        assert left_of(["", body, ""], left) == []

@@ -50,6 +50,11 @@ def test_a_value_whose_key_says_that_it_is_no_secret_stays(engine: Engine, text:
         'let apiKey: String = "{}"',
         '"verification_token": "{}"',
         "session_sid_token={}",
+        "formsite_secret: '{}'",
+        "HOMEPAGE_TOKEN={}",
+        "asyncToken = '{}'",
+        "vendor token - '{}'",
+        "secretKey: ' {} '",
     ],
 )
 def test_a_value_whose_key_says_that_it_is_one_goes(engine: Engine, text: str) -> None:
