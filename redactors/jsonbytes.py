@@ -39,7 +39,7 @@ _ESCAPED = re.compile(rb"\\{1,15}(?:([nrt])|u00([0-9a-fA-F]{2})|([/\"']))")
 _CONTROL = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
-def maybe_marks() -> Patterns:
+def _maybe_marks() -> Patterns:
     """Give what tells every quotation mark that no backslash escapes, and few others; not one that begins the data."""
     return shared(rb'(?:[^\\]|\\\\)"')
 
@@ -72,7 +72,6 @@ class Strings:
         self._data = data
         self._at = 0
         self._opening = -1
-        self._maybe_marks = maybe_marks()
 
     def opening(self, offset: int) -> int:
         """Give the offset of the quotation mark that opens the string around `offset`, or -1; offsets must not fall."""
@@ -125,7 +124,7 @@ class Strings:
         No backslash stands before `low`, so the byte before it and the mark are all that tells of a mark there.
         """
         first = max(0, low - 1)
-        maybe = self._maybe_marks.scan_some(memoryview(self._data)[first:high], _MOST_MARKS)
+        maybe = _maybe_marks().scan_some(memoryview(self._data)[first:high], _MOST_MARKS)
         if not maybe.complete:
             return None
         marks = {first + end - 1 for _, end in maybe.hits}

@@ -39,6 +39,7 @@ LEVELS = np.array((2, 4, 8, 12, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 136, 16
 UNKNOWN = LEVELS.size - 1
 MOST = 6 * UNIT
 """What a token is worth at most: more for a rare mark only lets more of other code in, by measurement."""
+_NAME = np.uint32(2)  # all names in an outline
 _NUMBER = np.uint32(3)  # all numbers are alike: which one it is
 _NUMBER_WORTH = np.uint16(2 * UNIT)  # is worth little, since tables count up
 
@@ -47,6 +48,9 @@ _TOGETHER, _APART = 1 << 23, 1 << 24  # slots: an eighth and a sixth of them are
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Knuth, TAOCP 3, 6.4
 _PROBES = tuple(np.uint64(factor) for factor in (1, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))  # xxHash's primes
 _HALF = np.uint64(29)
+_NAMED = np.uint64(1 << 32)  # added for each name: no context of tokens has such a hash, nor one of fewer names
+_AS_IT_IS = np.full(1, 1 << 63, np.uint64)
+_NOTHING = np.zeros(0, np.uint64)
 
 
 class Contexts(NamedTuple):
@@ -184,9 +188,3 @@ def _least(slots: Small, size: int, contexts: Iterator[Contexts]) -> Small:
 def _places(slots: Small, hashes: Wide, probe: np.uint64) -> Places:
     places: Places = ((hashes * probe) >> np.uint64(65 - slots.size.bit_length())).view(np.int64)
     return places
-
-
-_NAME = np.uint32(2)  # all names in an outline
-_NAMED = np.uint64(1 << 32)  # added for each name: no context of tokens has such a hash, nor one of fewer names
-_AS_IT_IS = np.full(1, 1 << 63, np.uint64)
-_NOTHING = np.zeros(0, np.uint64)

@@ -39,7 +39,7 @@ class Removals:
         if is_file and is_told and last is None:
             parts.resting.told(node)
             hashed = digest(parts.contents.shown_now(node, MOST_HASHED))
-        process = parts.history.process(pid) if is_told else ""
+        process = parts.history.process(pid) if is_told else None  # it may end with the answer
         if not node.others:
             parts.lower.hold(node)
         with self._names.changing((parent, name, DELETE)):
@@ -54,7 +54,7 @@ class Removals:
         if last is not None:
             parts.after.append((parts.resting.removed, node, path, last, process))
         else:
-            parts.after.append((self._tell_gone, path, hashed, process, is_told))
+            parts.after.append((self._tell_gone, path, hashed, process))
 
     def _unlink(self, unique: int, number: int, message: memoryview, size: int) -> bytes:
         self.remove(self._parts.nodes.get(number), bytes(message[_BODY : size - 1]), wire.caller(message)[2])
@@ -65,16 +65,17 @@ class Removals:
         parent, name = parts.nodes.get(number), bytes(message[_BODY : size - 1])
         node, _, path = self._names.own(parent, name)
         is_told = parts.indexes.role(node) is Role.NONE
-        process = parts.history.process(wire.caller(message)[2]) if is_told else ""
+        process = parts.history.process(wire.caller(message)[2]) if is_told else None
         with self._names.changing((parent, name, DELETE)):
             os.rmdir(name, dir_fd=parts.lower.folder(parent))
         parts.nodes.unname(parent, name)
-        self._tell_gone(path, "", process, is_told)
+        self._tell_gone(path, "", process)
         return wire.done(unique)
 
-    def _tell_gone(self, path: bytes, before: str, process: str, is_told: bool) -> None:  # noqa: FBT001 (a note's)
+    def _tell_gone(self, path: bytes, before: str, process: str | None) -> None:
+        """Tell that `process` removed a name; None where that is not told."""
         parts = self._parts
-        if is_told:
+        if process is not None:
             parts.history.changed(Change("agent", "deleted", path, before=before, process=process))
         elif parts.indexes.moves_commits(path):
             parts.history.put(parts.history.witness.refs_moved, path)
