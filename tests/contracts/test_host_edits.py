@@ -1,6 +1,8 @@
 """What the host does to files while a session runs, and when the inside sees it: promise 2.
 
-By FUSE at once, without a window; by binds within a second, so there the inside is let loose after one.
+By FUSE in the order in which it happened: the inside has looked for `go` before, so it sees `go` when it sees all that
+the host did before it (a name never looked for would be seen some milliseconds sooner). By binds within a second, so
+there the inside is let loose after one.
 """
 
 import socket
@@ -58,6 +60,7 @@ _WAYS: Final[dict[str, Callable[[Path, str], None]]] = {
 }
 
 _WAIT: Final = "until [ -e go ]; do sleep 0.01; done; "
+_READ: Final = f"[ -e go ]; touch read; {_WAIT}"
 
 
 def test_a_masked_file_that_the_host_saves_is_masked_again(anyones_shown: Machine) -> None:
@@ -69,7 +72,7 @@ def test_a_masked_file_that_the_host_saves_is_masked_again(anyones_shown: Machin
         anyones_shown.planted[way] = fake("", 24)
     anyones_shown.give()
     read = ciphered('for f in */.env; do echo $f; cat "$f"; done')
-    with anyones_shown.running(f"cat */.env > /dev/null; touch read; {_WAIT} {read}") as running:
+    with anyones_shown.running(f"cat */.env > /dev/null; {_READ} {read}") as running:
         running.reached("read")
         for way, save in _WAYS.items():
             save(work / way / ".env", f"FRESH_PASSWORD={anyones_shown.planted[way]}\n")
@@ -91,7 +94,7 @@ def test_a_secret_file_that_appears_later_is_covered(anyones_shown: Machine) -> 
     anyones_shown.planted |= {f"late {name}": fake("sk" + "_live_", 24) for name in names}
     read = ciphered("; ".join(f"echo {name}; cat {name}" for name in names))
     with anyones_shown.running(
-        f"ls -laR > /dev/null; cat {' '.join(names)} 2>/dev/null; touch read; {_WAIT} {read}"
+        f"ls -laR > /dev/null; cat {' '.join(names)} 2>/dev/null; {_READ} {read}"
     ) as running:
         running.reached("read")
         for name in names[:4]:
@@ -119,7 +122,7 @@ def test_what_the_host_edits_is_seen_inside_also_by_who_has_it_open(shown: Machi
     (work / "gone.py").write_text("print('gone')\n")
     (work / "d").mkdir()
     (work / "d/old").touch()
-    script = f"exec 3<.env 4<app.py; cat gone.py; ls d; cat app.py; touch read; {_WAIT} sleep 0.5; " + ciphered(
+    script = f"exec 3<.env 4<app.py; cat gone.py; ls d; cat app.py; {_READ} sleep 0.5; " + ciphered(
         "cat <&3; cat <&4; cat .env app.py; cat gone.py; ls d; stat -c '%s bytes' app.py"
     )
     with shown.running(script) as running:
