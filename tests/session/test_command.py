@@ -136,9 +136,10 @@ def test_the_sessions_processes_change_nothing_for_its_command(machine: Machine)
 
 def test_two_sessions_in_one_workspace_do_not_harm_each_other(machine: Machine) -> None:
     """Promise 3: both write to the same masked file."""
-    with machine.running("echo FIRST=1 >> .env; sleep 1.5; cat .env") as first:
-        time.sleep(0.5)
-        second = machine.inside("cat .env; echo SECOND=2 >> .env; sleep 0.3")
+    script = "echo FIRST=1 >> .env; [ -e second ]; touch first; until [ -e second ]; do sleep 0.02; done; cat .env"
+    with machine.running(script) as first:
+        first.reached("first")
+        second = machine.inside("cat .env; echo SECOND=2 >> .env; touch second; sleep 0.3")
         done = first.end()
     assert second.returncode == 0
     assert "FIRST=1" in second.stdout
