@@ -93,9 +93,7 @@ def test_a_secret_file_that_appears_later_is_covered(anyones_shown: Machine) -> 
     names = (".env.local", "conf/deep/.env", "notes.md", "deploy.key", "moved/in/.env", "hard.txt")
     anyones_shown.planted |= {f"late {name}": fake("sk" + "_live_", 24) for name in names}
     read = ciphered("; ".join(f"echo {name}; cat {name}" for name in names))
-    with anyones_shown.running(
-        f"ls -laR > /dev/null; cat {' '.join(names)} 2>/dev/null; {_READ} {read}"
-    ) as running:
+    with anyones_shown.running(f"ls -laR > /dev/null; cat {' '.join(names)} 2>/dev/null; {_READ} {read}") as running:
         running.reached("read")
         for name in names[:4]:
             (work / name).parent.mkdir(parents=True, exist_ok=True)

@@ -66,7 +66,7 @@ def _ended(corpus: Corpus, out: Path, ending: signal.Signals, after: int) -> Non
     _, errors = started.communicate()  # ends when all that hold the pipes have ended: the workers, too
     assert started.returncode == -ending
     assert errors == b"" or ending == signal.SIGINT
-    assert b"spawn" not in errors, errors  # no worker complains
+    assert b"spawn_main" not in errors, errors  # no worker complains
 
 
 @pytest.mark.parametrize("change", ["policy", "index", "pack", "source", "new source", "order"])

@@ -1,5 +1,6 @@
 import secrets
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,11 +43,19 @@ def test_repetitions_are_nobodys() -> None:
     assert _found(b" " * 400 + _TEXT, b" " * 400) == []
 
 
-def test_a_run_goes_on_behind_a_placeholder_and_before_it() -> None:
-    value = secrets.token_urlsafe(40).encode()
+@pytest.mark.parametrize("first", [b"", b"M", b"MASK", _MASKED[:-1], b"x" + _MASKED])
+@pytest.mark.parametrize("last", [b"", b"D", b"3ABCD", b"-" + _MASKED[1:]])
+def test_a_run_goes_on_behind_a_placeholder_and_before_it(first: bytes, last: bytes) -> None:
+    """Promise 3: also where the value begins or ends as the placeholder does."""
+    value = first + secrets.token_urlsafe(40).encode() + last
     known = b"# the settings of the service\nA=1\nKEY=" + value + b"\nB=2\nC=" + value + b"\nD=3\n"
     inside = known.replace(value, _MASKED)
     assert _found(known, b'{"x": "' + inside + b'"}') == [(0, len(known), 2 * len(value))]
+
+
+@pytest.mark.parametrize("last", [b"", b"D", b"3ABCD", b"-" + _MASKED[1:]])
+def test_a_run_begins_behind_a_placeholder_before_which_all_is_other(last: bytes) -> None:
+    value = secrets.token_urlsafe(40).encode() + last
     tail = b"K=" + value + b"\nand here are more than thirty-two bytes\n"
     assert _found(tail, b"prefix K=" + _MASKED + tail[2 + len(value) :]) == [(2 + len(value), len(tail), 0)]
 

@@ -5,7 +5,8 @@ What `Known.find` promises:
    known texts have is found in the first of them, in others only with what is their own.
 2. Nothing else is: a hash only says where to look, then bytes are compared.
 3. Where the text has a placeholder, the known one may have any value up to `_LONGEST_VALUE` bytes; what stands behind
-   it must be the same again. Masked values do not count to a run's length.
+   it must be the same again. Masked values do not count to a run's length. No run begins or ends within a placeholder,
+   also where a value begins or ends with the same letters: they are not the value's.
 
 Takes 100 ms to import (numpy): whoever needs it imports it late.
 """
@@ -306,18 +307,35 @@ def _matched(text: bytes, row: int, known: bytes, place: int) -> _Match:
     while True:
         more = common_start(text, text_end, known, end)
         end, text_end = end + more, text_end + more
+        split = _around(text, text_end)
+        if split is not None and split[0] >= text_start:
+            end, text_end = end - (text_end - split[0]), split[0]
         hidden = _behind(text, text_end, known, end)
         if hidden is None:
             break
         text_end, value_end = hidden
         values.append((end, value_end))
         end = value_end
+    start, text_start = _unsplit(text, text_start, text_end, start)
     while (before := _before(text, text_start, known, start)) is not None:
         text_start, value_start = before
         values.append((value_start, start))
         back = _common_end(text, text_start, known, value_start)
-        start, text_start = value_start - back, text_start - back
+        start, text_start = _unsplit(text, text_start - back, text_end, value_start - back)
     return _Match(text_start, text_end, start, end, tuple(sorted(value for value in values if value[0] < value[1])))
+
+
+def _unsplit(text: bytes, at: int, until: int, start: int) -> tuple[int, int]:
+    """Return where known and text begin behind the placeholder that a run from `at` to `until` would cut."""
+    split = _around(text, at)
+    return (start, at) if split is None or split[1] > until else (start + split[1] - at, split[1])
+
+
+def _around(text: bytes, at: int) -> tuple[int, int] | None:
+    """Return from where to where the placeholder goes that begins before `at` and ends behind it."""
+    mark = text.rfind(_MARK, max(0, at - _LONGEST_PLACEHOLDER), at + len(_MARK) - 1)
+    placeholder = _placeholder.match(text, mark) if mark >= 0 else None
+    return placeholder.span() if placeholder is not None and placeholder.end() > at else None
 
 
 def _behind(text: bytes, at: int, known: bytes, end: int) -> tuple[int, int] | None:
