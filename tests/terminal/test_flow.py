@@ -164,6 +164,29 @@ def test_what_is_recorded_comes_before_what_is_shown() -> None:
         os.close(fd)
 
 
+def test_what_came_while_nobody_looked_is_no_later_than_what_it_belongs_to() -> None:
+    """Whoever is not given the processor for a while finds the time over and a secret's rest in the pipe."""
+    source, feeder = os.pipe()
+    os.set_blocking(source, False)
+    reader, writer = os.pipe()
+    flow = Flow("tty", source, Outlet(writer), Mask(b"open sesame"), lambda _stream, _data: None)
+    os.write(feeder, b"say open")
+    flow.pump()
+    os.write(feeder, b" sesame")
+    assert flow.come_due()
+    assert os.read(reader, 100) == b"say MASKED"
+    os.write(feeder, b", open")
+    flow.pump()
+    assert not flow.come_due()
+    assert os.read(reader, 100) == b", open"
+    os.close(feeder)
+    assert not flow.come_due()
+    assert flow.ended
+    flow.close()
+    for fd in (reader, writer):
+        os.close(fd)
+
+
 def test_a_second_of_silence_and_the_end_are_told_with_no_data() -> None:
     source, feeder = os.pipe()
     os.set_blocking(source, False)

@@ -146,7 +146,7 @@ class Flow:
     """One stream of the child's output: `source` is read, `outlet` written, in between `redactor` and `on_output`.
 
     `on_output(name, data)` gets what is about to be shown; no `data` says that nothing has come for a second, or that
-    the stream has ended. `flush` is to be called at `flush_at`.
+    the stream has ended. `come_due` is to be called at `flush_at`.
     """
 
     def __init__(
@@ -197,6 +197,16 @@ class Flow:
         """Show bytes that did not come from the source but belong to the stream (the echo of a key)."""
         self._show(self._redactor.feed(data))
         self._wait()
+
+    def come_due(self) -> bool:
+        """Flush if still nothing has come; True if something had.
+
+        What came since the source was looked at last came in time, perhaps a secret's rest: it is we who are late.
+        """
+        moved = self.pump()
+        if not moved and not self.ended:
+            self.flush()
+        return moved
 
     def flush(self) -> None:
         """Show what the redactor held back; with nothing held, say that all is quiet."""

@@ -286,12 +286,18 @@ class Relay:
             outlet.drain()
         if outlet.broken and flow.name != Stream.TTY:
             flow.close_source()  # the child learns of it as it would without us: SIGPIPE at its next write
-        elif flow.source in ready and flow.readable:
-            flow.pump()
-            if self._code is not None:
-                self._linger_until = time.monotonic() + _LINGER
-        elif flow.flush_at is not None and flow.source in self._polled and time.monotonic() >= flow.flush_at:
-            flow.flush()  # only where poll looked and saw nothing: behind a full outlet the secret's rest may wait
+        elif self._moves(flow, ready) and self._code is not None:
+            self._linger_until = time.monotonic() + _LINGER
+
+    def _moves(self, flow: Flow, ready: Mapping[int, int]) -> bool:
+        """Read what is there, or let what is held back come due; tell whether anything was there."""
+        if not flow.readable:
+            return False
+        if flow.source in ready:
+            return flow.pump()
+        if flow.flush_at is None or flow.source not in self._polled or time.monotonic() < flow.flush_at:
+            return False  # behind an outlet that was full until now, a secret's rest may wait
+        return flow.come_due()
 
     def _drain(self, outlets: list[Outlet], seconds: float = _SETTLE) -> None:
         """Wait, but not for ever, until what is kept has been written."""
