@@ -1,15 +1,19 @@
 """How well denied code is recognised: `python bench/fingerprint.py DENIED UNRELATED…`. Folders of source text.
 
 Recall: from files beneath DENIED, pieces of 40, 50 and 60 tokens are cut out at random, changed, put into a JSON body
-between sentences, and searched for; a piece counts as found when findings cover half of it. `half renamed` changes
-every second name everywhere, `renamed` all, also those of libraries and of the language. What is missed then is told by
-the bits that pieces hold: those with fewer than `ENOUGH` are alike everywhere, as far as anybody has learned.
+between sentences, and searched for; a piece counts as found when findings cover half of it. `own renamed` changes the
+names that few others use, as who must keep the code working does; `half renamed` every second name everywhere;
+`renamed` all, also those of libraries and of the language. What is missed then is told by the bits that pieces hold:
+those with fewer than 20 are alike everywhere, as far as anybody has learned.
 
 False runs: findings in the files beneath the UNRELATED folders, file by file. What both sides really have copied from
 one another is told apart without any score of ours: half of a copy's tokens stand, names and all, in stretches of
-twelve that the known file has too. Look at the rest with `--show`. The more is known, the more runs resemble some of it
-by chance: compare at equal sizes, and with code that was not learned. Speed: process time of the same pass, and of
-`bytes.count` over it. `--curve`: recall and false runs by the bits that a run must hold.
+twelve that the known file has too, comments aside. Look at the rest with `--show`. Two halves of the folders are told
+apart: what a threshold was chosen on says nothing of how it does. Speed: process time of the same pass, and of
+`bytes.count` over it.
+
+`--amounts`: the same with parts of DENIED, the mean of up to four each: the more is known, the more runs resemble some
+of it by chance, and the more bits a run must hold. `--curve`: recall and false runs by the bits that a run must hold.
 
 `python bench/fingerprint.py --learn FILE FOLDER…` writes the set of idioms that `redactors` bundles (`idioms.bits`),
 `--learn-surprisal FILE` how surprising tokens are (`surprisal.bits`; 10 bytes of memory for each byte of code).
@@ -18,6 +22,7 @@ Judge them only by text that was not learned: `--half` learns every second folde
 
 import argparse
 import collections
+import functools
 import hashlib
 import itertools
 import json
@@ -33,7 +38,7 @@ import numpy.typing as npt
 
 from redactors.alignment import evidence, repeated
 from redactors.finding import Finding
-from redactors.fingerprint import DRIFT, ENOUGH, SHORTEST, Fingerprints
+from redactors.fingerprint import DRIFT, SHORTEST, Fingerprints
 from redactors.idioms import OUTLINE, WORDING, Idioms, neighbours
 from redactors.surprisal import (
     LEVELS,
@@ -62,9 +67,15 @@ _OUTLINE_FILES, _WORDING_FILES = 20, 48  # an idiom stands in so many
 _LOST = np.uint32(6)  # bits of a hash that counting does without
 _TOGETHER_FILES, _APART_FILES = 24, 10  # a context that is kept stands in so many
 _COUNTED = np.uint64(64 - 27)  # bits of its hash that counting does without
+_SMALL = (1000, 2000, 5000, 10000, 20000)  # bytes
 _STRETCH = 12  # tokens that are no chance, names and all
-_CURVE = (30, 32, 34, 36, 38, 40, 45)
-_BITS = (10, 20, 30, ENOUGH, 50, 65)
+_CURVE = (20, 26, 32, 38, 44, 48, 52, 56)
+_BITS = (10, 20, 30, 40, 52, 65)
+_AMOUNTS, _SAMPLES = (1, 4, 16, 64), 4  # parts of what is known
+_RENAMED = ("own renamed", "half renamed", "renamed")
+_COLUMNS = (
+    "".join(f"{change + ' ' + str(size):>18}" for change in _RENAMED for size in (40, 60)) + "   false runs/100 MB"
+)
 _NAME_FILES = 8  # a name that everybody uses stands in so many
 _LINE_COMMENT = {
     "#": re.compile(r"(?m)(?:^|(?<=\s))# .*$"),
@@ -98,11 +109,12 @@ def half_renamed(text: bytes, _mark: str, chance: random.Random) -> bytes:
     return with_names(text, chance, 0.5)
 
 
-def with_names(text: bytes, chance: random.Random, share: float) -> bytes:
-    """Give a share of the names another one each, wherever they stand."""
+def with_names(text: bytes, chance: random.Random, share: float, but: Surprisal | None = None) -> bytes:
+    """Give a share of the names another one each, wherever they stand. `but`: not to those that it knows."""
     tokens = tokenise(text)
     parts, done, names = [], 0, dict[bytes, bytes]()
-    columns = (column[: tokens.code].tolist() for column in (tokens.starts, tokens.ends, tokens.names))
+    renamable = tokens.names if but is None else but.rare(tokens)
+    columns = (column[: tokens.code].tolist() for column in (tokens.starts, tokens.ends, renamable))
     for start, end, is_name in zip(*columns, strict=True):
         if is_name:
             name = text[start:end]
@@ -111,6 +123,14 @@ def with_names(text: bytes, chance: random.Random, share: float) -> bytes:
             parts += [text[done:start], other]
             done = end
     return b"".join((*parts, text[done:]))
+
+
+def own_renamed(text: bytes, _mark: str, chance: random.Random) -> bytes:
+    """Give every name that few others use another one."""
+    return with_names(text, chance, 1, _learned())
+
+
+_learned = functools.cache(Surprisal.bundled)
 
 
 def indented(text: bytes, _mark: str, chance: random.Random) -> bytes:
@@ -153,6 +173,7 @@ _CHANGES: dict[str, tuple[Callable[[bytes, str, random.Random], bytes], int]] = 
     "comments out": (uncommented, 1),
     "comments in": (commented, 1),
     "blanks minified": (minified, 1),
+    "own renamed": (own_renamed, 1),
     "half renamed": (half_renamed, 1),
     "renamed": (renamed, 1),
     "all of it, twice": (everything, 2),
@@ -211,7 +232,7 @@ def false_runs(files: list[tuple[str, bytes]], known: Fingerprints, stretches: d
     spent = time.process_time() - between
     chance = [(name, found) for name, found in runs if not is_copy(found, stretches)]
     print(
-        f"{size / 1e6:.0f} MB unrelated: {len(chance)} runs, {len(chance) / size * 1e8:.2f} per 100 MB, "
+        f"{size / 1e6:.0f} MB unrelated: {len(chance)} runs, {rates(files, [name for name, _ in chance])} per 100 MB, "
         f"besides {len(runs) - len(chance)} copies; "
         f"{size / spent / 1e6:.0f} MB/s, {spent / (between - start + bare):.0f} `bytes.count`"
     )
@@ -219,9 +240,18 @@ def false_runs(files: list[tuple[str, bytes]], known: Fingerprints, stretches: d
         print(f"--- {name}\n    {found.rule}\n{found.value[:400].decode('utf-8', 'replace')}")
 
 
+def rates(files: list[tuple[str, bytes]], found: list[str], passes: int = 1) -> str:
+    """Say how many of `found`, names of files, there are in 100 MB of `files`: in all, and in either half."""
+    cells = []
+    for half in (None, True, False):
+        size = sum(len(text) for name, text in files if half in (None, is_first_half(name)))
+        cells.append(sum(half in (None, is_first_half(name)) for name in found) / max(size * passes, 1) * 1e8)
+    return "{:.1f} ({:.1f} and {:.1f} in either half)".format(*cells)
+
+
 def stretches_of(text: bytes) -> Codes:
-    """Hash every so many neighbouring tokens of a text, as they are."""
-    return neighbours(tokenise(text).exact, _STRETCH)
+    """Hash every so many neighbouring tokens of a text's code, as they are."""
+    return neighbours(_code(text).exact, _STRETCH)
 
 
 def is_copy(found: Finding, stretches: dict[str, Codes]) -> bool:
@@ -260,22 +290,58 @@ def curve(
 ) -> None:
     """Print recall of renamed pieces, and false runs, by the bits that a run must hold."""
     stretches = {name: stretches_of(text) for name, text in denied}
-    pieces = list(changed(denied, ("renamed",)))
-    size = sum(len(text) for _, text in unrelated)
-    print("  bits" + "".join(f"{count:>8} tokens" for count in _SIZES) + "   false runs per 100 MB, copies")
+    print("  bits" + _COLUMNS)
     for enough in _CURVE:
         known = Fingerprints(*learned_sets, enough)
         for name, text in denied:
             known.add(name, text)
-        found = collections.defaultdict(list)
-        for _, count, body, start, end in pieces:
-            found[count].append(is_found(known, body, start, end))
-        runs = [is_copy(one, stretches) for _, text in unrelated for one in known.find(text)]
-        print(
-            f"{enough:>5}{'*' if enough == ENOUGH else ' '}"
-            + "".join(f"{statistics.mean(found[count]):>14.1%} " for count in _SIZES)
-            + f"{runs.count(False) / size * 1e8:>15.2f} {runs.count(True) / size * 1e8:>15.2f}"
-        )
+        wrong = rates(unrelated, list(false_names(unrelated, known, stretches)))
+        print(f"{enough:>6}" + row(found_renamed(denied, known), wrong))
+
+
+def amounts(
+    denied: list[tuple[str, bytes]],
+    unrelated: list[tuple[str, bytes]],
+    learned_sets: tuple[Idioms | None, Surprisal | None],
+) -> None:
+    """Print the same by how much is known."""
+    stretches = {name: stretches_of(text) for name, text in denied}
+    print("  MB known, bits" + _COLUMNS)
+    for parts in _AMOUNTS:
+        found, wrong = collections.defaultdict[tuple[str, int], list[bool]](list), list[str]()
+        size = bits = 0
+        for number in range(samples := min(parts, _SAMPLES)):
+            part = [file for file in denied if hashlib.sha256(file[0].encode()).digest()[1] % parts == number]
+            known = Fingerprints(*learned_sets)
+            for name, text in part:
+                known.add(name, text)
+            size += sum(len(text) for _, text in part)
+            bits += known.needed
+            for one, each in found_renamed(part, known).items():
+                found[one] += each
+            wrong += false_names(unrelated, known, stretches)
+        print(f"{size / samples / 1e6:>10.2f} {bits / samples:>5.0f}" + row(found, rates(unrelated, wrong, samples)))
+
+
+def found_renamed(denied: list[tuple[str, bytes]], known: Fingerprints) -> dict[tuple[str, int], list[bool]]:
+    """Tell of pieces of each kind and size, with names changed, which are found."""
+    found = collections.defaultdict(list)
+    for change, size, body, start, end in changed(denied, _RENAMED):
+        found[change, size].append(is_found(known, body, start, end))
+    return found
+
+
+def false_names(unrelated: list[tuple[str, bytes]], known: Fingerprints, stretches: dict[str, Codes]) -> Iterator[str]:
+    """Give the file's name for each run that is no copy."""
+    return (name for name, text in unrelated for one in known.find(text) if not is_copy(one, stretches))
+
+
+def row(found: dict[tuple[str, int], list[bool]], wrong: str) -> str:
+    """Give the cells of a row of a table."""
+    cells = [
+        f"{statistics.mean(found.get((change, size)) or [False]):>18.1%}" for change in _RENAMED for size in (40, 60)
+    ]
+    return "".join(cells) + "   " + wrong
 
 
 def learned(files: Iterator[tuple[str, bytes]]) -> Idioms:
@@ -371,17 +437,19 @@ def _common(counts: npt.NDArray[np.uint16], least: int) -> Codes:
 
 
 def is_first_half(name: str) -> bool:
-    """Whether a file belongs to the half that `--half` learns: whole folders do."""
+    """Whether a file belongs to the half that `--half` learns, and thresholds are chosen on: whole folders do."""
     return hashlib.sha256(str(Path(name).parent).encode()).digest()[0] % 2 == 0
 
 
 def fixed_cost(files: list[tuple[str, bytes]], known: Fingerprints) -> None:
-    """Print the time of a small piece."""
-    pieces = [text[:1000] for _, text in files if len(text) > 1000][:500]
-    start = time.process_time()
-    for piece in pieces:
-        known.find(piece)
-    print(f"{(time.process_time() - start) / max(len(pieces), 1) * 1e3:.3f} ms for 1 KB")
+    """Print the time of small texts."""
+    for size in _SMALL:
+        pieces = [text[:size] for _, text in files if len(text) > size][:500]
+        start = time.process_time()
+        for piece in pieces:
+            known.find(piece)
+        each = (time.process_time() - start) / max(len(pieces), 1)
+        print(f"{size / 1e3:.0f} KB: {each * 1e3:.3f} ms, {size / max(each, 1e-9) / 1e6:.0f} MB/s")
 
 
 def main() -> None:
@@ -392,6 +460,7 @@ def main() -> None:
     parser.add_argument("--learn-surprisal", type=Path, metavar="FILE")
     parser.add_argument("--half", action="store_true")
     parser.add_argument("--curve", action="store_true")
+    parser.add_argument("--amounts", action="store_true")
     parser.add_argument("--show", type=int, default=0, metavar="COUNT")
     options = parser.parse_args()
     if options.learn or options.learn_surprisal:
@@ -416,13 +485,15 @@ def main() -> None:
     kept = sum(len(known.dump(name)) for name, _ in denied)
     print(
         f"{size / 1e6:.1f} MB denied: {len(known)} fingerprints, {kept / size * 1000:.0f} bytes for each KB, "
-        f"read at {size / (time.process_time() - start) / 1e6:.0f} MB/s"
+        f"read at {size / (time.process_time() - start) / 1e6:.0f} MB/s; {known.needed} bits needed"
     )
     recall(denied, known)
     missed(denied, known, sets[1] or Surprisal.bundled())
     fixed_cost(unrelated or denied, known)
     if unrelated:
         false_runs(unrelated, known, {name: stretches_of(text) for name, text in denied}, options.show)
+        if options.amounts:
+            amounts(denied, unrelated, sets)
         if options.curve:
             curve(denied, unrelated, sets)
 

@@ -7,11 +7,12 @@ which names are abstracted, and of the *exact* words. What `find` promises:
 2. Chance is not a finding: a fingerprint only says where to look. There the run is compared token by token, and must
    hold enough that other code does not: of words, enough that are no idiom (`redactors.idioms`); of shapes whose names
    correspond one to one (`redactors.alignment`), enough surprise (`redactors.surprisal`), to which rare names that were
-   kept add.
+   kept add, and words that stand together as they did. How much is enough grows with what is known: a run of twice as
+   much is twice as often there by chance.
 3. A span covers the whole run, with the comments in it. In a JSON document it stays within one string, and neither
    begins nor ends within an escape.
-What would break it: rewriting the code. Not found are 39 tokens, and, with all names changed, what is alike everywhere:
-a table of small numbers, a list of imports.
+What would break it: rewriting the code. Not found are fewer than 36 tokens, and, with all names changed, what is alike
+everywhere: a table of small numbers, a list of imports.
 
 Known files are kept as bytes and hashes of their tokens, no text: 200 MB for 50 MB of code. Takes 100 ms to import
 (numpy): whoever needs it imports it late.
@@ -19,6 +20,7 @@ Known files are kept as bytes and hashes of their tokens, no text: 200 MB for 50
 
 import collections
 import itertools
+import math
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -29,26 +31,27 @@ import numpy as np
 from redactors.alignment import consistent, evidence, links, repeated
 from redactors.enclosure import is_document, within_strings
 from redactors.finding import Confidence, Finding
-from redactors.idioms import Idioms
+from redactors.idioms import WORDING, Idioms
 from redactors.jsonbytes import Strings
 from redactors.prints import EXACT, RARE, SHAPE, Prints, Rows, digest, fingerprints, pack, unpack
 from redactors.surprisal import UNIT, Surprisal
 from redactors.tokens import Codes, Flags, Places, Shape, Small, Tokens, grams, nameless, shape, tokenise
+from redactors.winnowing import sums
 
 KIND = "DENIED-CODE"
-SHORTEST = 36
-"""Tokens of a run: some less than 40, because a cut may fall within a token, and tools count tokens differently."""
+SHORTEST = 39
+"""Tokens of a run of shapes: one less than 40, because a cut may fall within a token. With three less there are twice
+as many false runs."""
 
-ENOUGH = 38
-"""Bits that a run of shapes must hold, by measurement on code that nobody learned (`bench/fingerprint.py --curve`):
-with four less there are five times as many false runs, with two more a twentieth less is found."""
-
-DRIFT = UNIT // 3
+DRIFT = UNIT // 8
 """Taken off for each token: what everybody would guess proves nothing, however much there is of it."""
 
+_SHORTEST_WORDS = 36  # tokens of a run of words: tools count tokens differently, and words agree by chance nowhere
 _KEPT_NAME = 8 * UNIT  # a rare name at the same place: a byte of it is compared
-_ENOUGH_WORDINGS = 12  # different ones that are no idioms
+_KEPT_WORDS, _EVERYBODYS = 2 * UNIT, 6  # each wording kept beyond so many, which who uses the same library has, too
+_ENOUGH_WORDINGS = 10  # different ones that are no idioms
 _BLOCK, _OVERLAP = 1 << 18, 1 << 13  # bytes: a block's arrays fit into the second cache
+_AT_A_MILLION, _DOUBLED, _LEAST, _MOST = 57, 4.5, 22, 52  # bits
 _ANY = np.uint8(255)  # of a tag: two fingerprints share its place
 _PLACES = 4  # at most, of one fingerprint
 _PATIENCE = 64  # comparisons in vain, in one block: a long table that resembles another would cost seconds
@@ -59,6 +62,17 @@ _NEAREST = np.concatenate((_BEHIND[: _NEAR // 2], _BEFORE[: _NEAR // 2]))
 _APART = _NEAR  # rows between files: who looks so far sees no other file
 _WIDEST_GAP = 4096  # bytes between two tokens of a run; what is longer is no comment of its
 _ESCAPE = re.compile(rb"u00[0-9a-fA-F]{2}")
+
+
+def bits_needed(prints: int) -> int:
+    """Bits that a run of shapes must hold where so many different fingerprints of shapes are known.
+
+    What is known twice is found twice by chance, and half as often with `_DOUBLED` bits more (as Karlin and Altschul,
+    PNAS 1990, weigh matches by the size of what is searched). So about one run stands in 100 MB of other code, measured
+    on code that nobody learned (`bench/fingerprint.py --amounts`). With more than `_MOST` bits little of 40 tokens
+    would be found, so beyond 7 MB of known code there are more; with fewer than `_LEAST` every loop would be found.
+    """
+    return min(max(_AT_A_MILLION + round(_DOUBLED * math.log2(max(prints, 1) / 1e6)), _LEAST), _MOST)
 
 
 class _Table(NamedTuple):
@@ -82,7 +96,7 @@ class _Index(NamedTuple):
     rows: Rows
     shapes: _Table
     words: _Table
-    enough: int
+    needed: int
 
 
 class _Span(NamedTuple):
@@ -115,13 +129,15 @@ class Fingerprints:
     """Known files, and where runs of them stand in data. May be shared between threads.
 
     The first `find` after an `add` sorts all fingerprints anew (50 ms for 5 MB of code): add what comes together first.
-    `idioms`, `surprisal`, `enough`: others than the bundled ones and `ENOUGH`, to judge them by.
+    `idioms`, `surprisal`, `enough`: others than the bundled ones and `bits_needed`, to judge them by.
     """
 
-    def __init__(self, idioms: Idioms | None = None, surprisal: Surprisal | None = None, enough: int = ENOUGH) -> None:
+    def __init__(
+        self, idioms: Idioms | None = None, surprisal: Surprisal | None = None, enough: int | None = None
+    ) -> None:
         self._idioms = idioms or Idioms.bundled()
         self._surprisal = surprisal
-        self._enough = enough * UNIT
+        self._enough = enough
         self._files: dict[str, Prints] = {}
         self._changing = threading.Lock()
         self._index: _Index | None = None
@@ -131,10 +147,15 @@ class Fingerprints:
         with self._changing:
             return sum(prints.kept for prints in self._files.values())
 
+    @property
+    def needed(self) -> int:
+        """Bits that a run of shapes must hold, with what is known now."""
+        return self._built().needed // UNIT if self._files else bits_needed(0)
+
     def add(self, name: str, text: bytes) -> int:
         """Know a file from now on, in place of what `name` was before; how many fingerprints were kept.
 
-        0: shorter than `SHORTEST` tokens, or nothing in it that other code does not have.
+        0: shorter than a run, or nothing in it that other code does not have.
         """
         if self._surprisal is None:  # takes 60 ms, and who has all in his cache never needs it
             self._surprisal = Surprisal.bundled()
@@ -150,7 +171,7 @@ class Fingerprints:
 
     def find(self, data: bytes) -> list[Finding]:
         """Find runs of known files: sorted, not overlapping, rule `fingerprint:<name>`."""
-        if not self._files or len(data) < SHORTEST:
+        if not self._files or len(data) < _SHORTEST_WORDS:
             return []
         index = self._built()
         spans = [span for start, end in _blocks(data) for span in self._spans(index, data[start:end], start)]
@@ -170,7 +191,7 @@ class Fingerprints:
 
     def _spans(self, index: _Index, block: bytes, offset: int) -> Iterator[_Span]:
         tokens = tokenise(block)
-        if tokens.starts.size < SHORTEST:
+        if tokens.starts.size < _SHORTEST_WORDS:
             return
         text = _Text(tokens, shape(tokens), digest(tokens.exact))
         for run in _runs(index, text, self._idioms):
@@ -178,8 +199,11 @@ class Fingerprints:
                 yield _Span(_before_escape(block, start) + offset, end + offset, run.name)
 
 
-def _joined(files: dict[str, Prints], enough: int) -> _Index:
-    """Lay all files in one row. `files` gets views of it, so that nothing is kept twice."""
+def _joined(files: dict[str, Prints], bits: int | None) -> _Index:
+    """Lay all files in one row. `files` gets views of it, so that nothing is kept twice.
+
+    `bits`: that a run must hold, None for `bits_needed`.
+    """
     gap = np.zeros(_APART, np.uint8)
     starts = np.cumsum([_APART, *(prints.rows.shape.size + _APART for prints in files.values())])
     columns = zip(*(prints.rows for prints in files.values()), strict=True)
@@ -189,7 +213,8 @@ def _joined(files: dict[str, Prints], enough: int) -> _Index:
     known = files.values()
     shapes = _table([each.shapes for each in known], [each.shape_places for each in known], starts)
     words = _table([each.words for each in known], [each.word_places for each in known], starts)
-    return _Index(tuple(files), starts, rows, shapes, words, enough)
+    needed = bits_needed(int(np.count_nonzero(~shapes.again))) if bits is None else bits
+    return _Index(tuple(files), starts, rows, shapes, words, needed * UNIT)
 
 
 def _table(hashes: list[Codes], places: list[Codes], starts: Places) -> _Table:
@@ -260,7 +285,9 @@ def _runs(index: _Index, text: _Text, idioms: Idioms) -> Iterator[_Run]:
     rows, places = _candidates(index.shapes, grams(text.shape.codes, SHAPE))
     if rows.size:
         near = _long_enough(index, text, rows, places)
-        yield from _judged(index, rows[near], places[near], lambda row, place: _by_shape(index, text, row, place))
+        yield from _judged(
+            index, rows[near], places[near], lambda row, place: _by_shape(index, text, row, place, idioms)
+        )
     rows, places = _candidates(index.words, grams(text.tokens.exact, EXACT))
     yield from _judged(index, rows, places, lambda row, place: _by_words(index, text, row, place, idioms))
 
@@ -302,7 +329,7 @@ def _beside(index: _Index, text: _Text, row: int, place: int, reach: int | None 
     return slice(row - before, row + behind), slice(place - before, place + behind)
 
 
-def _by_shape(index: _Index, text: _Text, row: int, place: int) -> tuple[int, int, bool]:
+def _by_shape(index: _Index, text: _Text, row: int, place: int, idioms: Idioms) -> tuple[int, int, bool]:
     """Compare shapes; the run is what surrounds the stretches that prove enough."""
     here, there = _beside(index, text, row, place, _STEP)
     mine, theirs = nameless(text.shape.digest[here]), nameless(index.rows.shape[there])
@@ -313,7 +340,7 @@ def _by_shape(index: _Index, text: _Text, row: int, place: int) -> tuple[int, in
     proven = [
         (start, end)
         for start, end in consistent(links(tokens), known.links)
-        if _proves_enough(tokens.rows(start, end), known.worth[start:end], same[start:end], index.enough)
+        if _proves_enough(tokens.rows(start, end), known.worth[start:end], same[start:end], index.needed, idioms)
     ]
     if not proven:
         return first, last, False
@@ -325,22 +352,30 @@ def _by_shape(index: _Index, text: _Text, row: int, place: int) -> tuple[int, in
     return here.start + start, here.start + end, True
 
 
-def _proves_enough(tokens: Tokens, known: Small, same: Flags, enough: int) -> bool:
+def _proves_enough(tokens: Tokens, known: Small, same: Flags, needed: int, idioms: Idioms) -> bool:
     """Tell whether other code would hardly have these shapes, and such names at the same places.
 
     `known`: what each token is worth, and which are rare names. `same`: which are the known file's also by their names.
-    A sum is cheaper than a look at what repeats itself. Names are half of a proof at most: who uses the same library
-    has names in common.
+    `needed`: in `UNIT`. A sum is cheaper than a look at what repeats itself. A third of the proof at least are shapes:
+    who uses the same library has names in common.
     """
     worth = known & ~RARE
-    least = enough - enough // 2
+    least = needed // 3
     if worth.size < SHORTEST or int(worth.sum(dtype=np.int64)) - SHORTEST * DRIFT < least:
         return False
     proof = evidence(worth, repeated(tokens), SHORTEST, DRIFT)
-    if least <= proof < enough:
-        kept = np.unique(tokens.exact[same & (known >= RARE)]).size
-        proof += min(kept * _KEPT_NAME, enough // 2)
-    return proof >= enough
+    if least <= proof < needed:
+        proof += _kept(tokens, known >= RARE, same, idioms)
+    return proof >= needed
+
+
+def _kept(tokens: Tokens, rare: Flags, same: Flags, idioms: Idioms) -> int:
+    """Give what names that are the `same` prove: those that are rare, and wordings that are nobody's idiom."""
+    names = np.unique(tokens.exact[same & rare]).size
+    own = idioms.own_wordings(tokens)
+    whole = (sums(same, WORDING) == WORDING) & (sums(tokens.names, WORDING) > 0)
+    wordings = np.unique(own[whole & (own != 0)]).size
+    return names * _KEPT_NAME + max(wordings - _EVERYBODYS, 0) * _KEPT_WORDS
 
 
 def _by_words(index: _Index, text: _Text, row: int, place: int, idioms: Idioms) -> tuple[int, int, bool]:
@@ -348,7 +383,7 @@ def _by_words(index: _Index, text: _Text, row: int, place: int, idioms: Idioms) 
     here, there = _beside(index, text, row, place)
     start, end = _agreeing(text.exact[here], index.rows.exact[there], row - here.start)
     first, last = here.start + start, here.start + end
-    if end - start < SHORTEST:
+    if end - start < _SHORTEST_WORDS:
         return first, last, False
     own = idioms.own_wordings(text.tokens.rows(first, min(last, first + 2 * _STEP)))
     return first, last, np.unique(own[own != 0]).size >= _ENOUGH_WORDINGS

@@ -1,5 +1,6 @@
 """Code of a denied file is found however it comes, and other code is not."""
 
+import itertools
 import json
 import keyword
 import pickle
@@ -20,11 +21,13 @@ import redactors
 from redactors import fingerprint
 from redactors.alignment import evidence, repeated
 from redactors.finding import Confidence, Finding
-from redactors.fingerprint import DRIFT, ENOUGH, SHORTEST, Fingerprints
+from redactors.fingerprint import DRIFT, SHORTEST, Fingerprints, bits_needed
+from redactors.idioms import WORDING, Idioms
 from redactors.prints import RARE
 from redactors.surprisal import MOST, UNIT, Surprisal
 from redactors.tokens import shape, tokenise
 
+IDIOMS = Idioms.bundled()
 OURS = sorted(Path(redactors.__file__).parent.glob("*.py"))
 DENIED = (Path(redactors.__file__).parent / "fingerprint.py").read_text()
 GO = """package ledger
@@ -133,7 +136,7 @@ def test_most_runs_of_forty_tokens_are_found_with_all_names_changed(known: Finge
         text = renamed(piece(DENIED, first, 40)).encode()
         rows = slice(first, first + 40)
         bits = evidence(surprise[rows], repeated(tokens.rows(first, first + 40)), SHORTEST, DRIFT) / UNIT
-        found[bits >= ENOUGH].append(bool(known.find(b"see\n\n" + text + b"\n\nthere")))
+        found[bits >= known.needed].append(bool(known.find(b"see\n\n" + text + b"\n\nthere")))
     assert len(found[True]) > len(found[False])
     assert sum(found[True]) > 0.9 * len(found[True])
     assert sum(found[False]) < 0.5 * len(found[False])  # the words around may lengthen a run
@@ -151,6 +154,39 @@ def test_rare_names_that_were_kept_prove_what_a_run_without_them_does_not(known:
     without = [bool(known.find(f"see\n\n{renamed(each)}\n\nthere".encode())) for each in pieces]
     assert sum(with_rare) > 1.02 * sum(without)
     assert not any(less and not more for more, less in zip(with_rare, without, strict=True))
+
+
+def test_words_that_stand_together_as_they_did_prove_what_a_run_without_them_does_not(known: Fingerprints) -> None:
+    text = DENIED.encode()
+    tokens = tokenise(text)
+    places = tokens.rows(0, tokens.code)
+    rare = Surprisal.bundled().rare(places)
+    words = zip(places.starts[~rare].tolist(), places.ends[~rare].tolist(), strict=True)
+    common = frozenset(text[start:end].decode() for start, end in words)
+    prints = Fingerprints(enough=52)
+    prints.add("denied.py", text)
+    pieces = [piece(DENIED, first, 40) for first in range(0, tokens.code - 40, 13)]
+    own = [bool(prints.find(f"see\n\n{renamed(each, common)}\n\nthere".encode())) for each in pieces]
+    every = [bool(prints.find(f"see\n\n{renamed(each)}\n\nthere".encode())) for each in pieces]
+    assert sum(own) > 1.1 * sum(every)
+    assert not any(less and not more for more, less in zip(own, every, strict=True))
+
+
+def test_the_more_is_known_the_more_a_run_must_hold() -> None:
+    needed = [bits_needed(prints) for prints in (0, 10, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 1 << 40)]
+    assert needed == sorted(needed)
+    assert needed[0] == bits_needed(10) < needed[2]
+    assert all(3 < more - less < 6 for less, more in itertools.pairwise(needed[2:7]))
+    assert needed[-1] == bits_needed(1_000_000)
+
+
+def test_what_is_known_twice_asks_for_no_more() -> None:
+    once, often = Fingerprints(), Fingerprints()
+    for path in OURS:
+        once.add(path.name, path.read_bytes())
+        for version in range(3):
+            often.add(f"{path.name} {version}", path.read_bytes() + b"\nversion = %d\n" % version)
+    assert once.needed == often.needed > Fingerprints().needed
 
 
 def test_what_a_token_is_worth_leaves_room_to_say_that_it_is_a_rare_name() -> None:
@@ -172,7 +208,7 @@ def test_candidates_are_all_places_of_equal_hashes_up_to_four(
 
 
 @given(st.lists(st.tuples(st.integers(0, 96), st.booleans(), st.booleans(), st.booleans()), min_size=30, max_size=70))
-def test_a_proof_is_the_evidence_and_up_to_half_of_it_rare_names_that_were_kept(
+def test_a_proof_is_the_evidence_and_up_to_two_thirds_of_it_names_that_were_kept(
     each: list[tuple[int, bool, bool, bool]],
 ) -> None:
     tokens = tokenise(" ".join(f"name{at % 29}" if name else "*" for at, (_, _, _, name) in enumerate(each)).encode())
@@ -180,16 +216,23 @@ def test_a_proof_is_the_evidence_and_up_to_half_of_it_rare_names_that_were_kept(
     rare = np.array([rare for _, rare, _, _ in each], np.bool_) & tokens.names
     same = np.array([same for _, _, same, _ in each], np.bool_)
     bits = evidence(worth, repeated(tokens), SHORTEST, DRIFT)
-    names = len(set(tokens.exact[rare & same].tolist())) * 8 * UNIT
-    for enough in (20 * UNIT, 38 * UNIT, 90 * UNIT):
-        plainly = len(each) >= SHORTEST and bits + min(names, enough // 2) >= enough
-        assert fingerprint._proves_enough(tokens, worth | RARE * rare, same, enough) == plainly
+    own = IDIOMS.own_wordings(tokens).tolist()
+    wordings = {
+        own[row]
+        for row in range(len(own))
+        if own[row] and same[row : row + WORDING].all() and tokens.names[row : row + WORDING].any()
+    }
+    names = len(set(tokens.exact[rare & same].tolist())) * 8 + max(len(wordings) - 6, 0) * 2
+    for needed in (20 * UNIT, 38 * UNIT, 90 * UNIT):
+        plainly = len(each) >= SHORTEST and bits >= needed // 3 and bits + names * UNIT >= needed
+        assert fingerprint._proves_enough(tokens, worth | RARE * rare, same, needed, IDIOMS) == plainly
 
 
 def test_renaming_without_consistency_is_another_code(known: Fingerprints) -> None:
     chance = random.Random(1)  # noqa: S311 (a sample)
-    text = re.sub(rb"\b[a-z]+\b(?=[.,)\[])", lambda _: b"x%d" % chance.randrange(50), GO.encode())
-    consistent = re.sub(rb"\b[a-z]+\b(?=[.,)\[])", lambda word: b"x" + word[0], GO.encode())
+    names = b"|".join(set(re.findall(rb"\b[a-z]+\b(?=[.,)\[])", GO.encode())))
+    text = re.sub(rb"\b(%b)\b" % names, lambda _: b"x%d" % chance.randrange(50), GO.encode())
+    consistent = re.sub(rb"\b(%b)\b" % names, lambda word: b"x" + word[0], GO.encode())
     assert known.find(consistent)
     assert known.find(text) == []
 

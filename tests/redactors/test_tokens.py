@@ -2,12 +2,14 @@
 
 import json
 import re
+import sys
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redactors.tokens import Tokens, grams, outline, shape, tokenise, wording
+from redactors.tokens import Tokens, eight_bytes, grams, outline, shape, tokenise, wording
 
 CODE = """
 def total(items, *, rate=1.5):
@@ -149,3 +151,10 @@ def test_equal_neighbours_have_equal_hashes_and_others_have_not(size: int) -> No
     assert hashes.size == codes.size - size + 1
     rows = {bytes(codes[row : row + size]): int(hashes[row]) for row in range(hashes.size)}
     assert len(set(rows.values())) == len(rows)
+
+
+@given(st.binary(min_size=8, max_size=80).map(lambda data: data[: len(data) // 8 * 8]), st.data())
+def test_eight_bytes_are_read_at_any_place(data: bytes, draw: st.DataObject) -> None:
+    at = draw.draw(st.lists(st.integers(0, len(data) - 8), max_size=9))
+    found = eight_bytes(np.frombuffer(data, np.uint64), np.array(at, np.int64))
+    assert found.tolist() == [int.from_bytes(data[each : each + 8], sys.byteorder) for each in at]
