@@ -18,12 +18,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bench.origins import ggshield, kingfisher, ripsecrets, trivy, trufflehog, veles
+from bench.origins import ggshield, gitleaks, kingfisher, ripsecrets, trivy, trufflehog, veles
 from bench.origins.case import Case, tidied
 
 DEV = (kingfisher, ripsecrets, trivy)
 SEALED = (ggshield, veles)
-LATER = (trufflehog,)
+LATER = (trufflehog, gitleaks)
 _PER_RULE = 3
 _NEAR = 0.8  # shared fraction of runs of five letters and digits from which two texts are copies
 

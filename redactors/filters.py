@@ -17,7 +17,8 @@ from redactors.spelling import is_unspellable
 
 # In small letters; without anchors, so that `re` skips to the bytes that one of these can begin with.
 _EXAMPLE = OnDemand(
-    rb"x{4,}|\*{3,}|\.{3}|#{4,}|_{5,}|-{6,}|example|change[_-]?me|redacted|placeholder|dummy"
+    rb"x{4,}|\*{3,}|\.{3}|#{4,}|(?<![a-z0-9])_{5,}|_{5,}(?![a-z0-9])|-{6,}"
+    rb"|example|change[_-]?me|redacted|placeholder|dummy"
     rb"|replace[_-]?(?:me|with|this)|(?:your|my|insert|enter|put)[_-](?:[a-z]{2,12}[_-]){0,3}"
     rb"(?:key|token|secret|password|api|app|id|value|access|client|account)|(?:key|token|secret|password)[_-]here"
     rb"|\$\{|\{\{|<%|\xe2\x80\xa6"
@@ -77,9 +78,22 @@ _PUBLIC = OnDemand(
     rb"^(?:MFkwEwYHKoZIzj|MHYwEAYHKoZIzj|MII[BC]IjANBgkqhki|MIGfMA0GCSq|MCowBQYDK2V|AAAA[BCE][23]N|AAAAE2VjZHNh)"
     rb"|^(?:ssh|ecdsa)-[a-z0-9-]+$"
     rb"|^pk_(?:live|test)_|^(?:SB-)?Mid-client-"  # what Stripe, its likes and Midtrans make for web pages
+    rb"|^eyJ(?:hbGci|0eXAi)[A-Za-z0-9_-]{6,40}$"  # the header of a JWT alone: its algorithm
 )
 _DATE = OnDemand(rb"^\d{4}-\d{2}-\d{2}|^\d{1,2}:\d{2}:\d{2}|^[A-Za-z]?\d+(?:\.\d+){1,12}(?:[-+][\w.]{1,24})?$")
-_NUMBER = OnDemand(rb"^[-+]?(?:0x[0-9a-fA-F]{1,8}|\d{1,9}(?:\.\d*)?)[a-zA-Z%]{0,4}$")
+# `jjwt-jackson-0.11.2`: a package and its version.
+_PACKAGE = OnDemand(
+    rb"^[a-z][a-z0-9]{0,24}(?:[-_.][a-z][a-z0-9]{0,24}){0,6}[-_@]v?\d{1,4}(?:\.\d{1,5}){1,3}(?:[-.+][a-z0-9.]{1,16})?$"
+)
+# `worker_01hx5c…`: a kind of object, and a ULID or a UUIDv7 in base32 (TypeID), which begin with the time: `01` until
+# 2039. As with a UUID, the key or the kind must say that it is a secret.
+_OBJECT = OnDemand(
+    rb"^(?!(?:[a-z]{1,12}_)?(?:sk|key|tok|token|sec|secret|pat|pw|pass)_)(?:[a-z]{2,16}_){1,2}"
+    rb"01(?:[0-9A-HJKMNP-TV-Z]{24}|[0-9a-hjkmnp-tv-z]{24})$"
+)
+_NUMBER = OnDemand(
+    rb"^[-+]?(?:(?:0x[0-9a-fA-F]{1,8}|\d{1,9}(?:\.\d*)?)[a-zA-Z%]{0,4}|\d{1,20}(?:\.\d{0,20})?[eE][-+]?\d{1,4})$"
+)
 _URL = OnDemand(
     rb"^(?:[a-z-]{2,20}:){0,2}[a-z][a-z0-9+.-]{1,15}://|^urn:[a-z0-9-]{2,32}:|^//[\w.-]+\.\w|^www\."
     rb"|^(?:[a-z0-9-]+\.)+(?:com|org|net|io|dev|example|local|internal)\b"
@@ -95,8 +109,11 @@ _IDENTIFIER = OnDemand(rb"^[A-Za-z_$][A-Za-z_]*[0-9]{0,3}$")
 _WORDS_WITH_DIGITS = OnDemand(
     rb"^_{0,2}(?:(?:[A-Za-z]{2,20}[0-9]{0,4}|[0-9]{1,3})(?:[_+]|$)){3,}$|^[A-Z][a-z]{1,12}[0-9]{0,5}(?:[A-Z][a-z]{2,12}){2,}$"
 )
-# A name of code says at its end what it holds: `XXH3_kSecret`, `kXxh3Secrets`, `rsa_2048_key`.
-_NAMED_SO = OnDemand(rb"^[A-Za-z_]\w*(?:[a-z0-9_](?:Secret|Key|Token|Password)|_(?:secret|key|token|password))s?$")
+# A name of code says at its end what it holds, and in what form: `kXxh3Secrets`, `rsa_2048_key`, `p256PrivateKeyHex`.
+_NAMED_SO = OnDemand(
+    rb"^[A-Za-z_]\w*(?:[a-z0-9_](?:Secret|Key|Token|Password)|_(?:secret|key|token|password))s?"
+    rb"(?:_?(?:[Bb]ytes|[Hh]ex|[Dd]ata|[Ss]tring|[Pp]em|PEM)[0-9]{0,4})?$"  # with a number alone: a person's password
+)
 _STOCK = OnDemand(
     rb"(?i)^(?:pass(?:w(?:or)?d)?|pwd|pw|secret|user(?:name)?|admin|root|test(?:ing)?|guest|demo|foo|bar|baz|qux|token|key"
     rb"|postgres(?:ql)?|mysql|mongo(?:db)?|redis|rabbitmq|minio(?:admin)?|my[-_]?(?:secret[-_]?)?pass(?:word)?|hunter2|x-oauth-basic"
@@ -117,6 +134,13 @@ _KINDS = bytes(  # lower case, upper case, digit, any other
 _ALL_KINDS = 4
 _STRONG_KINDS = 3
 _QUALIFIED = OnDemand(rb"/|::|\.[a-z]{1,10}$|^[a-z0-9.-]+:[0-9]")
+# `cmp2-qat-1208358310`: words or short names, then a number that something counts.
+_NUMBERED = OnDemand(rb"[a-z]{2,12}[0-9]{0,2}(?:[-_.][a-z]{2,12}[0-9]{0,2}){1,6}[-_.][0-9]{3,12}$")
+# `key_KH1V87o2X2GW`: the id of an object, in the form that many issuers give theirs; a secret has more characters.
+_OBJECT_ID = OnDemand(
+    rb"(?:acct|app|asst|build|ch|chat|cus|dep|env|event|evt|file|id|inv|job|key|msg|org|pi|price|prod|proj|project|req"
+    rb"|run|sub|team|thread|user|usr|ws)_[A-Za-z0-9]{8,14}$"
+)
 _LETTERS_AND_MARKS = OnDemand(rb"[A-Za-z]+(?:[ _./:-]+[A-Za-z]+)*[:;,.!?*]*$")
 _NO_LETTER = bytes(set(range(256)) - set(range(97, 123)))
 _HOME_ROW = b"asdfghjkl"
@@ -127,6 +151,7 @@ _DOUBLED = re.compile(rb"(.)\1+")
 _SHORTEST_SEQUENCE = 10
 _LONGEST_EXAMPLE = 256  # what is longer was not typed
 _LONGEST_STOCK = 32
+_LEAST_TYPED = 10  # letters of a password without anything else: of fewer, too many are names
 _SHOUTED = (b"EXAMPLE", b"X" * 8)  # in manuals, and in tokens of any length: by chance in one of a billion of 4,096
 _CASE_CHANGE = re.compile(rb"(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
 _LEAST_LETTERS = 16
@@ -194,6 +219,8 @@ def is_plain(value: bytes) -> bool:
         or _URL.match(value)
         or _PUBLIC.match(value)
         or _MISSHAPEN.match(value)
+        or _PACKAGE.match(value)
+        or _OBJECT.match(value)
         or is_uuid(value)
     )
 
@@ -298,7 +325,7 @@ def can_be_password(value: bytes) -> bool:
     if (is_stock(value) and not is_numbered(value)) or is_plain(value):
         return False
     if _only_letters_and_marks(value) and not _changes_case_often(value):
-        return False
+        return _LEAST_TYPED <= len(value) <= _LONGEST_STOCK and value.isalpha() and is_unspellable(value)
     return is_varied(value)
 
 
@@ -310,6 +337,8 @@ def is_varied(value: bytes) -> bool:
 def can_be_secret(value: bytes) -> bool:
     """Tell whether `value`, no example, may be a generated key: letters and digits, or long, both cases, no words."""
     if is_stock(value) or is_plain(value) or is_wordy(value) or any(mark in value for mark in _SHOUTED):
+        return False
+    if _NUMBERED.match(value) or _OBJECT_ID.match(value):
         return False
     if not has_letter_and_digit(value):
         return len(value) >= _LEAST_LETTERS and has_entropy(value, 3.5) and _is_drawn(value)

@@ -21,7 +21,7 @@ _MADE_UP = OnDemand(
 # What is meant to be seen, turns pages, guards a form for one session, or orders data.
 _PUBLIC = OnDemand(
     rb"(?i)(?:^|[^a-z]|(?-i:(?<=[a-z])(?=[A-Z])))"  # a word of its own: `formsite_secret` is none of a site
-    rb"(?:public|pub|publishable|anon(?:ymous)?|site|public[_-]?key|integrity|checksum|digest|fingerprint|etag|nonce|csrf|xsrf"
+    rb"(?:public|pub|publishable|anon(?:ymous)?|site|public[_-]?key|integrity|checksum|digest|fingerprint|etag|nonce|csrf|xsrf|websocket"
     rb"|authenticity|page|next|prev(?:ious)?|continuation|pagination|sync|idempotency|cache|partition|sort|primary"
     rb"|foreign|lookup|translation|i18n|locali[sz]ation|map|group|object|row|column|index|range|shard|routing"
     rb"|dedup(?:lication)?)[_.-]?(?:token|key|secret)s?$"

@@ -41,6 +41,9 @@ KEYWORD_REACH = 64
 _KEYWORD_GAP = r"[\s\S]{0,%d}" % KEYWORD_REACH  # noqa: UP031 (braces)
 # An issuer's name begins a word: `etsy` is not meant by `SetSysctl`.
 _WORD_BEGIN = "(?:(?<![A-Za-z])|(?=[A-Z][a-z]))"
+# Nor does it end with the first letter of the next word: `sumo` is not meant by `sumOfExposures`, but in `DeepLkey` the
+# next word says what is meant.
+_WORD_END = "(?!(?<=[a-z][A-Z])(?!(?:api|auth|key|pass|secret|token))[a-z])"
 
 
 class Rule(NamedTuple):
@@ -80,7 +83,7 @@ class Rule(NamedTuple):
         """Give the expression that every match of an assigned value begins with: its key; empty for other shapes."""
         if not self.names:
             return ""
-        return f"{_WORD_BEGIN if self.issuer else ''}(?i:{self.names})"
+        return f"{_WORD_BEGIN}(?i:{self.names}){_WORD_END}" if self.issuer else f"(?i:{self.names})"
 
     def hyperscan_pattern(self) -> str:
         """Give the regular expression for Hyperscan.

@@ -53,6 +53,18 @@ def test_no_words_in_any_writing_are_a_secret(parts: list[str], writing: str) ->
     assert not filters.can_be_secret(text)
 
 
+@given(words, st.sampled_from(["_", "-", ".", " "]))
+def test_no_words_are_a_password(parts: list[str], joint: str) -> None:
+    titles = [part.title() for part in parts]
+    for text in (joint.join(parts), joint.join(titles), "".join(titles)):
+        assert not filters.can_be_password(text.encode())
+
+
+@pytest.mark.parametrize("value", [b"qzvkxwtbnj", b"RkjxqNoIsvQtqw", b"xq" * 3 + b"vkzjbd"])
+def test_letters_that_nobody_can_spell_may_be_a_password(value: bytes) -> None:
+    assert filters.can_be_password(value)
+
+
 @pytest.mark.parametrize("size", [24, 32, 40, 64])
 def test_of_a_thousand_values_that_a_generator_drew_hardly_one_is_missed(size: int) -> None:
     values = [drawn(BASE62, size, seed) for seed in range(1000)]
@@ -118,6 +130,43 @@ def test_characters_in_a_row_are_filler_but_no_example(value: bytes) -> None:
 )
 def test_what_only_its_key_makes_suspicious_is_plain(value: bytes) -> None:
     assert filters.is_plain(value)
+
+
+def test_a_row_of_underscores_within_a_token_is_no_placeholder() -> None:
+    assert not filters.is_example(b"HRKU-" + b"AAk3_____w4_hLr" + b"AymQ8vT2x")
+    assert filters.is_example(b"key_______")
+    assert filters.is_example(b"-_____-")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"jjwt-jackson-0.11.2",
+        b"left_pad@1.3.0",
+        b"worker_01hx5c9k2f3b7d8e9g0hjkmnpq",
+        b"run_step_01HX5C9K2F3B7D8E9G0HJKMNPQ",
+        b"cmp2-qat-1208358310",
+        b"build-agent-0042",
+        b"key_KH1V87o2X2GW",
+        b"cus_9s6XKzkNRiz8i3",
+    ],
+)
+def test_the_name_of_a_thing_is_no_generated_key(value: bytes) -> None:
+    assert not filters.can_be_secret(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"sk_01hx5c9k2f3b7d8e9g0hjkmnpq",
+        b"worker_91hx5c9k2f3b7d8e9g0hjkmnpq",
+        b"sk_KH1V87o2X2GW",
+        b"rk_KH1V87o2X2GW",
+        b"key_KH1V87o2X2GWq7Lp",
+    ],
+)
+def test_what_says_that_it_is_a_secret_may_be_one(value: bytes) -> None:
+    assert filters.can_be_secret(value)
 
 
 @pytest.mark.parametrize("word", ["xxxx", "EXAMPLE", "changeMe", "Redacted", "placeholder", "replacewith", "dummy"])

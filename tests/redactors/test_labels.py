@@ -30,6 +30,7 @@ def engine() -> Engine:
         "csrf_token={}",
         '<input name="authenticity_token" value="{}">',
         "PUBLIC_KEY={}",
+        "Sec-WebSocket-Key: {}",
         "api_key_id: {}",
         "cache_key = '{}'",
     ],

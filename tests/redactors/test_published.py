@@ -21,6 +21,8 @@ PRINTED = (
     b"45ghiukldj" + b"ahdnhzdauz",
     b"0685bd91" + b"84jfhq22",
     b"SlAV32" + b"hkKG",
+    b"AIzaSyabcdefghi" + b"jklmnopqrstuvwxyz1234567",
+    b"AIzaSyA4UrcGxgwQ" + b"FTfaI3no3t7Lt1sjmdnP5sQ",
 )
 
 
