@@ -36,6 +36,7 @@ _LONGEST_KIND = 64
 _RUN = re.compile(rb"MASKED-[A-Z0-9-]{1,80}")  # longer than any placeholder
 _TAG_BEHIND = re.compile(rb"-(?=[0-9A-HJKMNP-TV-Z]{8})")
 _OPEN_END = re.compile(rb"MASKED-[A-Z0-9-]{0,121}\Z")
+_WHOLE_END = re.compile(PLACEHOLDER + rb"\Z")
 _LONGEST_OPEN = 128  # bytes: a placeholder without its prefix has 80 at most
 _UNFIT = re.compile(r"[^A-Z0-9]+")
 # What stays valid wherever a placeholder does; two of the characters are in no placeholder, but in what issuers write.
@@ -212,8 +213,10 @@ class Vault:
         """Give where the end of `data` begins that may become a placeholder when more comes; its length for none."""
         run = _OPEN_END.search(data, max(0, len(data) - _LONGEST_OPEN))
         if run:
-            before = (len(one) for one in self._prefixes if data.endswith(one, 0, run.start()))
-            return run.start() - max(before, default=0)
+            before = max((len(one) for one in self._prefixes if data.endswith(one, 0, run.start())), default=0)
+            # A prefix may be the end of the placeholder before, where nothing stands between the two.
+            behind = before and _WHOLE_END.search(data, max(0, run.start() - _LONGEST_OPEN), run.start())
+            return run.start() if behind else run.start() - before
         return len(data) - max((overlap(data, one + MARK) for one in (b"", *self._prefixes)), default=0)
 
     def issued(self) -> Iterator[Issued]:
