@@ -13,7 +13,7 @@ from typing import NamedTuple
 from redactors import encodings
 from redactors.commonplace import SHORTEST, Windows, windows
 from redactors.matcher import Pass, Target
-from redactors.sites import DIGITS_IN_HEX, FEATURE, LONE_SIZE
+from redactors.sites import DIGITS_IN_HEX, FEATURE, LONE_SIZE, TAIL
 from redactors.squeeze import Gaps, own_gaps, squeeze
 
 LONGEST = 16
@@ -32,13 +32,13 @@ _Span = tuple[int, int]
 
 
 class Anchors(NamedTuple):
-    """What finds one value. `features`: one of each anchor that is looked for near them."""
+    """What finds one value. `tails`: one of each anchor that is looked for near a feature (`redactors.sites.Tails`)."""
 
     targets: list[Target]
     pieces: list[bytes]
     lone: list[bytes]
     reach: int = LONGEST
-    features: Sequence[bytes] = ()
+    tails: Sequence[bytes] = ()
 
 
 def anchors(value: bytes, marks: Windows, breaks: frozenset[int], owner: object) -> Anchors:
@@ -56,7 +56,7 @@ def anchors(value: bytes, marks: Windows, breaks: frozenset[int], owner: object)
         [*(piece for found in by_form for piece in found.pieces), *(half for text in plain for half in _halves(text))],
         [text for found in by_form for text in found.lone],
         max(found.reach for found in by_form),
-        [feature for found in by_form for feature in found.features],
+        [tail for found in by_form for tail in found.tails],
     )
 
 
@@ -112,24 +112,24 @@ def _searched(
     """
     if not spans:
         target = _whole(text, within, name, owner)
-        feature = _feature(target)
-        if feature:
-            return Anchors([target], [], [], features=[feature])
+        tail = _tail(target)
+        if tail:
+            return Anchors([target], [], [], tails=[tail])
         pieces = _pieces(text, 2 + len(text) // CHARACTERS_PER_GAP, breaks) if len(text) <= _FARTHEST else []
         return Anchors([target], pieces, [] if pieces else [_lone(text, [(0, len(text))])], reach=len(text))
     parts = [_part(text, span, within, name, owner) for span in spans]
-    features = list(map(_feature, parts))
-    if all(features):
-        return Anchors(parts, [], [], features=features)
-    plain = [span for feature, span in zip(features, spans, strict=True) if not feature]
+    tails = list(map(_tail, parts))
+    if all(tails):
+        return Anchors(parts, [], [], tails=tails)
+    plain = [span for tail, span in zip(tails, spans, strict=True) if not tail]
     if len(plain) == len(parts):
         found = next((span for span in spare if FEATURE.search(text, *span)), None)
         parts += [_part(text, found, within, name, owner)] if found else []
-        features += map(_feature, parts[len(plain) :])
+        tails += map(_tail, parts[len(plain) :])
     pieces = [text[at : at + (end - start) // 2] for start, end in plain for at in (start, (start + end) // 2)]
     lone = [_lone(text, spans)] if len(plain) == len(parts) else []
     reach = max((LONGEST, *(end - start for start, end in plain)))
-    return Anchors(parts, pieces, lone, reach, [feature for feature in features if feature])
+    return Anchors(parts, pieces, lone, reach, [tail for tail in tails if tail])
 
 
 def _lone(text: bytes, spans: Sequence[_Span]) -> bytes:
@@ -142,10 +142,14 @@ def _lone(text: bytes, spans: Sequence[_Span]) -> bytes:
     return text[first : first + LONE_SIZE]
 
 
-def _feature(target: Target) -> bytes:
-    """Give the first feature of an anchor, empty if it has none."""
-    found = FEATURE.search(target.text, target.at, target.at + target.size)
-    return found.group() if found else b""
+def _tail(target: Target) -> bytes:
+    """Give what an anchor holds up to the end of a feature, empty if it has none.
+
+    The feature is the first with enough before it to make the tail a long one, if there is such a feature.
+    """
+    text, first, last = target.text, target.at, target.at + target.size
+    found = FEATURE.search(text, first + TAIL // 2, last) or FEATURE.search(text, first, last)
+    return text[max(first, found.end() - TAIL) : found.end()] if found else b""
 
 
 def _part(text: bytes, span: _Span, within: Pass, name: str, owner: object) -> Target:

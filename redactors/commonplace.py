@@ -152,10 +152,12 @@ def _random_places(value: bytes, start: int, end: int) -> list[int]:
     """Where a window begins that no words and numbers make: by its pairs of neighbours, or by its changes of case."""
     if _HEX.fullmatch(value, start, end):  # six letters only, but no words
         return list(range(start, end - WINDOW + 1))
-    classes = value.translate(_CLASSES)
-    usual = _in_windows(map(_USUAL.__contains__, pairwise(value.translate(_FOLDED))))
-    changes = _in_windows(map(ne, classes, classes[1:]))
     places = range(start, end - WINDOW + 1)
+    usual = _in_windows(map(_USUAL.__contains__, pairwise(value.translate(_FOLDED))))
+    if max(usual) <= _MOST_USUAL_PAIRS:
+        return list(places)  # as almost always of a random key, for which the changes need not be counted
+    classes = value.translate(_CLASSES)
+    changes = _in_windows(map(ne, classes, classes[1:]))
     return [at for at in places if usual[at] <= _MOST_USUAL_PAIRS or changes[at] >= _FEWEST_CHANGES]
 
 

@@ -1,7 +1,7 @@
 """Values cut by gaps, searched for only near the places where they may stand, with the same result as everywhere.
 
 1. Around each place the gaps are taken out of so much data that an anchor fits in; all of it is searched in one pass.
-   Of the many places with a feature, only those of which an anchor has that very feature.
+   Of the many places with a feature, only those up to which an anchor has the same characters.
 2. Where an anchor is found, a wider part is searched, and a wider one still while what is found reaches its border.
 Everything is searched instead when there are too many places, or when for some form nothing tells the place.
 """
@@ -34,10 +34,11 @@ def neighbourhood(segments: tuple[Segment, ...], data: bytes, sites: Sites | Non
     """Take the gaps out of the data around some places; None if they are too many or too much, or None."""
     if sites is None or not are_few(len(sites.features) + len(sites.others), data):
         return None
-    features = with_features(data, sites.features, [segment.features for segment in segments])
-    parts = around(data, features, LONGEST, kinds)  # an anchor with a feature is no longer
+    features = with_features(data, sites, [segment.tails for segment in segments])
+    sequences = sites.sequences
+    parts = around(data, features, LONGEST, kinds, sequences=sequences)  # an anchor with a feature is no longer
     reach = max((LONGEST, *(segment.reach for segment in segments)))
-    others = around(data, sorted(set(sites.others)), reach, kinds)
+    others = around(data, sorted(set(sites.others)), reach, kinds, sequences=sequences)
     if parts is None or others is None:
         return None
     parts += others

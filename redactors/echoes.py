@@ -7,12 +7,13 @@ that are added), not for each text.
 
 import copy
 import threading
+from collections.abc import Callable
 from typing import Self
 
 from redactors.finding import Finding
 from redactors.known import KnownValues
 from redactors.knownstream import KnownStream
-from redactors.matcher import Segment
+from redactors.matcher import Pass, Segment
 from redactors.vault import Origin, Vault
 
 
@@ -43,8 +44,11 @@ class Echo(KnownStream):
             return
         with self._working:
             first.feed(b"")
-            self._ahead, self._short = first._ahead, first._short  # noqa: SLF001  (its own class)
-            self._blanked, self._segments = first._blanked, first._segments  # noqa: SLF001  (as above)
+            self._prepare_as(first)
+
+    def _sees(self, segment: Segment) -> Callable[[bytes], bool]:
+        """As for any stream, but for all threads: what is worked out once serves the texts of all."""
+        return lambda text: bool(segment.search(text, Pass.BOTH))
 
     def _show(self, end: int, findings: list[Finding]) -> bytes:
         return super()._show(end, [found for found in findings if not self._is_insides(found)])

@@ -12,7 +12,7 @@ import copy
 import re
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from redactors import jsonbytes
 from redactors.detector import LEAST_OUTSIDE_OURS, Detector
@@ -44,6 +44,15 @@ class Scanner(Protocol):
 
     def scan(self, data: bytes) -> Iterable[tuple[int, int]]:
         """Give every candidate in `data`."""
+        ...
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A scanner that can tell faster whether there is any candidate."""
+
+    def probe(self) -> Callable[[bytes], bool]:
+        """Give a function that tells it of data of `redactors.scanner.BLOCK` bytes at most, for one thread."""
         ...
 
 
@@ -118,6 +127,12 @@ class Engine:
         for _ in self._scanner.scan(data):
             return True
         return bool(self._sources or self._added)
+
+    def probe(self) -> Callable[[bytes], bool]:
+        """Give `may_find` for one thread and data of a few lines: a stream asks it all the time."""
+        if self._sources or self._added or not isinstance(self._scanner, Probing):
+            return self.may_find
+        return self._scanner.probe()
 
     def settle(self, data: bytes, known: Sequence[Finding], ruled: Sequence[Finding]) -> list[Finding]:
         """Choose among overlapping findings: known values, then the surer, the longer, the earlier; never ours.

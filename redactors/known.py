@@ -125,7 +125,8 @@ class KnownValues:
         near = neighbourhood(segments, data, sites, _USUAL)
         spans += cuts_in(segments, data, near, _USUAL, kinds)
         if hints.written:
-            near_written = neighbourhood(segments, data, Sites([], list(hints.written)), kinds)
+            sequences = sites.sequences if sites else b"\x1b" in data
+            near_written = neighbourhood(segments, data, Sites([], list(hints.written), sequences), kinds)
             spans += cuts_in(segments, data, near_written, kinds, kinds)
         runs = self._scout.runs(data) if near is None else self._scout.runs_near(data, near.spans)
         if runs:
@@ -144,7 +145,7 @@ class KnownValues:
         if not finder.places.is_enough or (b"\0" in data and any(segment.pieces for segment in segments)):
             return None
         found = finder.places.find(data)
-        return None if found is None else Sites(found.features, found.others + ends)
+        return None if found is None else found._replace(others=found.others + ends)
 
     def segments(self, size: int = 0) -> tuple[Segment, ...]:
         """Everything added so far, compiled. `size`: bytes that will be searched with it now (see `merging`)."""
@@ -189,7 +190,7 @@ def _segment(found: Iterable[Anchors]) -> Segment:
         (target for anchors in found for target in anchors.targets),
         (piece for anchors in found for piece in anchors.pieces),
         lone=(text for anchors in found for text in anchors.lone),
-        features=(feature for anchors in found for feature in anchors.features),
+        tails=(tail for anchors in found for tail in anchors.tails),
         reach=max(anchors.reach for anchors in found),
     )
 

@@ -14,6 +14,7 @@ Cost: `feed` looks for anchors of values; only where it sees one (of 1,000 value
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from sys import byteorder
 
 from redactors.finding import Finding
 from redactors.known import KnownValues
@@ -21,13 +22,14 @@ from redactors.matcher import Match, Pass, Segment, Target
 from redactors.sequences import Strip, finished, place_of_last, without_sequences
 from redactors.spans import WIDEST_GAP, Span, may_be_cut, owner, resolve
 from redactors.squeeze import BLANKS, ESCAPE_SEQUENCE, Gaps, Squeezed
-from redactors.unfinished import Beginnings, beginnings, counts_in_part
+from redactors.unfinished import STEP, Beginnings, beginnings, counts_in_part
 from redactors.vault import Origin, Vault
 
 LONGEST_HELD = 64 * 1024
 """Bytes held back at most; a private key in a dozen encodings is shorter."""
 _FIRST_PIECE = 4
 _SHORT = (3, 2, 1)
+_ESCAPE = 0x1B  # as a number: asking for one takes a third of the time of asking for bytes
 _NEAR_THE_END = 64
 _BLANK = frozenset(BLANKS[at : at + 1] for at in range(len(BLANKS)))
 _BLANK_END = _BLANK - {b"\\"}  # a backslash may be the end of a terminal sequence
@@ -57,6 +59,8 @@ class KnownStream:
         self._ahead: tuple[Beginnings, ...] = ()
         self._short: frozenset[bytes] = frozenset()
         self._blanked: tuple[Segment, ...] = ()
+        # Of each segment: the table of what stands within its forms, its size, and whether an anchor stands in a text.
+        self._glances: tuple[tuple[bytearray, int, Callable[[bytes], bool]], ...] = ()
 
     @property
     def held(self) -> bool:
@@ -78,11 +82,11 @@ class KnownStream:
         if end < 0:
             self._buffer = buffer
             return self._release(*self._end_and_values(buffer))
-        if end == len(buffer) or len(buffer) - end > LONGEST_HELD:
-            self._buffer = b""
+        size = len(buffer)
+        if end == size or size - end > LONGEST_HELD:
             if buffer:
-                self._masked = b""
-                self._passed += len(buffer)
+                self._buffer = self._masked = b""
+                self._passed += size
             return buffer  # the very object that came, if nothing was held back
         self._buffer = buffer[end:]
         if end:
@@ -106,30 +110,49 @@ class KnownStream:
         self._ahead = tuple(done.get(segment) or beginnings(segment) for segment in segments)
         self._short = frozenset[bytes]().union(*(ahead.short for ahead in self._ahead))
         self._blanked = tuple(segment for segment in segments if any(map(_has_blank, segment.targets)))
-        self._segments = segments
+        pairs = zip(segments, self._ahead, strict=True)
+        self._glances = tuple((ahead.inside, len(ahead.inside), self._sees(segment)) for segment, ahead in pairs)
+        self._segments = segments  # at last: what failed before is not taken for done
+
+    def _prepare_as(self, other: "KnownStream") -> None:
+        """Take over all that another has worked out."""
+        self._ahead, self._short = other._ahead, other._short  # noqa: SLF001  (its own class)
+        self._blanked, self._glances = other._blanked, other._glances  # noqa: SLF001  (as above)
+        self._segments = other._segments  # noqa: SLF001  (as above)
+
+    def _sees(self, segment: Segment) -> Callable[[bytes], bool]:
+        """Give what tells whether an anchor of `segment` stands in a squeezed text; for the thread of this stream."""
+        return segment.probe()
 
     def _end_without_values(self, buffer: bytes) -> int:
         """Say up to where `buffer` may be shown if no anchor of a value stands in it, else -1."""
-        if b"\x1b" in buffer:
+        if _ESCAPE in buffer:
             return self._end_among_sequences(buffer)
         text = buffer.translate(None, BLANKS)
-        for segment in self._segments:
-            if segment.search(text, _BOTH):
-                return -1
+        last = int.from_bytes(text[-STEP:], byteorder)  # `number`, without the call
+        for inside, places, sees in self._glances:
+            if inside[last % places] or sees(text):
+                return self._end_beside_values(buffer, text)
         for segment in self._blanked:
             if segment.search(buffer, _EXACT):
                 return -1
-        for ahead in self._ahead:
-            if ahead.earliest(text) < len(text):
-                return self._first_open(buffer, text)
+        # No anchor stands there, so no value does; and the last four bytes stand within no form, so none has begun that
+        # has not ended, unless with its last three bytes or fewer and no blank behind them.
         return len(buffer) if buffer[-1:] in _BLANK else self._short_end_of(buffer)
+
+    def _end_beside_values(self, buffer: bytes, text: bytes) -> int:
+        """As `_end_without_values`, where a glance at `text`, the squeezed buffer, saw something."""
+        if any(segment.search(text, _BOTH) for segment in self._segments):
+            return -1
+        if any(segment.search(buffer, _EXACT) for segment in self._blanked):
+            return -1
+        return self._first_open(buffer, text)
 
     def _short_end_of(self, buffer: bytes) -> int:
         """As `_short_end` if there are no sequences: the last bytes of the text are those of the buffer, or blanks."""
-        for size in _SHORT:
-            if buffer[-size:] in self._short:
-                return max(0, len(buffer) - size)
-        return len(buffer)
+        short = self._short
+        size = 3 if buffer[-3:] in short else 2 if buffer[-2:] in short else 1 if buffer[-1:] in short else 0
+        return max(0, len(buffer) - size)
 
     def _end_among_sequences(self, buffer: bytes) -> int:
         data = finished(buffer)
@@ -148,9 +171,7 @@ class KnownStream:
 
     def _first_open(self, data: bytes, text: bytes) -> int:
         """Find where in `data`, squeezed to `text`, the first value may have begun that has not ended yet."""
-        first = len(text)
-        for ahead in self._ahead:
-            first = min(first, ahead.earliest(text))
+        first = min((ahead.earliest(text) for ahead in self._ahead), default=len(text))
         if first < len(text):
             return _place(data, text[first:])
         return len(data) if data[-1:] in _BLANK_END else self._short_end(data, text)

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from redactors.patterns import Patterns
+from redactors.sites import Tails
 
 _WHOLE_ANCHOR = 16  # of a form that only counts as a whole, this many bytes of its middle are the anchor
 _FEW = 8  # targets with one anchor: up to so many are simply compared
@@ -78,7 +79,7 @@ def targets(text: bytes, windows: Iterable[tuple[int, int]], *, within: Pass, fo
 class Segment:
     """An immutable set of targets, compiled; `search` may be called from any thread.
 
-    `pieces`, `lone` and `features` only tell where a cut value may stand (see `redactors.sites`), an anchor within
+    `pieces`, `lone` and `tails` only tell where a cut value may stand (see `redactors.sites`), an anchor within
     `reach` bytes.
     """
 
@@ -88,13 +89,13 @@ class Segment:
         pieces: Iterable[bytes] = (),
         *,
         lone: Iterable[bytes] = (),
-        features: Iterable[bytes] = (),
+        tails: Iterable[bytes] = (),
         reach: int = 0,
     ) -> None:
         self.targets = tuple(found_by)
         self.pieces = frozenset(pieces)
         self.lone = frozenset(lone)
-        self.features = frozenset(features)
+        self.tails = Tails(tails)
         self.reach = reach
         by_anchor: dict[bytes, list[Target]] = {}
         for target in self.targets:
@@ -107,6 +108,10 @@ class Segment:
     def size(self) -> int:
         """How many literals are compiled."""
         return len(self._literals)
+
+    def probe(self) -> Callable[[bytes], bool]:
+        """Give a function for one thread: where it says no, `search` finds nothing."""
+        return self._literals.probe()
 
     def search(self, text: bytes, within: Pass) -> list[Match]:
         """Find every occurrence of a target of this pass in `text`, in no particular order.
@@ -150,7 +155,7 @@ def joined(segments: Iterable[Segment]) -> Segment:
         (target for segment in segments for target in segment.targets),
         (piece for segment in segments for piece in segment.pieces),
         lone=(text for segment in segments for text in segment.lone),
-        features=(feature for segment in segments for feature in segment.features),
+        tails=(tail for segment in segments for tail in segment.tails.texts),
         reach=max(segment.reach for segment in segments),
     )
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import hyperscan
 
@@ -56,6 +56,13 @@ class Patterns:
                 return Scan(hits, complete=False)
         return Scan(hits, complete=True)
 
+    def probe(self) -> "Callable[[bytes], bool]":
+        """Give a function for one thread that tells whether `scan` would give anything; see `probe`."""
+        if not self.expressions:
+            return _nothing
+        with self._scanning:
+            return probe(self._compiled())
+
     @property
     def identity(self) -> bytes:
         """What the compiled form depends on, besides the version of the library."""
@@ -100,6 +107,32 @@ def shared(*expressions: bytes, once: bool = False) -> Patterns:
     return Patterns(expressions, once=once)
 
 
+def probe(database: "hyperscan.Database") -> "Callable[[bytes], bool]":
+    """Give a function that tells whether anything in `database` matches.
+
+    It has a scratch space of its own, so it asks for no lock, and is for one thread. Where a line or two are searched
+    at a time, what stands around the search in `scan` costs as much as the search.
+    """
+    import hyperscan  # noqa: PLC0415  (see `_compiled`)
+
+    scratch = hyperscan.Scratch(database)
+    scan = database.scan
+    hits: list[tuple[int, int]] = []
+
+    def matches(data: bytes) -> bool:
+        scan(data, _note, 0, hits, scratch)
+        if not hits:
+            return False
+        hits.clear()
+        return True
+
+    return matches
+
+
+def _nothing(_data: bytes) -> bool:
+    return False
+
+
 def _terminated() -> type[Exception]:
     """Give what a handler's `True` raises; asked for only when something was raised."""
     import hyperscan  # noqa: PLC0415  (see `_compiled`)
@@ -112,7 +145,6 @@ def _note(number: int, _start: int, end: int, _flags: int, hits: object) -> None
 
 
 def _note_some(number: int, _start: int, end: int, _flags: int, context: object) -> bool:
-    hits: list[tuple[int, int]]
     hits, most = context  # type: ignore[misc]  # the pair given as context
-    hits.append((number, end))
-    return len(hits) >= int(most)  # type: ignore[has-type]
+    hits.append((number, end))  # type: ignore[has-type]
+    return len(hits) >= most  # type: ignore[has-type, no-any-return]

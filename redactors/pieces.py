@@ -126,30 +126,33 @@ class Memory:
         """Give what is in each stretch and around it, by one search of them all: a small one costs hardly more alone.
 
         Each has `REACH` bytes around it, and as many stand between two, so none sees another. One in which something
-        may go on beyond what was searched is searched alone.
+        may go on beyond what was searched is searched alone. The last one stands first: no text of which a client sends
+        one part behind the other, as of a file, then goes on from one stretch to the next.
         """
         if len(group) == 1:
             yield self._near(data, group[0])
             return
         texts = [data[max(0, one.low - REACH) : one.high + REACH] for one in group]
-        found = self._engine.find(_APART.join(texts))
-        start = 0
+        together = _APART.join(reversed(texts))
+        found = self._engine.find(together)
+        end = len(together)
         for one, text in zip(group, texts, strict=True):
-            end = start + len(text)
+            start = end - len(text)
             own = [each for each in found if each.start < end and start < each.end] if found else ()
+            by = max(0, one.low - REACH) - start
             if not own:
                 yield ()
-            elif own[0].start < start or own[-1].end >= end:
+            elif own[0].start < start or own[-1].end > end or (own[-1].end == end and _goes_on(one, own[-1], by)):
                 yield self._near(data, one)
             else:
-                yield _close(data, one, own, max(0, one.low - REACH) - start)
-            start = end + len(_APART)
+                yield _close(data, one, own, by)
+            end = start - len(_APART)
 
     def _near(self, data: bytes, one: _Stretch) -> Sequence[Finding]:
         """Find in a stretch and around it; as far on as what is found there."""
         first, last = max(0, one.low - REACH), one.high + REACH
         findings = self._engine.find(data[first:last])
-        while findings and first + findings[-1].end == last < len(data):
+        while findings and first + findings[-1].end == last < len(data) and _goes_on(one, findings[-1], first):
             last = one.high + (last - one.high) * 4
             findings = self._engine.find(data[first:last])
         return _close(data, one, findings, first)
@@ -171,6 +174,28 @@ def _groups(steps: Iterable[Step]) -> Iterator[list[_Stretch]]:
         group[-1].steps.append(step)
     if group:
         yield group
+
+
+def _goes_on(one: _Stretch, found: Finding, by: int) -> bool:
+    """Tell whether what is found at the end of what was searched may go on into what nobody has seen.
+
+    A run of a file's code does not if one of the same file with the same start, that reaches as far, was found in the
+    last piece before: of a run nothing stands before its start, so what stands behind, which is the same, says where it
+    ends; and it is remembered with that piece, whole. What a rule finds may be another part of a value behind another
+    key. `by` is what the offsets of `found` lack.
+    """
+    if not _is_run(found):
+        return True
+    last = one.steps[-1]
+    start, end = found.start + by - last.start, found.end + by - last.start
+    return not any(
+        seen.start == start and seen.end >= end and seen.rule == found.rule for seen in last.piece.findings or ()
+    )
+
+
+def _is_run(found: Finding) -> bool:
+    """Tell a run of a denied file's code."""
+    return found.rule.startswith("fingerprint:")
 
 
 def _close(data: bytes, one: _Stretch, findings: Sequence[Finding], by: int) -> Sequence[Finding]:
@@ -201,7 +226,7 @@ def _link(data: bytes, found: Sequence[Finding], step: Step) -> Link:
 
 def _in_strings(data: bytes, strings: Strings, found: Finding) -> Iterator[Finding]:
     """Cut what only a view of the whole document keeps within strings: a run of denied code."""
-    if not found.rule.startswith("fingerprint:"):
+    if not _is_run(found):
         yield found
         return
     for start, end in within_strings(data, strings, found.start, found.end):

@@ -5,10 +5,11 @@ the engine fixes the span near it. A scratch space serves one scan at a time, so
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import hyperscan
 
+from redactors.patterns import probe
 from redactors.rules.model import Rule
 
 BLOCK = 1024 * 1024
@@ -27,6 +28,10 @@ class HyperscanScanner:
     def scan(self, data: bytes) -> Iterable[tuple[int, int]]:
         """Give every candidate in `data`: rule and end, in order of the end within a block; some come twice."""
         return self._scan_block(data) if len(data) <= BLOCK else self._in_blocks(data)
+
+    def probe(self) -> Callable[[bytes], bool]:
+        """Give a function for one thread that tells whether there is any candidate in data of a block at most."""
+        return probe(self._database)
 
     def _in_blocks(self, data: bytes) -> Iterator[tuple[int, int]]:
         for start in range(0, len(data), BLOCK):

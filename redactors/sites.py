@@ -2,8 +2,9 @@ r"""Where in data a cut value may stand, told without making the copy without ga
 
 A gap may stand between any two characters of a value, but a few triples of characters (FEATURE: a digit and a capital,
 one of the rarer capitals between consonants, a `j`, `q` or `z` before a digit or a capital, ...) are rare in text even
-when gaps in them do not count: about one in 5 KB. More than nine of ten random stretches of 16 characters have one. So:
-- an anchor with a FEATURE is only looked for near places that match it with gaps, and hold one that an anchor has;
+when gaps in them do not count: about one in 6 KB. More than nine of ten random stretches of 16 characters have one. So:
+- an anchor with a FEATURE is only looked for near places that match it with gaps, and before whose end the same
+  characters stand as in an anchor (TAIL of them: by chance one place in a hundred is left);
 - one without is looked for near its pieces: any cut that counts leaves one of them whole;
 - where neither is to be had, four of its characters are searched for, with gaps; of a few, for each costs a little.
 Terminal sequences, as they are or written as escapes, and dump lines are places of their own.
@@ -21,14 +22,14 @@ from redactors.squeeze import BLANKS, Gaps, squeeze
 _DIGIT, _CAPITAL, _ANY, _HEX = b"[2-9]", b"[A-Z]", b"[0-9A-Za-z]", b"[0-9a-f]"
 _SMALL = b"[a-wyz]"  # no `x`, for `0x1F`
 _CONSONANT = b"[b-df-hj-np-tv-wz]"
-_RARE_CAPITAL, _RARE_SMALL = b"[BFGHJKQV-Z]", b"[jqz]"
+_RARE_CAPITAL, _RARE_SMALL = b"[JKQV-Z]", b"[jqz]"  # B, F, G and H are a fifth to a half as many stops
 _SHAPES = (
     (_DIGIT, _CAPITAL, _ANY), (_DIGIT, _SMALL, _CAPITAL),
     (_DIGIT, b"[a-f]", b"[0-9]", _HEX), (_DIGIT, b"[a-f]", b"[a-f]", b"[0-9]"),
     (_RARE_CAPITAL, b"[0-9]", b"[A-Za-wyz]"), (_RARE_CAPITAL, b"[a-z]", b"[0-9A-Z]"),
     (_RARE_CAPITAL, _CAPITAL, b"[0-9]", b"[A-Za-wyz]"), (_RARE_CAPITAL, _CAPITAL, _SMALL, b"[0-9A-Z]"),
-    (_RARE_CAPITAL, _CONSONANT, _CONSONANT),
-    (_RARE_SMALL, b"[0-9A-Z]", _ANY), (_RARE_SMALL, b"[bdghjkmnqvw]", b"[b-df-hj-np-tv-wz0-9A-Z]"),
+    (_RARE_CAPITAL, _CONSONANT, b"[b-df-hj-np-tv-wz0-9]"),
+    (_RARE_SMALL, b"[0-9A-Z]", _ANY), (_RARE_SMALL, b"[bdghjkmnpqvwx]", b"[b-df-hj-np-tv-z0-9A-Z]"),
 )  # fmt: skip
 FEATURE = re.compile(  # by their first characters: `re` tries one alternative after the other
     b"|".join(
@@ -37,11 +38,13 @@ FEATURE = re.compile(  # by their first characters: `re` tries one alternative a
     )
 )
 """All shapes begin with characters that are rare in text: it is at these that the search takes time."""
-MOST_LONE = 64  # they take a third of the time of the copy without gaps, but 0.3 ms each to compile
+MOST_LONE = 96  # they take a fifth of the time of the copy without gaps, but 0.3 ms each to compile
 LONE_SIZE = 4
 _MOST_GROUPS = 4  # of lone patterns: each is one more pass over all that is searched
-_LONGEST_FEATURE = max(map(len, _SHAPES))
-_BEFORE_END = 32  # bytes of a feature with gaps and what stands before it
+_SHORTEST_FEATURE = min(map(len, _SHAPES))
+TAIL = 6
+"""Characters up to the end of a feature by which anchors are told from each other."""
+_BEFORE_END = 48  # bytes of a tail with gaps and what stands before it
 _GAP_BYTE = b"[" + b"".join(b"\\x%02x" % byte for byte in BLANKS) + b"]"  # a pattern ends at a NUL
 _GAP = b"(?:" + _GAP_BYTE + rb"|\\[nrt])*"
 _WIDE_GAP = _GAP_BYTE[:-1] + b"nrt]*"  # more than `_GAP`; compiles three times as fast
@@ -58,10 +61,14 @@ LONGEST_SEQUENCE = 600
 
 
 class Sites(NamedTuple):
-    """Places in the data, rising. `features`: the ends of features; `others`: what else may be beside a cut value."""
+    """Places in the data, rising. `features`: the ends of features; `others`: what else may be beside a cut value.
+
+    `sequences`: whether the data may hold terminal sequences (to look for them in all of it each time would be felt).
+    """
 
     features: list[int]
     others: list[int]
+    sequences: bool
 
 
 Part = tuple[int, int, bytes]
@@ -106,18 +113,19 @@ class Places:
         found = self._features.scan_some(data, most)
         if not found.complete:
             return None
+        sequences = b"\x1b" in data
         features = [end for number, end in found.hits if not number]
-        others = [end for number, end in found.hits if number]
+        others = [end for number, end in found.hits if number] if len(features) < len(found.hits) else []
         for patterns in self.lone:
             found = patterns.scan_some(data, most)
             if not found.complete:
                 return None
             others += [end for _, end in found.hits]
-        if b"\x1b" in data:  # many times faster than to count them
+        if sequences:  # to ask is many times faster than to count them
             if data.count(b"\x1b") > most:
                 return None
             others += [sequence.end() for sequence in re.finditer(b"\x1b", data)]
-        return Sites(features, others)
+        return Sites(features, others, sequences)
 
 
 def _grown(before: tuple[Patterns, ...], wanted: frozenset[bytes]) -> tuple[Patterns, ...]:
@@ -129,25 +137,38 @@ def _grown(before: tuple[Patterns, ...], wanted: frozenset[bytes]) -> tuple[Patt
     return (Patterns(sorted(wanted)),) if len(kept) == _MOST_GROUPS else (*kept, Patterns(sorted(new)))
 
 
-def with_features(data: bytes, places: list[int], features: Sequence[frozenset[bytes]]) -> list[int]:
-    """Leave out the ends of features of which none stands in `features` when gaps do not count.
+class Tails:
+    """What anchors hold up to the end of a feature: TAIL characters or, if they begin later, fewer."""
 
-    A feature has 3 or 4 characters, so the last of what stands before its end tells it; what a border may have cut off
-    from it is one letter of an escape. Places of which less can be seen stay, as all do among terminal sequences, of
-    which a border may leave more.
+    def __init__(self, tails: Iterable[bytes]) -> None:
+        self.texts = frozenset(tails)
+        self._lasts = frozenset(text[-_SHORTEST_FEATURE:] for text in self.texts)
+        self._sizes = sorted(set(map(len, self.texts)))
+
+    def ending(self, found: Iterable[tuple[int, bytes]]) -> list[int]:
+        """Leave those places at which a tail may end, each with what stands before it besides gaps."""
+        lasts, few = self._lasts, _SHORTEST_FEATURE
+        # Almost all are passed over by their last characters alone.
+        maybe = [(place, text) for place, text in found if text[-few:] in lasts or len(text) <= few]
+        return [place for place, text in maybe if self._may_end(text)]
+
+    def _may_end(self, text: bytes) -> bool:
+        """Tell it of a text without gaps, of whose first characters one may be a letter of an escape."""
+        return len(text) <= TAIL or any(text[-size:] in self.texts for size in self._sizes)
+
+
+def with_features(data: bytes, sites: Sites, tails: Sequence[Tails]) -> list[int]:
+    """Leave out the ends of features at which none of `tails` stands when gaps do not count.
+
+    What a border may have cut off from what stands before a place is one letter of an escape. Places of which too
+    little can be seen stay, as all do among terminal sequences, of which a border may leave more.
     """
-    if not places or b"\x1b" in data:
-        return places
+    if sites.sequences or not sites.features:
+        return sites.features
     # Of what stands nearer to the start of the data less is looked at: a start below 0 counts from the end.
-    before = _squeezed([data[place - _BEFORE_END : place] for place in places], _USUAL)
-    told: set[int] = set()
-    for some in features:
-        told |= {
-            place
-            for place, text in zip(places, before, strict=True)
-            if text[-3:] in some or text[-4:] in some or len(text) <= _LONGEST_FEATURE
-        }
-    return sorted(told)
+    before = _squeezed([data[place - _BEFORE_END : place] for place in sites.features], _USUAL)
+    found = list(zip(sites.features, before, strict=True))
+    return sorted({place for some in tails for place in some.ending(found)})
 
 
 def are_few(places: int, data: bytes) -> bool:
@@ -155,17 +176,18 @@ def are_few(places: int, data: bytes) -> bool:
     return places < _MOST + len(data) // _BYTES_PER_PLACE
 
 
-def around(data: bytes, places: Iterable[int], reach: int, kinds: Gaps) -> list[Part] | None:
+def around(data: bytes, places: Iterable[int], reach: int, kinds: Gaps, *, sequences: bool) -> list[Part] | None:
     """Give the parts of the data that hold `reach` characters besides gaps on either side of each place, which rise.
 
-    None if they would be much larger together than the data, as where almost all of it is gaps.
+    `sequences`: whether the data may hold terminal sequences. None if the parts would be much larger together than the
+    data, as where almost all of it is gaps.
     """
     least = reach + _CUT_ESCAPE
     near = 4 * reach + _LONGEST_WRITTEN if kinds.written else 6 * reach
     firsts, lasts = _close_together(places, 2 * near)
     if not firsts:
         return []
-    if kinds.dump or b"\x1b" in data:
+    if kinds.dump or sequences:
         return _wider_parts(data, zip(firsts, lasts, strict=True), reach, kinds)
     starts, ends = [max(0, first - near) for first in firsts], [last + near for last in lasts]
     texts = _squeezed([data[start:end] for start, end in zip(starts, ends, strict=True)], kinds)

@@ -92,10 +92,12 @@ def dump_spans(segments: tuple[Segment, ...], data: bytes) -> Iterator[Span]:
 
 def decoded_spans(segments: tuple[Segment, ...], decoded: Decoded) -> Iterator[Span]:
     """Values among bytes that the data holds as hex digits."""
-    for segment in segments if decoded.text else ():
-        for match in segment.search(decoded.text, Pass.EXACT):
-            places = decoded.places[match.start : match.end]
-            start, end = min(start for start, _ in places), max(end for _, end in places)
+    found = [match for segment in segments if decoded.text for match in segment.search(decoded.text, Pass.EXACT)]
+    if found:
+        places = decoded.places()
+        for match in found:
+            written = places[match.start : match.end]
+            start, end = min(start for start, _ in written), max(end for _, end in written)
             yield Span(start, end, owner(match), f"known:{match.target.form}-in-hex")
 
 

@@ -24,6 +24,8 @@ from redactors.vault import Vault
 
 __all__ = ["LONGEST_HELD", "StreamRedactor"]
 
+_RETURN = 0x0D  # as a number: asking for one takes a third of the time of asking for bytes
+
 
 class StreamRedactor:
     """Masks known values, and with an `engine` what it finds. Not for several threads at once.
@@ -66,11 +68,11 @@ class StreamRedactor:
         if shown is not lines:
             self._decides = self._values.held
         rest = data[end:]
-        if self._decides or len(rest) >= LONGEST_HELD or rest.find(b"\r", 0, -1) >= 0:
-            self._line = b""
-            return shown + self._take(rest, rules)
-        self._line = rest
-        return shown
+        if _RETURN not in rest and len(rest) < LONGEST_HELD and not self._decides:
+            self._line = rest
+            return shown
+        self._line = b""
+        return shown + self._take(rest, rules)
 
     def flush(self) -> bytes:
         """Give out what is held back; should it turn out to begin a secret, the secret's rest is masked still."""

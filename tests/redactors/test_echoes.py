@@ -64,6 +64,26 @@ def test_what_all_texts_need_is_worked_out_once() -> None:
     assert first._short is second._short
 
 
+def test_texts_of_several_threads_are_masked() -> None:
+    masked = VAULT.issue("PASSWORD", OUTSIDE, Origin.OUTSIDE).encode()
+    filler = b"and so on, and on " * 200
+    wrong: list[bytes] = []
+
+    def feed() -> None:
+        for _ in range(200):
+            text = ECHOES.text()
+            said = text.feed(filler) + text.feed(OUTSIDE[:9]) + text.feed(OUTSIDE[9:] + filler) + text.flush()
+            if said != filler + masked + filler:
+                wrong.append(said)
+
+    threads = [threading.Thread(target=feed) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
 def test_values_added_while_others_are_prepared_are_masked() -> None:
     vault = Vault(bytes(32))
     known = KnownValues(vault)

@@ -16,6 +16,7 @@ from redactors.commonplace import windows
 from redactors.finding import Finding
 from redactors.known import KnownValues
 from redactors.matcher import Pass, Segment, targets
+from redactors.sites import FEATURE
 from redactors.spans import Known, Span, resolve
 from redactors.squeeze import Gaps, Squeezed, squeeze
 from redactors.vault import Origin, Vault
@@ -142,6 +143,16 @@ def test_a_key_as_a_list_of_hex_bytes_is_found(key: bytes, before: bytes) -> Non
         found = covered(values.find(before + b" = " + written + b";"))
         at = len(before) + 3
         assert set(range(at, at + len(written))) <= found, written
+
+
+def test_a_key_in_the_last_of_several_lists_of_hex_bytes_is_found_where_it_stands() -> None:
+    key = b"Tz4q8KxW2mVb7RjP9sLd"
+    other, written = (b", ".join(b"0x%02x" % byte for byte in text) for text in (b"no key at all", key))
+    data = other + b"\n" + CODE + other + b"\n" + CODE + written + b"\n"
+    start = len(data) - len(written) - 1
+    assert [(found.value, found.start, found.end) for found in known(key).find(data)] == [
+        (key, start, start + len(written))
+    ]
 
 
 @pytest.mark.parametrize("size", [2, 4, 8])
@@ -278,6 +289,18 @@ def test_keys_without_any_rare_shape_are_found_cut_however_they_were_added(batch
     for key in (key for batch in batched for key in batch):
         text = far + b"\n".join(key[at : at + 2] for at in range(0, 20, 2)) + far
         assert {found.value for found in values.find(text)} == {key}
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(KEYS, st.sampled_from([b"\n", b" ", b"\\n", b"\0", b" " * 60]))
+def test_a_window_with_a_feature_is_found_cut_at_every_place(key: bytes, gap: bytes) -> None:
+    """What stands before the window in the key is gone: nothing of it may be asked for."""
+    values = known(key)
+    for start, end in windows(key).edges:
+        if FEATURE.search(key, start, end):
+            text = gap.join(key[at : at + 1] for at in range(start, end))
+            found = covered(values.find(CODE + b"= " + text + b";" + CODE))
+            assert set(range(len(CODE) + 2, len(CODE) + 2 + len(text))) <= found
 
 
 def test_a_text_full_of_features_is_searched_as_any_other() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from redactors.finding import Finding
 from redactors.known import KnownValues
 from redactors.knownstream import LONGEST_HELD, KnownStream
+from redactors.matcher import Pass
 from redactors.squeeze import BLANKS, ESCAPE_SEQUENCE
 from redactors.vault import Origin, Vault
 
@@ -47,16 +48,33 @@ GAPS = [
 FORMS = [key for value in KEYS for key in (value, value[::-1], value.hex().encode(), base64.b64encode(value))]
 
 
-def make(*values: bytes) -> KnownStream:
+class Searching(KnownStream):
+    """Works all values out, wherever it looks."""
+
+    def _end_without_values(self, buffer: bytes) -> int:
+        del buffer
+        return -1
+
+
+def make(*values: bytes, how: type[KnownStream] = KnownStream) -> KnownStream:
     vault = Vault(bytes(32))
     known = KnownValues(vault)
     for value in values:
         assert known.add("KEY", value, Origin.OUTSIDE)
-    return KnownStream(known, vault)
+    return how(known, vault)
 
 
 def run(redactor: KnownStream, chunks: list[bytes]) -> bytes:
     return b"".join([*(redactor.feed(chunk) for chunk in chunks), redactor.flush()])
+
+
+def steps(redactor: KnownStream, chunks: list[bytes], every: int) -> list[tuple[bytes, int, bytes]]:
+    """Tell what is shown and held back after each chunk, and what each flush gives: one behind `every` so many."""
+    told = []
+    for number, chunk in enumerate(chunks, 1):
+        shown, pending = redactor.feed(chunk), redactor.pending
+        told.append((shown, pending, redactor.flush() if every and number % every == 0 else b""))
+    return [*told, (b"", redactor.pending, redactor.flush())]
 
 
 @st.composite
@@ -94,6 +112,23 @@ def test_no_value_is_left_in_the_output(output: bytes) -> None:
     for key in KEYS:
         assert not re.search(rb"(?<!\x1b)" + re.escape(key), shown)  # of `ESC c…` a terminal eats the `c`
         assert key not in ESCAPE_SEQUENCE.sub(b"", shown)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(outputs(), st.integers(1, 300), st.integers(0, 9), st.sampled_from([KEYS, KEYS[:2], KEYS[3:4]]))
+def test_a_glance_skips_nothing_that_a_search_would_find(
+    output: bytes, size: int, every: int, keys: tuple[bytes, ...]
+) -> None:
+    chunks = [output[at : at + size] for at in range(0, len(output), size)]
+    assert steps(make(*keys), chunks, every) == steps(make(*keys, how=Searching), chunks, every)
+
+
+@given(outputs())
+def test_a_probe_says_no_only_where_a_search_finds_nothing(output: bytes) -> None:
+    known = KnownValues(Vault(bytes(32)))
+    known.add("KEY", KEYS[0], Origin.OUTSIDE)
+    (segment,) = known.segments()
+    assert segment.probe()(output) or not segment.search(output, Pass.BOTH)
 
 
 @given(st.binary(max_size=300), st.integers(1, 9))
@@ -197,6 +232,21 @@ def test_values_added_later_are_masked_in_later_bytes() -> None:
     assert redactor.feed(key) == key
     known.add("KEY", key, Origin.OUTSIDE)
     assert redactor.feed(key + b"\n") == vault.issue("KEY", key, Origin.INSIDE).encode() + b"\n"
+
+
+def test_each_value_that_is_added_is_masked_from_then_on_however_those_before_were_compiled() -> None:
+    vault = Vault(bytes(32))
+    known = KnownValues(vault)
+    redactor = KnownStream(known, vault)
+    keys = [fake_key(seed) for seed in range(30, 60)]
+    compiled = set()
+    for number, key in enumerate(keys, 1):
+        known.add("KEY", key, Origin.OUTSIDE)
+        for added in keys[:number]:
+            assert redactor.feed(added + b"\n") == vault.issue("KEY", added, Origin.OUTSIDE).encode() + b"\n"
+        assert known.find(b"\n".join(keys * 200))  # searches enough for segments to be merged
+        compiled.add(len(known.segments()))
+    assert len(compiled) > 1
 
 
 def test_each_mask_is_told_with_its_place_in_the_stream() -> None:

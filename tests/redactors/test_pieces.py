@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from redactors import Engine, Finding, KnownValues, Origin, Vault, load
@@ -367,6 +367,64 @@ def test_what_is_searched_at_once_though_it_stands_apart_is_found_as_far_as_it_g
     memory.find(far_apart("a", "b", behind))
     body = far_apart(keys[0], keys[1], behind)
     assert covered(fit(body, Keyed().find(body))[0]) <= covered(memory.find(body).findings)
+
+
+class Grasping(Keyed):
+    """Finds runs as `Keyed` does; behind a `LEY`, by another rule, `S` belongs to them too; `CUT` makes them short.
+
+    Or runs of two files' code: of these nothing before them tells how long they are.
+    """
+
+    def __init__(self, *, code: bool) -> None:
+        super().__init__()
+        self.kinds: tuple[tuple[str, bytes, bytes], ...] = (
+            ("l", b"LEY", rb"[RS]{40,}"), ("k", b"KEY", rb"R{40,}"), ("k", b"CUT", rb"R{40,400}"),
+        )  # fmt: skip
+        if code:
+            self.kinds = tuple((f"fingerprint:{rule}", key, run) for rule, key, run in self.kinds[:2])
+
+    def find(self, data: bytes) -> list[Finding]:
+        self.asked += 1
+        taken: list[Finding] = []
+        for rule, key, run_of in self.kinds:
+            for run in re.finditer(run_of, data):
+                near = key in data[max(0, run.start() - 700) : run.start()]
+                if near and all(run.end() <= one.start or one.end <= run.start() for one in taken):
+                    taken.append(Finding(*run.span(), "R", Confidence.CERTAIN, rule, run[0]))
+        return sorted(taken)
+
+
+@settings(max_examples=200)
+@given(
+    code=st.booleans(),
+    before=st.sampled_from(("a", "KEY", "LEY", "CUT")),
+    now=st.sampled_from(("b", "KEY b", "LEY b", "CUT b")),
+    near=st.integers(0, 30) | st.integers(500, 1_100),
+    runs=st.tuples(st.integers(0, 2_500), st.integers(0, 60), st.integers(0, 4_000)),
+)
+@example(code=False, before="CUT", now="KEY b", near=5, runs=(3_000, 0, 0))
+@example(code=False, before="CUT", now="KEY b", near=500, runs=(55, 60, 3_000))
+@example(code=True, before="KEY", now="LEY b", near=5, runs=(1_500, 60, 0))
+def test_what_a_new_neighbour_makes_longer_is_found_as_far_as_it_goes(
+    *, code: bool, before: str, now: str, near: int, runs: tuple[int, int, int]
+) -> None:
+    memory = Memory(Grasping(code=code))
+    behind = "." * near + "R" * runs[0] + "S" * runs[1] + "R" * runs[2] + PROSE * 60
+    memory.find(far_apart(before, before, behind))
+    for body in (far_apart(now, before, behind), far_apart(now, now, behind)):
+        assert covered(fit(body, Grasping(code=code).find(body))[0]) <= covered(memory.find(body).findings)
+
+
+@pytest.mark.parametrize("key", ["KEY", "LEY"])
+def test_code_that_was_found_whole_in_a_piece_is_not_followed_again_from_its_border(key: str) -> None:
+    engine = Grasping(code=True)
+    memory = Memory(engine)
+    behind = "." * 30 + "R" * 9_000 + PROSE * 60
+    memory.find(far_apart(f"{key} a", f"{key} a", behind))
+    engine.asked = 0
+    body = far_apart(f"{key} b", f"{key} b", behind)
+    assert [one.end - one.start for one in memory.find(body).findings] == [9_000, 9_000]
+    assert engine.asked == 1
 
 
 @pytest.mark.parametrize("far", range(300, 1_100, 40))

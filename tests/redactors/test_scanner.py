@@ -75,6 +75,15 @@ def test_nothing_is_found_where_it_is_told_that_nothing_may_be(engine: Engine, d
     assert engine.may_find(data) or not engine.find(data)
 
 
+@given(st.lists(st.sampled_from([*SECRETS, b"tok_", b"api_key", b" ", b"="]), max_size=5).map(b"".join))
+@settings(max_examples=50)
+def test_a_probe_tells_what_a_scan_would(engine: Engine, data: bytes) -> None:
+    probe = engine.probe()
+    for _ in range(2):
+        assert probe(data) == engine.may_find(data)
+        assert not probe(b" ")
+
+
 @pytest.mark.parametrize("dumped", [b"", b"x", bytes(1000), b"\xdb" * 5000])
 def test_what_is_no_database_is_an_error(dumped: bytes) -> None:
     with pytest.raises(ValueError, match="database"):

@@ -1,9 +1,11 @@
 """Where cut values may stand: what is passed over could not have held one."""
 
+from collections.abc import Iterable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redactors.sites import FEATURE, with_features
+from redactors.sites import FEATURE, TAIL, Sites, Tails, with_features
 from redactors.squeeze import Gaps, squeeze
 
 TEXTS = st.lists(
@@ -14,21 +16,33 @@ TEXTS = st.lists(
     ),
     max_size=30,
 ).map(b"".join)
-FEATURES = st.sets(st.text("2AB3nrtjq0", min_size=3, max_size=4).map(str.encode), max_size=30).map(frozenset)
+SHORTEST = 3
+TAILS = st.sets(st.text("2AB3nrtjq0", min_size=SHORTEST, max_size=TAIL).map(str.encode), max_size=30)
 
 
-@given(TEXTS, st.lists(FEATURES, max_size=3))
-def test_no_place_is_left_out_at_which_a_feature_ends_when_gaps_do_not_count(
-    data: bytes, features: list[frozenset[bytes]]
+def sites(data: bytes, places: Iterable[int]) -> Sites:
+    return Sites(list(places), [], b"\x1b" in data)
+
+
+@given(TEXTS, st.lists(TAILS, max_size=3), st.data())
+def test_no_place_is_left_out_at_which_a_tail_ends_when_gaps_do_not_count(
+    data: bytes, tails: list[set[bytes]], drawn: st.DataObject
 ) -> None:
-    kept = with_features(data, list(range(len(data) + 1)), features)
+    text = squeeze(data, Gaps())
+    if tails and len(text) >= SHORTEST:  # chance makes short ones only
+        end = drawn.draw(st.integers(SHORTEST, len(text)))
+        tails[0].add(text[max(0, end - TAIL) : end])
+    kept = with_features(data, sites(data, range(len(data) + 1)), [Tails(some) for some in tails])
     assert kept == sorted(kept)
-    wanted = tuple(feature for some in features for feature in some)
+    wanted = tuple(tail for some in tails for tail in some)
     assert {place for place in range(len(data) + 1) if squeeze(data[:place], Gaps()).endswith(wanted)} <= set(kept)
 
 
 def test_a_place_with_another_feature_is_left_out() -> None:
-    data = b"What stands at the very start always stays. RFC 2822 and B2aX are not of the key: Q2x\n7kWp"
+    data = b"What stands at the very start always stays. RFC 2822 and V2aX are not of the key: Q2x\n7kWp"
     places = [found.end() for found in FEATURE.finditer(data)]
-    assert [data[:place].split()[-1] for place in places] == [b"B2a", b"7kW"]
-    assert with_features(data, places, [frozenset({b"7kW"})]) == places[-1:]
+    found = sites(data, places)
+    assert [data[:place].split()[-1] for place in places] == [b"V2a", b"7kW"]
+    assert with_features(data, found, [Tails([b"7kW"])]) == places[-1:]
+    assert with_features(data, found, [Tails([b"Q2x7kW"])]) == places[-1:]
+    assert with_features(data, found, [Tails([b"Q3x7kW"])]) == []

@@ -1,9 +1,11 @@
 """Where a value may have begun: never later than it has."""
 
+import random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redactors.unfinished import Beginnings
+from redactors.unfinished import STEP, Beginnings, number
 
 FORMS = st.lists(st.text("ab1", min_size=1, max_size=12).map(str.encode), max_size=5)
 TEXTS = st.text("ab1", max_size=20).map(str.encode)
@@ -27,6 +29,20 @@ def test_of_a_part_every_stretch_counts(parts: list[bytes], text: bytes) -> None
     earliest = Beginnings(parts, parts).earliest(text)
     stretches = (at for at in range(len(text) - 3) if any(text[at:] in part[:-1] for part in parts))
     assert earliest <= min(stretches, default=len(text))
+
+
+@given(FORMS)
+def test_the_table_knows_all_that_stands_within_a_form(forms: list[bytes]) -> None:
+    inside = Beginnings(forms, ()).inside
+    steps = (form[at : at + STEP] for form in forms for at in range(len(form) - STEP))
+    assert all(inside[number(step) % len(inside)] for step in steps)
+
+
+def test_the_table_takes_few_others_for_what_stands_within_a_form() -> None:
+    chance = random.Random(7)  # noqa: S311  (noise)
+    inside = Beginnings([chance.randbytes(60) for _ in range(100)], ()).inside
+    others = [chance.randbytes(STEP) for _ in range(10_000)]
+    assert sum(inside[number(other) % len(inside)] for other in others) < len(others) // 20
 
 
 @given(FORMS)
