@@ -51,7 +51,8 @@ EDITED = (
     "    discount = best_discount(invoice.customer, today)",
 )
 REPLACED = ("    return bracket.base_fee + bracket.per_kilo * shipping.weight", "    raise NotImplementedError('fees')")
-PERSONS = "\n\ndef report_header(title, columns):\n    print(title.center(columns), file=sys.stderr)\n"
+# No line of it has the shape of one of `AGENTS`: one in fifty of these would be taken for the agent's under another name.
+PERSONS = "\n\ndef report_header(title, columns=80):\n    print(title.center(columns), file=sys.stderr)\n"
 AFTERWARDS = (OLD + AGENTS + PERSONS).replace(*EDITED).replace(*REPLACED)
 
 
