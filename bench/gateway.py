@@ -3,7 +3,8 @@
     python bench/gateway.py [--quick]
 
 Search: a conversation of 200 turns that grows to 3.5 MB, sent whole in each turn, in the shapes of both clients; what
-remembers the last turns against searching each body whole. Processor time.
+remembers the last turns against searching each body whole; likewise, reading what is asked of which model. Processor
+time.
 Latency: the real gateway, with a recorder that writes to disk, against a bare reverse proxy of the same library, turn
 by turn, in one run. Provider, proxies and client are processes of their own: with two cores, they wait for each other.
 Streams: 50 answers at once while a body of 3.5 MB that nobody has seen goes through the same proxy.
@@ -28,6 +29,8 @@ from redactors import Engine
 from redactors.context import Context, ContextRule
 from redactors.fingerprint import Fingerprints
 from redactors.nesting import is_json
+from wrapper.gateway.requests import asked
+from wrapper.gateway.rereading import Reader
 from wrapper.gateway.unfold import Unfolding, remembering
 
 _TURNS, _TURN = 200, 16_500  # characters that a turn adds
@@ -56,6 +59,8 @@ def main() -> None:
         for shape in (conversation.claude, conversation.codex):
             _searching("default policy", engine, shape, heard)
         _searching("terms, closed code", _strict(engine), conversation.claude, heard)
+        _reading("anthropic", "/v1/messages", conversation.claude, heard)
+        _reading("openai", "/v1/responses", conversation.codex, heard)
         _through(Path(folder), said, rounds=15 if quick else 60, seconds=2 if quick else 6)
 
 
@@ -66,11 +71,24 @@ def _searching(policy: str, engine: Engine, shape: conversation.Shape, said: Seq
     for body in conversation.turns(shape, said):
         searched.append(_milliseconds(lambda: (is_json(body), whole.find(body))))  # noqa: B023  (called at once)
         remembered.append(_milliseconds(lambda: memory.find(body)))  # noqa: B023
-    ratio = sum(searched) / sum(remembered)
+    _print_turns(f"search, {policy}, {shape.__name__}", len(body), searched, remembered)
+
+
+def _reading(dialect: str, target: str, shape: conversation.Shape, said: Sequence[str]) -> None:
+    reader = Reader()
+    whole, remembered = [], []
+    for body in conversation.turns(shape, said):
+        whole.append(_milliseconds(lambda: asked(dialect, target, body)))  # noqa: B023  (called at once)
+        remembered.append(_milliseconds(lambda: reader.asked(dialect, target, body)))  # noqa: B023
+    _print_turns(f"what is asked, {shape.__name__}", len(body), whole, remembered)
+
+
+def _print_turns(what: str, size: int, whole: Sequence[float], remembered: Sequence[float]) -> None:
+    ratio = sum(whole) / sum(remembered)
     print(
-        f"search, {policy}, {shape.__name__}, {len(said)} turns to {len(body) / 1e6:.1f} MB: "
-        f"whole {sum(searched):.0f} ms, remembering {sum(remembered):.0f} ms, {ratio:.1f} times less; "
-        f"a turn {statistics.median(searched):.2f} and {statistics.median(remembered):.2f} ms (median)"
+        f"{what}, {len(whole)} turns to {size / 1e6:.1f} MB: "
+        f"whole {sum(whole):.0f} ms, remembering {sum(remembered):.0f} ms, {ratio:.1f} times less; "
+        f"a turn {statistics.median(whole):.2f} and {statistics.median(remembered):.2f} ms (median)"
     )
 
 

@@ -23,7 +23,8 @@ from wrapper.gateway.identity import Folders, Identity
 from wrapper.gateway.judging import Judge
 from wrapper.gateway.outgoing import Examined, Masked, Outgoing, examine_request, outgoing
 from wrapper.gateway.records import Records
-from wrapper.gateway.requests import Asked, asked
+from wrapper.gateway.requests import Asked
+from wrapper.gateway.rereading import Reader
 from wrapper.gateway.sending import Held, Lines, closed_path, held, question
 from wrapper.gateway.unfold import remembering
 from wrapper.policy.model import Policy
@@ -99,11 +100,12 @@ class Checkpoint:
         )
         self._engine = engine.with_sources(*self._identity.sources).watching(functools.cache(self._is_watched))
         self._memory = remembering(self._engine)
+        self._reader = Reader()
         self._answered: dict[str, bool] = {}
 
     def reads(self, target: bytes, body: bytes) -> Asked | None:
-        """Say what a request asks of which model; None where it asks none."""
-        return asked(self._dialect.name, target.decode("latin-1"), body)
+        """Say what a request asks of which model; None where it asks none. For one thread."""
+        return self._reader.asked(self._dialect.name, target.decode("latin-1"), body)
 
     def forget(self) -> None:
         """Search everything anew from now on; from any thread."""

@@ -11,7 +11,7 @@ Sources: the providers' API references, and what Claude Code 2.1 and codex-cli 0
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -39,6 +39,17 @@ _REFUSED: Final = "To tell you how to proceed, the user said:\n"
 _REFUSED_IN_JSON: Final = json.dumps(_REFUSED)[1:-1].encode()
 
 
+class Told(NamedTuple):
+    """What the item at one place of a conversation says: what the user wrote, what the client wrote in the user's name.
+
+    Only the bytes of the item say what.
+    """
+
+    place: int
+    users: str
+    clients: str
+
+
 class _Part(msgspec.Struct, frozen=True):
     type: str | None = None
     text: str | None = None
@@ -57,16 +68,24 @@ _many: Final = msgspec.json.Decoder(list[_Item | str] | str)
 _anything: Final = msgspec.json.Decoder()
 
 
-def prompts(conversation: msgspec.Raw) -> list[str]:
-    """Return the user's texts in order. Raises msgspec.DecodeError for what is no JSON."""
-    written: list[str] = []
-    wrapped: list[str] = []
-    for item in _items(conversation):
-        users, clients = _told_apart(item)
-        written += [users] if users else []
-        wrapped += [clients] if clients else []
+def prompts(conversation: msgspec.Raw, before: Iterable[Told] = ()) -> list[str]:
+    """Return the user's texts in order; `before` is what items say that stood before these.
+
+    Raises msgspec.DecodeError for what is no JSON.
+    """
+    everything = [*before, *told(conversation)]
+    written = [one.users for one in everything if one.users]
+    wrapped = [one.clients for one in everything if one.clients]
     # With nothing else in it, what looks like the client's own is what is asked.
     return written or (["\n".join(wrapped)] if wrapped else [])
+
+
+def told(conversation: msgspec.Raw) -> Iterator[Told]:
+    """Give what items of a conversation say, in order; items that say nothing are left out, as in `prompts`."""
+    for place, item in _items(conversation):
+        users, clients = _told_apart(item)
+        if users or clients:
+            yield Told(place, users, clients)
 
 
 def holds(raw: msgspec.Raw, mark: bytes) -> bool:
@@ -87,33 +106,34 @@ def strings(value: object) -> Iterator[str]:
                 waiting += reversed(members.values())
 
 
-def _items(conversation: msgspec.Raw) -> Iterator[_Item | str]:
+def _items(conversation: msgspec.Raw) -> Iterator[tuple[int, _Item | str]]:
+    """Give what each item reads as, with its place; some read as several."""
     try:
         read = _many.decode(conversation)
     except msgspec.DecodeError:
         yield from _singly(conversation)
         return
     if isinstance(read, str):
-        yield read
+        yield 0, read
     elif holds(conversation, _REFUSED_IN_JSON):
         yield from _singly(conversation)
     else:
-        yield from read
+        yield from enumerate(read)
 
 
-def _singly(conversation: msgspec.Raw) -> Iterator[_Item | str]:
+def _singly(conversation: msgspec.Raw) -> Iterator[tuple[int, _Item | str]]:
     """Read one item after the other: some have no shape that is known, and there every string is the user's."""
     try:
         items = _raws.decode(conversation)
     except msgspec.DecodeError:
         items = [conversation]
-    for item in items:
+    for place, item in enumerate(items):
         try:
-            yield _one.decode(item)
+            yield place, _one.decode(item)
         except msgspec.DecodeError:
-            yield "\n".join(strings(_anything.decode(item)))
+            yield place, "\n".join(strings(_anything.decode(item)))
         else:
-            yield from _on_refusing(item)
+            yield from ((place, text) for text in _on_refusing(item))
 
 
 def _told_apart(item: _Item | str) -> tuple[str, str]:

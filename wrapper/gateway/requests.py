@@ -12,13 +12,13 @@ self-hosted servers that speak the same, and what Claude Code 2.1 and codex-cli 
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 from urllib.parse import parse_qs, unquote
 
 import msgspec
 
-from wrapper.gateway.prompts import SUMMARY, holds, prompts, strings
+from wrapper.gateway.prompts import SUMMARY, Told, holds, prompts, strings, told
 from wrapper.policy.wire import UNKNOWN_MODEL
 
 # Parts of paths that ask a model. They matter where the body does not say so: of a readable one its members do.
@@ -32,7 +32,10 @@ _CONVERSATIONS: Final = ("messages", "input", "prompt", "inputs", "contents", "i
 _NESTED: Final = ("response", "session")  # of messages of the Realtime interface
 _PACKED: Final = ("params", "body")  # of one request of a batch
 _NAMED_IN_PATH: Final = re.compile(r"/(?:deployments|engines|models?)/([^/:]+)", re.IGNORECASE)
+_MOST_ITEMS: Final = 1 << 16  # of a conversation of which more than the texts is told; long ones have thousands
 _MEMBER: Final = re.compile(rb'\s*[{,]\s*"(?:[^"\\]|\\.)*"\s*:\s*', re.DOTALL)
+_BLANKS: Final = re.compile(rb"[ \t\r\n]*")
+_COMMA: Final = re.compile(rb"[ \t\r\n]*,")
 
 # What clients ask for when the conversation grows too long: the answer will stand in its place.
 _COMPACTING: Final = (
@@ -40,6 +43,10 @@ _COMPACTING: Final = (
     "You are performing a CONTEXT CHECKPOINT COMPACTION",
 )
 _COMPACTING_ITEM: Final = b'"compaction_trigger"'
+_TOOLS_ITEM: Final = b'"additional_tools"'
+MARKED: Final = "input"
+MARKS: Final = (_COMPACTING_ITEM, _TOOLS_ITEM)
+"""What is looked for anywhere in the conversation of this name, each within one item."""
 # What clients ask so that a conversation gets a title; Codex with tools on offer.
 _TITLE: Final = "Generate a concise, single-line task title"
 _TITLED: Final = (
@@ -72,6 +79,36 @@ class _Tool(msgspec.Struct, frozen=True):
     model: str | None = None
 
 
+class Left(NamedTuple):
+    """What was left out of a body: the first items of its only conversation, `name`, which were read before.
+
+    `told` is what they say, `marks` are those of MARKS that stand in them. One item without a member stands for them.
+    """
+
+    name: str
+    told: Sequence[Told]
+    marks: frozenset[bytes]
+
+
+_NOTHING: Final = Left("", (), frozenset())
+
+
+class Conversation(NamedTuple):
+    """Where the only list of items stands in a body: the offset of its bracket, and of what follows each comma in it.
+
+    `told` is what its items say.
+    """
+
+    name: str
+    opening: int
+    ends: list[int]
+    told: list[Told]
+
+
+class UnclearError(Exception):
+    """What is left out of a body must be read too."""
+
+
 _Members = Mapping[str, list[msgspec.Raw]]
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _raws: Final = msgspec.json.Decoder(list[msgspec.Raw])
@@ -87,13 +124,59 @@ def asked(dialect: str, target: str, body: bytes) -> Asked | None:
     """
     if not body.strip():
         return None
-    path, _, query = target.partition("?")
-    named = _named(path, query)
     try:
-        found = _asked(_read(body), named, counts=not _COUNTING.isdisjoint(_parts_of(path)))
+        return _asked(_with_nested(_read(body)), target)
     except _UNREADABLE:
-        return _unreadable(body) if _is_asking(dialect, path) else None
-    return found
+        return _unreadable(body) if _is_asking(dialect, target.partition("?")[0]) else None
+
+
+def asked_with(target: str, rest: bytes, left: Left) -> Asked | None:
+    """Read what a body asks of which `rest` is left, without what was read before.
+
+    Raises UnclearError where only the whole body tells.
+    """
+    try:
+        once = _members.decode(rest)
+        members = _with_nested(_by_name(once.items()))
+        # The second look at members that stand there twice (`_pairs`) minds what is left out.
+        if _starts(rest, once) is None or "requests" in members or left.name not in members or _is_several(members):
+            raise UnclearError
+        return _asked(members, target, left)
+    except _UNREADABLE as error:
+        raise UnclearError from error
+
+
+def conversation(body: bytes) -> Conversation | None:
+    """Say where the conversation stands in a body, if it has one that is a list, and no member twice; else None."""
+    try:
+        members = _members.decode(body)
+        starts = _starts(body, members)
+        lists = [
+            name for name in members if name.lower() in _CONVERSATIONS and bytes(memoryview(members[name])[:1]) == b"["
+        ]
+        if starts is None or len(lists) != 1:
+            return None
+        [name] = lists
+        items = members[name]
+        return Conversation(name.lower(), starts[name], _commas(body, starts[name], items), list(told(items)))
+    except _UNREADABLE:
+        return None
+
+
+def _commas(body: bytes, opening: int, items: msgspec.Raw) -> list[int]:
+    """Give the offset behind the comma that follows each item of a list but the last."""
+    ends: list[int] = []
+    at = opening + 1
+    read = _raws.decode(items)
+    if len(read) > _MOST_ITEMS:
+        raise ValueError("more items than are remembered")
+    for item in read[:-1]:
+        begun = _BLANKS.match(body, at)
+        comma = _COMMA.match(body, begun.end() + len(memoryview(item))) if begun else None
+        if comma is None:
+            raise ValueError("items do not stand one behind the other")
+        ends.append(at := comma.end())
+    return ends
 
 
 def _named(path: str, query: str) -> str:
@@ -121,26 +204,32 @@ def _parts_of(path: str) -> list[str]:
 def _read(body: bytes) -> _Members:
     """Return all members of a JSON object, names in lower case as lenient servers read them, in document order."""
     once = _members.decode(body)
+    return _by_name(once.items() if _starts(body, once) is not None else _pairs(body))
+
+
+def _by_name(pairs: Iterable[tuple[str, msgspec.Raw]]) -> _Members:
     members: dict[str, list[msgspec.Raw]] = {}
-    for name, value in once.items() if _is_all(body, once) else _pairs(body):
+    for name, value in pairs:
         members.setdefault(name.lower(), []).append(value)
     return members
 
 
-def _is_all(body: bytes, members: Mapping[str, msgspec.Raw]) -> bool:
-    """Whether no member stands in `body` twice: of those a decoder keeps one, and the rest is then no longer covered.
+def _starts(body: bytes, members: Mapping[str, msgspec.Raw]) -> dict[str, int] | None:
+    """Say where the values stand, if no member stands in `body` twice: a decoder keeps one of those, and not the rest.
 
     A value of JSON is never the beginning of another one (but a number, behind which no comma comes then), so the
     members stand one behind the other exactly if there are no others.
     """
+    starts: dict[str, int] = {}
     at = 0
-    for value in members.values():
+    for name, value in members.items():
         begun = _MEMBER.match(body, at)
-        raw = bytes(value)
+        raw = memoryview(value)
         if not begun or not body.startswith(raw, begun.end()):
-            return False
+            return None
+        starts[name] = begun.end()
         at = begun.end() + len(raw)
-    return body[at:].strip() == (b"}" if members else b"{}")
+    return starts if body[at:].strip() == (b"}" if members else b"{}") else None
 
 
 def _pairs(body: bytes) -> Iterator[tuple[str, msgspec.Raw]]:
@@ -156,20 +245,23 @@ def _pairs(body: bytes) -> Iterator[tuple[str, msgspec.Raw]]:
         at = end
 
 
-def _asked(members: _Members, named: str, *, counts: bool) -> Asked | None:
-    members = _with_nested(members)
-    return _batch(members, named) if "requests" in members else _one_asked(members, named, counts=counts)
+def _asked(members: _Members, target: str, left: Left = _NOTHING) -> Asked | None:
+    path, _, query = target.partition("?")
+    named = _named(path, query)
+    if "requests" in members:
+        return _batch(members, named)
+    return _one_asked(members, named, counts=not _COUNTING.isdisjoint(_parts_of(path)), left=left)
 
 
-def _one_asked(members: _Members, named: str, *, counts: bool = False) -> Asked | None:
+def _one_asked(members: _Members, named: str, *, counts: bool = False, left: Left = _NOTHING) -> Asked | None:
     if not named and not members.keys() & {"model", "input_file_id", *_CONVERSATIONS}:
         return None
     models = _models(members) or ((named or UNKNOWN_MODEL),)
     model = models[0] if len(models) == 1 else UNKNOWN_MODEL
-    *earlier, last = _texts(members) or [""]
+    *earlier, last = _texts(members, left) or [""]
     quoted = next((found[1] for one in _TITLED if (found := one.fullmatch(last))), "")
-    summary = any(sentence in last for sentence in _COMPACTING) or _holds(members, "input", _COMPACTING_ITEM)
-    repeats = bool(counts or summary or quoted) or last.startswith(SUMMARY) or not _offers_tools(members)
+    summary = any(sentence in last for sentence in _COMPACTING) or _holds(members, MARKED, _COMPACTING_ITEM, left)
+    repeats = bool(counts or summary or quoted) or last.startswith(SUMMARY) or not _offers_tools(members, left)
     return Asked(
         model,
         quoted or last,
@@ -228,23 +320,28 @@ def _one_name(model: object) -> str:
     return (model.strip() if isinstance(model, str) else "") or UNKNOWN_MODEL
 
 
-def _offers_tools(members: _Members) -> bool:
+def _offers_tools(members: _Members, left: Left) -> bool:
     """Whether tools are on offer, as in all but jobs of the client's own; in a delta they need not be repeated."""
     if any(bytes(raw) not in {b"[]", b"null"} for raw in members.get("tools", ())):
         return True
-    return "previous_response_id" in members or _holds(members, "input", b'"additional_tools"')
+    return "previous_response_id" in members or _holds(members, MARKED, _TOOLS_ITEM, left)
 
 
-def _holds(members: _Members, name: str, mark: bytes) -> bool:
-    return any(holds(raw, mark) for raw in members.get(name, ()))
+def _holds(members: _Members, name: str, mark: bytes, left: Left = _NOTHING) -> bool:
+    return (name == left.name and mark in left.marks) or any(holds(raw, mark) for raw in members.get(name, ()))
 
 
-def _texts(members: _Members) -> list[str]:
+def _texts(members: _Members, left: Left) -> list[str]:
     """Return the user's texts in order; where a conversation stands there twice, all strings of all as one."""
-    found = [raw for name in _CONVERSATIONS for raw in members.get(name, ())]
-    if any(len(members.get(name, ())) > 1 for name in _CONVERSATIONS):
-        return ["\n".join(text for raw in found for text in strings(_anything.decode(raw)))]
-    return [text for raw in found for text in prompts(raw)]
+    found = [(name, raw) for name in _CONVERSATIONS for raw in members.get(name, ())]
+    if _is_several(members):
+        return ["\n".join(text for _, raw in found for text in strings(_anything.decode(raw)))]
+    return [text for name, raw in found for text in prompts(raw, left.told if name == left.name else ())]
+
+
+def _is_several(members: _Members) -> bool:
+    """Whether a conversation stands there twice."""
+    return any(len(members.get(name, ())) > 1 for name in _CONVERSATIONS)
 
 
 # What is odd.
