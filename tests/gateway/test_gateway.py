@@ -318,6 +318,12 @@ async def test_forty_streams_at_once_are_all_served() -> None:
 
 @in_loop
 async def test_a_large_body_does_not_hold_up_a_stream() -> None:
+    """Held up by its own work, it is so each time; a machine that does not give it the processor does it now and then."""
+    assert min([await _longest_wait() for _ in range(3)]) < 0.25
+
+
+async def _longest_wait() -> float:
+    """How many seconds of processor time pass at most until the loop goes on, while a large body is read."""
     async with wired(chunked(*events(*[TEXT] * 30), gap=0.01)) as world:
         large = json.dumps(
             {"messages": [{"text": f"line {number} of some code; x = {number}"} for number in range(80_000)]}
@@ -334,7 +340,7 @@ async def test_a_large_body_does_not_hold_up_a_stream() -> None:
         watcher = asyncio.create_task(watch())
         await asyncio.gather(world.ask("/", large.encode()), world.ask_json({}))
         watcher.cancel()
-        assert worst < 0.25
+        return worst
 
 
 @pytest.mark.parametrize(
