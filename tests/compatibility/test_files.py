@@ -73,7 +73,7 @@ E""",
     "; echo 1 >Aa; echo 2 >aA; cat Aa aA",
     "times": "touch -d '2001-02-03 04:05:06.123456789 UTC' t1 .env; cp -p t1 t2; rsync -a t1 t3; stat -c %y t1 t2 t3 .env"
     "; cat .env >/dev/null; stat -c %y .env",
-    "make": "printf 'a: b\\n\\tcp b a\\n' >Makefile; touch b; make; make; touch -d '+1 second' b; make",
+    "make": "printf 'a: b\\n\\tcp b a\\n' >Makefile; touch -d '2 hours ago' b; make; make; touch -d '3 hours ago' a; make",
     "compiler": "printf 'int puts(const char*);int main(){puts(\"hi\");}' >m.c; gcc -g -o m m.c && ./m; gcc -c m.c && ar rc l.a m.o && ar t l.a",
     "masked": "sed -i s/DEBUG=true/DEBUG=12/ .env; echo X=1 >>.env; cat .env; stat -c '%a %U' .env; wc -l <.env"
     "; [ $(wc -c <.env) = $(stat -c %s .env) ]; echo $?; vim -es -u NONE -c 'normal Goadded=1' -c wq .env; tail -1 .env; ls -A",
