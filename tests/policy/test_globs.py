@@ -162,9 +162,9 @@ def test_a_path_of_two_thousand_folders_is_answered() -> None:
     ],
 )
 def test_a_hostile_pattern_does_not_make_matching_slow(pattern: str, path: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert not hit(pattern, path)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 def test_fifteen_thousand_paths_are_decided_in_a_blink() -> None:
@@ -172,9 +172,9 @@ def test_fifteen_thousand_paths_are_decided_in_a_blink() -> None:
     texts += [f"**/.folder{number}/**" for number in range(30)]
     matcher = PathMatcher([Pattern(text, place % 5, place) for place, text in enumerate(texts)], 15)
     paths = [f"src/pkg{number % 300}/sub{number % 7}/module_{number}.py" for number in range(15_000)]
-    start = time.perf_counter()
+    start = time.process_time()
     assert not any(matcher.best(path) for path in paths)
-    assert time.perf_counter() - start < 0.4  # 20 ms on the machine this was written on
+    assert time.process_time() - start < 0.4  # 20 ms on the machine this was written on
 
 
 @pytest.mark.parametrize(
