@@ -5,6 +5,7 @@ import contextlib
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,3 +127,13 @@ async def inside(  # noqa: PLR0913 (whatever a test wants otherwise)
         yield Inside(folder, forge, server, sink, broker, port, file, environment)
     finally:
         await broker.close()
+        await _ends_seen()
+
+
+async def _ends_seen() -> None:
+    """Wait until asyncio has seen the end of each ssh that was killed: what it holds of one outlives no loop quietly."""
+    for _ in range(500):
+        if not any(thread.name.startswith("waitpid-") for thread in threading.enumerate()):
+            break
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)  # and has put it away
