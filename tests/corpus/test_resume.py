@@ -65,8 +65,10 @@ def _ended(corpus: Corpus, out: Path, ending: signal.Signals, after: int) -> Non
         started.send_signal(ending)
     _, errors = started.communicate()  # ends when all that hold the pipes have ended: the workers, too
     assert started.returncode == -ending
-    assert errors == b"" or ending == signal.SIGINT
-    assert b"spawn_main" not in errors, errors  # no worker complains
+    if ending == signal.SIGINT:
+        assert b"spawn_main" not in errors, errors  # no worker complains
+    else:  # nor here; Python itself does where we were killed before it had told a new worker what to be
+        assert errors == b"" or errors.endswith(b"EOFError: Ran out of input\n"), errors
 
 
 @pytest.mark.parametrize("change", ["policy", "index", "pack", "source", "new source", "order"])

@@ -137,9 +137,24 @@ def _serve(pipe: Connection, judging: Judging, folder: Folder, parent: int) -> N
 
     try:
         worker = Worker(judging, folder)
-        while True:
-            pipe.send(worker.do(pipe.recv()))
+        while (task := _next(pipe)) is not None:
+            _tell(pipe, worker.do(task))
     except ProvenanceError as error:
-        pipe.send(Refusal(error.what, error.hint))
-    except EOFError:
-        return
+        _tell(pipe, Refusal(error.what, error.hint))
+
+
+# Where we were killed, the kernel closes our end before it ends the workers: none of them complains in between.
+
+
+def _next(pipe: Connection) -> Task | None:
+    """Receive a piece to judge; None: who gave them is gone."""
+    try:
+        task: Task = pipe.recv()
+    except (EOFError, OSError):
+        return None
+    return task
+
+
+def _tell(pipe: Connection, said: Done | Refusal) -> None:
+    with suppress(OSError):
+        pipe.send(said)
