@@ -80,6 +80,17 @@ def test_a_file_that_takes_a_removed_ones_place_and_inode_number_counts_as_late(
     assert file.read_bytes() == b"B=" + VALUES[0] + b"\n"
 
 
+def test_a_file_that_takes_a_moved_ones_place_and_its_inode_number_counts_as_late(view: FakeView, work: Path) -> None:
+    """Promises 2 and 3: notices come late; the moved one was removed before we heard that it had moved."""
+    covers, file = early(view, work, b"A=" + VALUES[0])
+    file.write_bytes(b"B=" + SHOWN[0])  # made inside meanwhile, with the same number
+    covers.moved(str(file), str(work / "moved"))
+    covers.host_changed(str(file))
+    assert file.read_bytes() == b"B=" + SHOWN[0]
+    assert list(covers.finish()) == []
+    assert file.read_bytes() == b"B=" + VALUES[0]
+
+
 def test_a_file_replaced_on_the_host_counts_as_late(view: FakeView, work: Path) -> None:
     """Promise 2: until it is covered again, its new inode can be opened inside."""
     covers, file = early(view, work, b"A=" + VALUES[0])
@@ -90,6 +101,33 @@ def test_a_file_replaced_on_the_host_counts_as_late(view: FakeView, work: Path) 
     assert file.read_bytes() == b"B=1"
     assert list(covers.finish()) == []
     assert file.read_bytes() == b"B=" + VALUES[0]
+
+
+@pytest.mark.parametrize("way", ["removed and made", "removed, seen so, and made", "renamed over"])
+@pytest.mark.parametrize("content", [b"", b"B=1"])
+def test_what_was_written_into_a_file_that_the_host_then_replaced_is_not_written_into_the_new_one(
+    view: FakeView, work: Path, content: bytes, way: str
+) -> None:
+    """Promise 3: the last writer wins, also where the new file holds what the one before held."""
+    covers, file = early(view, work, b"A=" + VALUES[0])
+    covers.replaced(str(file))
+    file.write_bytes(content)
+    covers.host_changed(str(file))
+    inside_writes(view, covers, file, b"C=" + SHOWN[1])
+    if way == "renamed over":
+        (work / "new").write_bytes(content)
+        (work / "new").replace(file)
+    else:
+        file.unlink()
+        covers.replaced(str(file))
+        if "seen" in way:
+            covers.host_changed(str(file))
+        file.write_bytes(content)
+        covers.replaced(str(file))
+    covers.host_changed(str(file))
+    assert view.seen(str(file)) == content
+    assert list(covers.finish()) == []
+    assert file.read_bytes() == content
 
 
 def test_a_file_that_gets_another_name_counts_as_late(view: FakeView, work: Path) -> None:

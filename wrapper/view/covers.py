@@ -149,12 +149,15 @@ class Covers:
         Its inode does not tell: a file system gives the number of a removed file to the next one.
         """
         if path in self._covers:
-            self._covers[path].early = False
+            self._covers[path].early, self._covers[path].real = False, b""
 
     def moved(self, path: str, target: str) -> None:
         """Take notice that `path` is `target` now: a cover goes with its file, also when a folder above was moved."""
         cover = self._covers.get(path)
-        if cover is None or not self._is(target, cover.inode):
+        if cover is None:
+            return
+        if not self._is(target, cover.inode):
+            self.replaced(path)  # it went on from there: what stands at `path` by now is another one
             return
         self._covers[target] = self._covers.pop(path)
         self._view.moved(path, target)
@@ -201,7 +204,7 @@ class Covers:
         try:
             mode, content = self._real(path, cover)
         except FileNotFoundError:
-            cover.early = False
+            cover.early, cover.real = False, b""
             return  # the cover went with the file; it is made again when the file is
         real = b"unread" if content is None else _digest(content)
         if real == cover.real:
@@ -219,6 +222,8 @@ class Covers:
         inode = (about.st_dev, about.st_ino)
         if cover.names and (inode, about.st_nlink) != (cover.inode, cover.names):
             cover.early = False  # for a moment the new file, or a new name of it, could be opened inside (rule 2)
+            if inode != cover.inode:
+                cover.real = b""  # what the inside wrote was meant for the file before, whatever this one holds
         cover.inode, cover.names = inode, about.st_nlink
         return stat.S_IMODE(about.st_mode), self._read(path)
 
