@@ -14,10 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.repository import git, repository, said
+from wrapper.corpus import listing, opening, reading
 from wrapper.corpus.documents import Piece, pieces, read
 from wrapper.corpus.listing import history
 from wrapper.corpus.policy import CorpusPolicy
 from wrapper.corpus.policyfile import built_in, parse
+from wrapper.corpus.resuming import tasks
 from wrapper.errors import ProvenanceError
 
 POLICY = built_in()
@@ -94,6 +96,66 @@ def test_data_sets_in_a_tree_are_rows_and_keep_their_places(tmp_path: Path) -> N
     rows = documents(tmp_path)
     assert {row["id"] for row in rows} == {"d/note.md", *(f"r{number}" for number in range(5))}
     assert [row["row"] for row in rows if row["source"].endswith(".gz")] == [1, 2, 3, 4, 5]
+
+
+@pytest.fixture
+def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of lines that is cut; one of them is longer than a piece and than a document that comes whole."""
+    monkeypatch.setattr(listing, "_LINES_BYTES", 10_000)
+    monkeypatch.setattr(opening, "_CHUNK", 1000)
+    path = tmp_path / "lines.jsonl"
+    rows = [{"text": f"{number} " * (30_000 if number == 40 else number)} for number in range(300)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+def test_a_large_file_of_lines_is_read_in_pieces_and_gives_what_it_gives_whole(
+    lines: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = with_policy("[limits]\npart_bytes = 65536\n")
+    found = list(pieces([str(lines)], policy))
+    assert len(found) > 10
+    assert sum(piece.size for piece in found) == lines.stat().st_size
+    assert len({tasks(found)[place].part for place in range(len(found))}) == len(found)
+    cut = documents(lines, policy=policy)
+    monkeypatch.setattr(listing, "_LINES_BYTES", 1 << 30)
+    assert len(list(pieces([str(lines)], policy))) == 1
+    assert cut == documents(lines, policy=policy)
+    assert any(row["more"] for row in cut)
+
+
+def test_packed_lines_are_not_cut(lines: Path) -> None:
+    packed = lines.with_suffix(".jsonl.gz")
+    packed.write_bytes(gzip.compress(lines.read_bytes(), compresslevel=0))
+    assert len(list(pieces([str(packed)], POLICY))) == 1
+    assert [row["text"] for row in documents(packed)] == [row["text"] for row in documents(lines)]
+
+
+@pytest.mark.parametrize("change", ["longer", "shorter", "another", "gone"])
+def test_a_file_that_changed_after_it_was_cut_is_told_and_no_half_line_is_read(change: str, lines: Path) -> None:
+    found = list(pieces([str(lines)], POLICY))
+    if change == "longer":
+        with lines.open("a") as file:
+            file.write('{"text": "more"}\n')
+    elif change == "shorter":
+        os.truncate(lines, lines.stat().st_size // 2)
+    elif change == "another":
+        os.utime(lines, ns=(0, 0))
+    else:
+        lines.unlink()
+    for piece in found:
+        [row] = [row for batch in read(piece, POLICY) for row in batch.to_pylist()]
+        assert (row["row"], row["text"]) == (piece.first + 1, None)
+        assert ("cannot be read: No such file" if change == "gone" else "has changed since it was listed") in row[
+            "fault"
+        ]
+
+
+def test_a_file_that_loses_its_end_while_it_is_read_is_told(lines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    piece = list(pieces([str(lines)], POLICY))[-2]
+    monkeypatch.setattr(reading, "_must_be_as_listed", lambda *_: os.truncate(lines, piece.start + 5000))
+    *_, row = [row for batch in read(piece, POLICY) for row in batch.to_pylist()]
+    assert "is shorter than it was; rows behind this are not read" in row["fault"]
 
 
 @pytest.fixture

@@ -116,6 +116,33 @@ def test_rows_are_the_same_whatever_the_chunks_and_none_is_lost(
             assert text == Wanted(("*",)).of({"text": value})
 
 
+@given(
+    st.lists(
+        st.sampled_from([b'{"text": "a"}', b'{"text": "\xc3\xa9"}', b"{broken", b"", b" ", b"\xef\xbb\xbf{}", b"{}\r"])
+    ),
+    st.booleans(),
+    st.lists(st.integers(0), max_size=6),
+    st.integers(1, 60),
+)
+def test_the_stretches_of_a_file_give_the_rows_of_the_whole(
+    lines: list[bytes],
+    ends: bool,  # noqa: FBT001 (drawn)
+    places: list[int],
+    least: int,
+) -> None:
+    data = b"\n".join(lines) + b"\n" * ends
+    stretches = jsonl.cuts(cut(data, places), least)
+    assert [one.start for one in stretches] == [0, *(one.end for one in stretches[:-1])]
+    assert stretches[-1].end == 0
+    found: list[Row] = []
+    for start, end, before in stretches:
+        own = data[start : end or len(data)]
+        assert own or not data  # no worker is sent for nothing
+        assert not end or (len(own) >= least and own.endswith(b"\n"))
+        found += jsonl.rows(cut(own, places), "f", Columns(), 1 << 20, before=before)
+    assert found == read([data])
+
+
 @given(st.binary(max_size=3000), st.sampled_from([".gz", ".zst", ""]), st.lists(st.integers(0), max_size=6), st.data())
 def test_unpacking_gives_what_was_packed_in_any_chunks_and_tells_when_it_breaks_off(
     data: bytes, suffix: str, places: list[int], draw: st.DataObject

@@ -5,8 +5,8 @@ packing breaks off, one row stands for the rest, which nobody can count.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -20,12 +20,39 @@ _MARK: Final = b"\xef\xbb\xbf"  # some editors write it before UTF-8
 _LONGEST_WHY: Final = 120
 
 
-def rows(chunks: Iterable[bytes], source: str, columns: Columns, most: int) -> Iterator[Row]:
-    """Read rows out of the bytes of a file in chunks of any size; lines over `most` bytes as they come."""
+class Stretch(NamedTuple):
+    """Whole lines of a file: where they begin and end in bytes (0: with the file), and how many stand before them."""
+
+    start: int
+    end: int
+    before: int
+
+
+def cuts(chunks: Iterable[bytes], least: int) -> Sequence[Stretch]:
+    """Cut a file that is not packed where a line ends; each stretch but the last has `least` bytes or more."""
+    found: list[Stretch] = []
+    start = at = before = lines = 0
+    for chunk in chunks:
+        end = chunk.rfind(b"\n") + 1
+        lines += chunk.count(b"\n")
+        if end and at + end - start >= least:
+            found.append(Stretch(start, at + end, before))
+            start, before = at + end, lines
+        at += len(chunk)
+    if start < at or not found:
+        return [*found, Stretch(start, 0, before)]
+    return [*found[:-1], found[-1]._replace(end=0)]
+
+
+def rows(chunks: Iterable[bytes], source: str, columns: Columns, most: int, *, before: int = 0) -> Iterator[Row]:
+    """Read rows out of the bytes of a file in chunks of any size; lines over `most` bytes as they come.
+
+    `before`: so many lines of the file stand before these.
+    """
     reader = _Reader(source, columns, most)
-    number = 0
+    number = before
     try:
-        for line in _lines(_unmarked(chunks), most):
+        for line in _lines(chunks if before else _unmarked(chunks), most):
             number += 1
             if isinstance(line, bytes):
                 yield from reader.row(line, number)

@@ -45,7 +45,13 @@ def _must_be_plain(mode: int) -> None:
         raise OSError(None, "is no plain file")
 
 
-def chunks(file: BinaryIO) -> Iterator[bytes]:
-    """Give the bytes of a file in chunks. Raises OSError."""
-    while chunk := file.read(_CHUNK):
+def chunks(file: BinaryIO, start: int = 0, end: int = 0) -> Iterator[bytes]:
+    """Give the bytes of a file in chunks, from `start` to before `end` (0: to its end). Raises OSError."""
+    if start:
+        file.seek(start)
+    at = start
+    while chunk := file.read(min(_CHUNK, end - at) if end else _CHUNK):
         yield chunk
+        at += len(chunk)
+    if at < end:
+        raise OSError(None, "is shorter than it was")

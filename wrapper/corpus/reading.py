@@ -13,6 +13,7 @@ from wrapper.corpus.policy import CorpusPolicy
 from wrapper.corpus.repositories import Blob, RepositoryError, contents
 from wrapper.corpus.rows import Row
 from wrapper.corpus.storage import Storage, is_remote
+from wrapper.corpus.trees import stamp_of
 from wrapper.corpus.unpacking import unpacked
 
 
@@ -29,9 +30,11 @@ def rows(piece: Piece, policy: CorpusPolicy, storage: Storage | None) -> Iterato
 
 
 def _data_set(piece: Piece, policy: CorpusPolicy, storage: Storage | None) -> Iterator[Row]:
-    last = 0
+    last = piece.first if piece.form is Form.JSONL else 0
     try:
         with opened(piece.location, storage, follow=piece.is_named) as file:
+            if piece.start or piece.end:
+                _must_be_as_listed(piece, file)
             for row in _read(piece, file, policy):
                 last = row.row
                 yield row
@@ -44,8 +47,14 @@ def _data_set(piece: Piece, policy: CorpusPolicy, storage: Storage | None) -> It
 def _read(piece: Piece, file: BinaryIO, policy: CorpusPolicy) -> Iterator[Row]:
     if piece.form is Form.PARQUET:
         return parquet.rows(file, piece.source, piece.size, (piece.first, piece.last), policy)
-    stream = unpacked(shown(piece.location), chunks(file), policy.limits.ratio)
-    return jsonl.rows(stream, piece.source, policy.columns, policy.limits.part_bytes)
+    stream = unpacked(shown(piece.location), chunks(file, piece.start, piece.end), policy.limits.ratio)
+    return jsonl.rows(stream, piece.source, policy.columns, policy.limits.part_bytes, before=piece.first)
+
+
+def _must_be_as_listed(piece: Piece, file: BinaryIO) -> None:
+    """Raise OSError where a file that was cut has changed since: its lines may end elsewhere now."""
+    if stamp_of(os.fstat(file.fileno())) != piece.stamp:
+        raise OSError(None, "has changed since it was listed")
 
 
 def _files(piece: Piece, policy: CorpusPolicy, storage: Storage | None) -> Iterator[Row]:

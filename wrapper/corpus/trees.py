@@ -110,9 +110,14 @@ def _leads_within(entry: "os.DirEntry[bytes]", root: bytes) -> bool:
     return os.path.exists(target) and os.path.commonpath([root, target]) == root
 
 
+def stamp_of(found: os.stat_result) -> str:
+    """Give what changes with a file's content."""
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
 def _entry(entry: "os.DirEntry[bytes]", name: bytes) -> Entry:
     try:
         found = entry.stat(follow_symlinks=False)
     except OSError:
         return Entry(name, 0, "")
-    return Entry(name, found.st_size if stat.S_ISREG(found.st_mode) else 0, f"{found.st_size} {found.st_mtime_ns}")
+    return Entry(name, found.st_size if stat.S_ISREG(found.st_mode) else 0, stamp_of(found))
