@@ -91,6 +91,18 @@ def test_a_file_that_takes_a_moved_ones_place_and_its_inode_number_counts_as_lat
     assert file.read_bytes() == b"B=" + VALUES[0]
 
 
+def test_a_file_over_which_another_was_moved_counts_as_late_whatever_its_number(view: FakeView, work: Path) -> None:
+    """Promise 2: of two that were moved there one after the other, the second has the number of the covered one."""
+    covers, file = early(view, work, b"A=" + VALUES[0])
+    file.write_bytes(b"B=1")
+    covers.moved(str(work / "new"), str(file))
+    covers.host_changed(str(file))
+    inside_writes(view, covers, file, b"B=" + SHOWN[0])
+    assert file.read_bytes() == b"B=1"
+    assert list(covers.finish()) == []
+    assert file.read_bytes() == b"B=" + VALUES[0]
+
+
 def test_a_file_replaced_on_the_host_counts_as_late(view: FakeView, work: Path) -> None:
     """Promise 2: until it is covered again, its new inode can be opened inside."""
     covers, file = early(view, work, b"A=" + VALUES[0])
@@ -396,7 +408,7 @@ class CoversMachine(RuleBasedStateMachine):
         self.view.standing.pop(self.path(name), None)
         self.note(name, content)
         self.exposed = {place: seen for place, seen in self.exposed.items() if place[0] != name}
-        self.tell(late, self.changed(name))
+        self.tell(late, self.replaced(name))
 
     @rule(name=_NAME, onto=_NAME, late=st.booleans())
     def host_renames(self, name: str, onto: str, late: bool) -> None:  # noqa: FBT001

@@ -153,6 +153,7 @@ class Covers:
 
     def moved(self, path: str, target: str) -> None:
         """Take notice that `path` is `target` now: a cover goes with its file, also when a folder above was moved."""
+        self.replaced(target)
         cover = self._covers.get(path)
         if cover is None:
             return
