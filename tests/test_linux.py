@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,35 @@ def test_a_namespace_can_be_left_and_joined_again() -> None:
         "True",
         "PermissionError: [Errno 1] Operation not permitted: 'setns'",
     )  # the second without root
+
+
+def test_the_time_of_birth_stays_whatever_becomes_of_a_file_and_is_anothers_in_the_next(tmp_path: Path) -> None:
+    def born() -> int:
+        descriptor = os.open(tmp_path / "file", os.O_PATH)
+        try:
+            return linux.born(descriptor)
+        finally:
+            os.close(descriptor)
+
+    before = time.time_ns()
+    (tmp_path / "file").write_text("a")
+    first = born()
+    assert before - 20_000_000 <= first <= time.time_ns()  # files are stamped with a clock that ticks
+    time.sleep(0.02)
+    (tmp_path / "file").write_text("b")
+    (tmp_path / "file").chmod(0o600)
+    assert born() == first
+    (tmp_path / "file").unlink()
+    (tmp_path / "file").write_text("a")
+    assert born() > first
+
+
+def test_where_a_file_system_does_not_tell_when_a_file_was_made_it_is_0() -> None:
+    descriptor = os.open("/proc/version", os.O_PATH)
+    try:
+        assert linux.born(descriptor) == 0
+    finally:
+        os.close(descriptor)
 
 
 def test_a_read_only_bind_is_read_only_and_covers_what_is_mounted_below(tmp_path: Path) -> None:

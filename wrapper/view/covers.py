@@ -13,7 +13,10 @@ Rules:
    inside wrote, and there is room for the restored content before the first byte of the old one goes.
 6. What cannot be read, or is too large to be masked, is shown as a file that cannot be opened.
 7. Files are read and written by their place below a root, never through a link (`beneath`), and a real file is written
-   only while it is the one that was covered: the inside can move a folder and put a link to elsewhere in its place.
+   only while it is the one that was covered: the inside can move a folder and put a link to elsewhere in its place. A
+   file is told from another by number and time of birth: a file system gives the number of a removed one to the next.
+8. Who wrote last wins: what the inside wrote was meant for the file that stood there then, and for none that the host
+   put in its place.
 """
 
 import contextlib
@@ -25,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from wrapper.linux import born
 from wrapper.plan.contents import MOST_BYTES
 from wrapper.view.beneath import open_beneath, open_regular
 from wrapper.view.sockets import is_bound_outside
@@ -64,13 +68,18 @@ class CoveringView(Protocol):
         """Take notice that the covered file has another path now."""
 
 
+_Identity = tuple[int, int, int]
+"""Device, number, and time of birth in nanoseconds, 0 where the file system does not tell it."""
+_NONE: _Identity = (0, 0, 0)
+
+
 @dataclass(slots=True)
 class _Cover:
     disguise: Disguise
     early: bool
     shown: bytes = b""  # digest of what the staging file held when we last wrote or read it; empty: it cannot be opened
     real: bytes = b""  # digest of what the real file held then; empty: the cover does not stand as it should
-    inode: tuple[int, int] = (0, 0)  # device and number of the real file
+    identity: _Identity = _NONE  # of the real file
     names: int = 0  # how many hard links it had
 
 
@@ -84,6 +93,10 @@ def _hides_nothing(disguise: Disguise, content: bytes | None) -> bool:
 
 def _digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def _identity(about: os.stat_result, descriptor: int) -> _Identity:
+    return about.st_dev, about.st_ino, born(descriptor)
 
 
 def _reserve(descriptor: int, size: int, needed: int) -> None:
@@ -146,19 +159,15 @@ class Covers:
     def replaced(self, path: str) -> None:
         """Take notice that a file was made at `path`, or removed: rule 2 holds for what stands there from now on.
 
-        Its inode does not tell: a file system gives the number of a removed file to the next one.
+        Not every file system tells by what stands there that it is another file.
         """
         if path in self._covers:
-            self._covers[path].early, self._covers[path].real = False, b""
+            self._covers[path].early = False
 
     def moved(self, path: str, target: str) -> None:
         """Take notice that `path` is `target` now: a cover goes with its file, also when a folder above was moved."""
-        self.replaced(target)
         cover = self._covers.get(path)
-        if cover is None:
-            return
-        if not self._is(target, cover.inode):
-            self.replaced(path)  # it went on from there: what stands at `path` by now is another one
+        if cover is None or not self._is(target, cover.identity):
             return
         self._covers[target] = self._covers.pop(path)
         self._view.moved(path, target)
@@ -205,7 +214,7 @@ class Covers:
         try:
             mode, content = self._real(path, cover)
         except FileNotFoundError:
-            cover.early, cover.real = False, b""
+            cover.early = False
             return  # the cover went with the file; it is made again when the file is
         real = b"unread" if content is None else _digest(content)
         if real == cover.real:
@@ -219,13 +228,12 @@ class Covers:
 
     def _real(self, path: str, cover: _Cover) -> tuple[int, bytes | None]:
         """Give permission bits and content of the real file; None where it is no file, too large or cannot be read."""
-        about = self._about(path)
-        inode = (about.st_dev, about.st_ino)
-        if cover.names and (inode, about.st_nlink) != (cover.inode, cover.names):
+        about, identity = self._about(path)
+        if cover.names and (identity, about.st_nlink) != (cover.identity, cover.names):
             cover.early = False  # for a moment the new file, or a new name of it, could be opened inside (rule 2)
-            if inode != cover.inode:
-                cover.real = b""  # what the inside wrote was meant for the file before, whatever this one holds
-        cover.inode, cover.names = inode, about.st_nlink
+            if identity != cover.identity:
+                cover.real = b""  # covered anew, also where it holds what the one before held (rule 8)
+        cover.identity, cover.names = identity, about.st_nlink
         return stat.S_IMODE(about.st_mode), self._read(path)
 
     def _write_back(self, path: str, cover: _Cover) -> bool:
@@ -238,7 +246,7 @@ class Covers:
         restored = cover.disguise.restore(written)
         if restored is None:
             return True
-        if not self._write(path, restored, cover.inode):
+        if not self._write(path, restored, cover.identity):
             return False
         cover.shown, cover.real = _digest(written), _digest(restored)
         self.report(path, "restored")
@@ -265,35 +273,35 @@ class Covers:
 
     def _is_large(self, path: str) -> bool:
         with contextlib.suppress(OSError):
-            about = self._about(path)
+            about, _ = self._about(path)
             return stat.S_ISREG(about.st_mode) and about.st_size > MOST_BYTES
         return False
 
-    def _about(self, path: str) -> os.stat_result:
+    def _about(self, path: str) -> tuple[os.stat_result, _Identity]:
         descriptor = open_beneath(self._roots, path, os.O_PATH)
         try:
-            return os.fstat(descriptor)
+            about = os.fstat(descriptor)
+            return about, _identity(about, descriptor)
         finally:
             os.close(descriptor)
 
-    def _is(self, path: str, inode: tuple[int, int]) -> bool:
+    def _is(self, path: str, identity: _Identity) -> bool:
         with contextlib.suppress(OSError):
-            about = self._about(path)
-            return (about.st_dev, about.st_ino) == inode
+            return self._about(path)[1] == identity
         return False
 
     def _is_foreign_socket(self, path: str) -> bool:
         with contextlib.suppress(OSError):
-            return stat.S_ISSOCK(self._about(path).st_mode) and is_bound_outside(path)
+            return stat.S_ISSOCK(self._about(path)[0].st_mode) and is_bound_outside(path)
         return False
 
-    def _write(self, path: str, content: bytes, inode: tuple[int, int] | None = None) -> bool:
-        """Write in place, whole or not at all where the disk is full; only to `inode` if given."""
+    def _write(self, path: str, content: bytes, identity: _Identity | None = None) -> bool:
+        """Write in place, whole or not at all where the disk is full; only to the file of `identity` if given."""
         try:
             descriptor = open_regular(self._roots, path, os.O_WRONLY)
             with os.fdopen(descriptor, "wb") as opened:
                 about = os.fstat(descriptor)
-                if inode not in (None, (about.st_dev, about.st_ino)):
+                if identity not in (None, _identity(about, descriptor)):
                     return False
                 _reserve(descriptor, about.st_size, len(content))
                 opened.write(content)
