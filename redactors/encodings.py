@@ -103,9 +103,10 @@ def _escapes(value: bytes) -> Iterator[tuple[str, Callable[[bytes], bytes]]]:
         yield from (("html", _table(table)) for table in _HTML)
     if b"'" in value:
         yield from (("shell", _table([(b"'", escaped)])) for escaped in _SHELL_QUOTES)
-    yield "json", _json(ascii_only=False)
-    if not value.isascii():
-        yield "json", _json(ascii_only=True)
+    if _is_text(value):  # else its JSON would be what is left of it, which may be a word like any
+        yield "json", _json(ascii_only=False)
+        if not value.isascii():
+            yield "json", _json(ascii_only=True)
     if any(byte in b"<>&" for byte in value):
         yield "json", _table(_JSON_FOR_HTML)
 
@@ -139,6 +140,14 @@ def _table(pairs: Iterable[tuple[bytes, bytes]]) -> Callable[[bytes], bytes]:
     for plain, escaped in pairs:
         table[plain[0]] = escaped
     return lambda data: b"".join([table[byte] for byte in data])
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _json(*, ascii_only: bool) -> Callable[[bytes], bytes]:

@@ -69,6 +69,11 @@ def test_of_one_among_thousands_only_itself_is_registered() -> None:
     assert masks(VALUE.encode(), encoded=False) == (VALUE,)
 
 
+def test_of_a_value_that_is_hardly_text_no_word_is_registered() -> None:
+    value = b"\x80\x81\x82\x83\x84\x85\x86\x87the\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91"
+    assert min(map(len, masks(value))) >= len(value)
+
+
 @given(st.binary(max_size=200))
 def test_any_value_gives_single_lines_that_are_not_blank(value: bytes) -> None:
     for one in masks(value):

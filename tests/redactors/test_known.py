@@ -131,6 +131,13 @@ def test_a_value_with_special_characters_is_found_in_every_escape(value: bytes) 
         assert written.strip("\\\"'").encode() in inner.strip(b"\\\"'") + b"'", (written, inner)  # but for the quotes
 
 
+def test_of_a_value_that_is_hardly_text_the_word_in_it_is_no_finding() -> None:
+    value = b"\x80\x81\x82\x83\x84\x85\x86\x87\x88letmein\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91"
+    values = known(value)
+    assert spans(values, b"= " + value) == [(value, "known:raw")]
+    assert spans(values, b"please letmein now") == []
+
+
 @pytest.mark.parametrize(
     "prefix", [b"sk-ant-" + b"api03-", b"eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJ4In0.", b"AK" + b"IA", b"postgres://user:"]
 )

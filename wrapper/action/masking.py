@@ -33,5 +33,6 @@ def _all(value: bytes) -> Iterator[str]:
     for form in forms(value):
         yield form.text.decode("utf-8", "replace")
     for trimmed in (value[_TRIM:], value[:-_TRIM], value[_TRIM:-_TRIM]):
-        if len(trimmed) >= _CORE:
-            yield trimmed.decode("utf-8", "ignore")
+        text = trimmed.decode("utf-8", "ignore")
+        if len(text) >= _CORE:
+            yield text
