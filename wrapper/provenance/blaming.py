@@ -1,15 +1,17 @@
 """Reads a file, its git history and the index, and says whose each line is: what `safe-agent blame` prints."""
 
+import itertools
 import os
 import stat
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
 from pathlib import Path
 from subprocess import SubprocessError
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -61,6 +63,13 @@ class Blamed:
         return lines_of(self.text)
 
 
+class _Writes(NamedTuple):
+    """By path: the sessions in which an agent wrote more than is kept, and those that saw it written from outside."""
+
+    cut: Mapping[str, set[str]]
+    seen: Mapping[str, set[str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Blaming:
     """The index of a user, opened once for many files. `root`: the workspace whose sessions count as its own.
@@ -75,6 +84,8 @@ class Blaming:
     faults: tuple[Fault, ...]
     sessions: Mapping[str, SessionState]
     _graphs: dict[str, Graph] = field(default_factory=dict)
+    _present: dict[tuple[str, frozenset[str]], frozenset[str]] = field(default_factory=dict)
+    _writes: "dict[Matcher, _Writes]" = field(default_factory=dict)
     _had: dict[tuple[str, str], Codes | None] = field(default_factory=dict)
 
     @classmethod
@@ -160,11 +171,7 @@ class Blaming:
         told = sorted(
             (state.first, one, state.commits) for one, state in self.sessions.items() if state.commits is not None
         )
-        ids = frozenset(tip for _, _, tips in told for tip in tips or ())
-        try:
-            there = lineage.present(found.layout, sorted(ids))
-        except (OSError, SubprocessError, ValueError):  # then no date is believed
-            there = ids
+        there = self._there_of(found, frozenset(tip for _, _, tips in told for tip in tips or ()))
         known = lineage.first_known(commits, [(one, tips or ()) for _, one, tips in told])
         when = [inf if one is None else known.get(one.id, len(told)) for one in found.commits]
         return {
@@ -172,6 +179,19 @@ class Blaming:
             for at, (_, one, tips) in enumerate(told)
             if (not there.isdisjoint(tips or ()) if tips else one in here)
         }
+
+    def _there_of(self, found: History, ids: frozenset[str]) -> frozenset[str]:
+        """Say which of these commits the repository has, asking it once for all files; all, where it cannot be asked.
+
+        Then no date is believed.
+        """
+        key = str(found.layout.git_dir), ids
+        if key not in self._present:
+            try:
+                self._present[key] = lineage.present(found.layout, sorted(ids))
+            except (OSError, SubprocessError, ValueError):
+                self._present[key] = ids
+        return self._present[key]
 
     def _there(self, found: History, text: bytes, session: str) -> Flags | None:
         """Say which lines git had when a session began, wherever; None where nobody knows."""
@@ -204,15 +224,30 @@ class Blaming:
         return frozenset(line for line, session in lines if session in seen)
 
     def _cut(self, path: str) -> frozenset[str]:
-        """Name the sessions in which an agent wrote more into a file, or a folder around it, than is kept."""
-        every = (self.matcher.pack.emission(number) for number in range(self.matcher.pack.emissions))
-        cut = (one for one in every if one.kind is Kind.WRITE and one.is_cut and one.path)
-        return frozenset(one.session for one in cut if f"/{one.path}/" in f"/{path}/")
+        """Name the sessions in which an agent wrote more into a file, or a folder around it, than is kept.
+
+        A tool may have named it from a folder within the repository, so any names that follow each other count.
+        """
+        cut, names = self._written().cut, path.split("/")
+        runs = itertools.combinations(range(len(names) + 1), 2)
+        return frozenset(session for start, end in runs for session in cut.get("/".join(names[start:end]), ()))
 
     def _seen(self, path: str) -> frozenset[str]:
         """Name the sessions that saw a file written from outside."""
-        every = (self.matcher.pack.emission(number) for number in range(self.matcher.pack.emissions))
-        return frozenset(one.session for one in every if one.kind is Kind.HOST and one.path == path)
+        return frozenset(self._written().seen.get(path, ()))
+
+    def _written(self) -> _Writes:
+        """Read all emissions once, whatever the number of files: a year's index has hundreds of thousands."""
+        if self.matcher not in self._writes:
+            cut, seen = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+            for number in range(self.matcher.pack.emissions):
+                one = self.matcher.pack.emission(number)
+                if one.kind is Kind.WRITE and one.is_cut and one.path:
+                    cut[one.path].add(one.session)
+                elif one.kind is Kind.HOST:
+                    seen[one.path].add(one.session)
+            self._writes[self.matcher] = _Writes(cut, seen)
+        return self._writes[self.matcher]
 
 
 def blamed(path: Path, revision: str | None, *, places: Places, policy: Policy) -> Blamed:
