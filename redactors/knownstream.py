@@ -33,6 +33,7 @@ _ESCAPE = 0x1B  # as a number: asking for one takes a third of the time of askin
 _NEAR_THE_END = 64
 _BLANK = frozenset(BLANKS[at : at + 1] for at in range(len(BLANKS)))
 _BLANK_END = _BLANK - {b"\\"}  # a backslash may be the end of a terminal sequence
+_number = int.from_bytes  # `redactors.unfinished.number`, without the call
 _EXACT, _BOTH = Pass.EXACT, Pass.BOTH  # looking up a member of an enumeration takes a tenth of a search
 STREAM_GAPS = Gaps(breaks=False)
 
@@ -55,6 +56,7 @@ class KnownStream:
         self._masked = b""  # the value whose placeholder ended what was shown
         self._passed = 0  # bytes of the stream before the buffer
         self._shift = 0  # bytes by which what was given out is shorter than what it stands for
+        self._generation = 0  # of the known values that `may_pass` looks for; segments that were merged find the same
         self._segments: tuple[Segment, ...] = ()
         self._ahead: tuple[Beginnings, ...] = ()
         self._short: frozenset[bytes] = frozenset()
@@ -71,6 +73,24 @@ class KnownStream:
     def pending(self) -> int:
         """How many bytes are held back."""
         return len(self._buffer) - self._shown
+
+    def may_pass(self, lines: bytes) -> bool:
+        """Tell whether `feed` would give whole `lines`, without terminal sequences, back at once as they are.
+
+        Whoever shows them then calls `passed` in the place of `feed`.
+        """
+        if self._buffer:
+            return False
+        generation = self._known.generation  # a third of the time of asking for the segments
+        if generation != self._generation:
+            self.feed(b"")  # takes what is new
+            self._generation = generation  # at last: what failed before is not taken for done
+        return self._end_in_plain(lines) == len(lines)
+
+    def passed(self, size: int) -> None:
+        """Take note that so many bytes that `may_pass` were shown, and not fed."""
+        self._masked = b""
+        self._passed += size
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes, give what may be shown now."""
@@ -126,18 +146,25 @@ class KnownStream:
 
     def _end_without_values(self, buffer: bytes) -> int:
         """Say up to where `buffer` may be shown if no anchor of a value stands in it, else -1."""
-        if _ESCAPE in buffer:
-            return self._end_among_sequences(buffer)
+        return self._end_among_sequences(buffer) if _ESCAPE in buffer else self._end_in_plain(buffer)
+
+    def _end_in_plain(self, buffer: bytes) -> int:
+        """As `_end_without_values`, of a buffer without terminal sequences."""
         text = buffer.translate(None, BLANKS)
-        last = int.from_bytes(text[-STEP:], byteorder)  # `number`, without the call
+        last = _number(text[-STEP:], byteorder)
+        may_go_on = 0
         for inside, places, sees in self._glances:
-            if inside[last % places] or sees(text):
+            if sees(text):
                 return self._end_beside_values(buffer, text)
+            may_go_on |= inside[last % places]
         for segment in self._blanked:
             if segment.search(buffer, _EXACT):
                 return -1
-        # No anchor stands there, so no value does; and the last four bytes stand within no form, so none has begun that
-        # has not ended, unless with its last three bytes or fewer and no blank behind them.
+        # No anchor stands there, so no value does.
+        if may_go_on:
+            return self._first_open(buffer, text)
+        # The last four bytes stand within no form, so none has begun that has not ended, unless with its last three
+        # bytes or fewer and no blank behind them.
         return len(buffer) if buffer[-1:] in _BLANK else self._short_end_of(buffer)
 
     def _end_beside_values(self, buffer: bytes, text: bytes) -> int:

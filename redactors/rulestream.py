@@ -32,8 +32,10 @@ from redactors.vault import Origin, Vault
 LONGEST_HELD = 64 * 1024
 """Bytes of a unit at most; a private key of 16,384 bits, escaped twice, is a quarter of it."""
 _CONTEXT = 512  # bytes before a unit: the longest context of a rule that spans lines (netrc) has some 300
-_MOST_AT_A_GLANCE = 16 * 1024  # bytes; in more there is likely something that a rule may match
-_KEPT = _CONTEXT + 1  # and the byte before them
+MOST_AT_A_GLANCE = 16 * 1024
+"""Bytes; in more there is likely something that a rule may match."""
+KEPT = _CONTEXT + 1
+"""Bytes that are kept of what passed: the context, and the byte before it."""
 _CONTEXT_LINES = 4  # netrc may spread over four; each costs, where many lines hold secrets
 _LINE_FEED, _ESCAPE = 0x0A, 0x1B  # as numbers: asking for one takes a third of the time of asking for bytes
 _BLANKS = b" \t\r\n"
@@ -91,12 +93,34 @@ class RuleStream:
         """How many bytes the unit has that is not over, whether they are held back or were flushed."""
         return self._size - self._unit
 
-    def feed(self, data: bytes) -> bytes:
-        """Take the next bytes, give what may be shown now."""
+    @property
+    def context(self) -> bytes | None:
+        """What stands before the next bytes, if whole lines `may_pass` behind it: no rule matches in it, all was shown.
+
+        No terminal sequence and no BEGIN line stands in it either.
+        """
+        return self._buffer if self._unit == self._size and self._plain is self._buffer else None
+
+    def may_pass(self, lines: bytes, text: bytes) -> bool:
+        """Tell whether `feed` would give whole `lines`, without terminal sequences, back at once as they are.
+
+        `text`: the last KEPT bytes before them, and they. `lines` are MOST_AT_A_GLANCE bytes at most. Whoever shows
+        them calls `passed` in the place of `feed`, at the latest before the next `feed`.
+        """
+        return lines.find(_MAYBE_KEY) < 0 and not self._may_find(text)
+
+    def passed(self, context: bytes, size: int) -> None:
+        """Take note that `size` bytes that `may_pass` were shown, and not fed; `context`: the last KEPT of all."""
+        self._passed += len(self._buffer) + size - len(context)
+        self._buffer = self._plain = context
+        self._unit = self._shown = self._size = len(context)
+
+    def feed(self, data: bytes, *, looks: bool = False) -> bytes:
+        """Take the next bytes, give what may be shown now; `looks`: they are whole lines that may not pass."""
         if not data:
             return b""
         is_whole = self._unit == self._size and data[-1] == _LINE_FEED
-        if is_whole and self._passes(data):
+        if is_whole and not looks and self._passes(data):
             return data
         self._behind.append(data)
         self._size += len(data)
@@ -122,7 +146,7 @@ class RuleStream:
 
         A search would find nothing either, and no unit is judged that nothing was found in, but within a key.
         """
-        if len(lines) > _MOST_AT_A_GLANCE:
+        if len(lines) > MOST_AT_A_GLANCE:
             return False
         text = self._buffer + lines
         unseen = lines if self._plain is self._buffer else text
@@ -131,7 +155,7 @@ class RuleStream:
         is_plain = _ESCAPE not in unseen
         if not is_plain and not self._passes_without_sequences(text, lines):
             return False
-        self._buffer = kept = text[-_KEPT:]
+        self._buffer = kept = text[-KEPT:]
         if is_plain:
             self._plain = kept
         self._unit = self._shown = self._size = size = len(kept)
@@ -145,7 +169,7 @@ class RuleStream:
         the one in `text`: what may match behind less context may match behind more, but for words that the cut made.
         """
         plain = self._strip(text) if self._plain is None else self._plain + self._strip(lines)
-        self._plain = plain[-_KEPT:] if finished(text) is text else None
+        self._plain = plain[-KEPT:] if finished(text) is text else None
         return not self._may_find(plain)
 
     def _gather(self) -> None:
@@ -282,7 +306,7 @@ class RuleStream:
 
         No more lines than it is judged with: each glance would see again what was found in them, and search for it.
         """
-        before = self._buffer[max(0, self._unit - _KEPT) : self._unit]
+        before = self._buffer[max(0, self._unit - KEPT) : self._unit]
         lines = before.rsplit(b"\n", _CONTEXT_LINES + 1)  # as many as `_context` takes
         if len(lines) > _CONTEXT_LINES + 1:
             before = before[len(lines[0]) :]

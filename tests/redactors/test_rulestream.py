@@ -336,3 +336,12 @@ def test_each_mask_is_told_with_its_place_in_the_stream(engine: Engine) -> None:
         stream.feed(text[at : at + 100])
     assert [text[found.start : found.end] for found, _ in told] == [TOKEN, TOKEN]
     assert all(VAULT.value_of(placeholder) == TOKEN for _, placeholder in told)
+
+
+def test_no_line_passes_that_begins_a_key_or_is_found(engine: Engine) -> None:
+    stream = RuleStream(engine, VAULT)
+    assert stream.context == b""
+    for lines, passes in ((b"word\n", True), (TOKEN + b"\n", False), (b"-----BEGIN CERTIFICATE-----\n", False)):
+        assert stream.may_pass(lines, lines) == passes
+    stream.feed(b"half a line")
+    assert stream.context is None

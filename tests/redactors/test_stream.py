@@ -20,6 +20,7 @@ from redactors.vault import Origin, Vault
 
 VAULT = Vault(bytes(32))
 KNOWN = bytes(random.Random(5).choices((string.ascii_letters + string.digits).encode(), k=40))  # noqa: S311  (a fake)
+LATER = bytes(random.Random(6).choices((string.ascii_letters + string.digits).encode(), k=40))  # noqa: S311  (a fake)
 TOKEN = expand(["gh", "p_{base62:30}{crc32}"]).encode()
 KEY = expand(["-----BEGIN PRIVATE ", "KEY-----\n{base64:64}\n{base64:64}\n-----END PRIVATE ", "KEY-----\n"]).encode()
 PARTS = [
@@ -30,9 +31,11 @@ PARTS = [
     expand('api_key = "{base62:24}"\n').encode(),
     expand("Authorization: Bearer {base62:40}").encode(),
     expand("postgres://app:{base62:14}@db.test/x ").encode(),
+    LATER + b"\n",
     b"an ordinary line of words\n",
     b"a" * 300,
 ]
+NETRC = expand("machine a.test\n  login me\n  password {base62:16}\n").encode()
 SEQUENCES = [b"\x1b[31m", b"\x1b[0m", b"\x1b[K", b"\x1b[5;1H", b"\x1b]0;title\x07", b"\x1b"]
 
 
@@ -83,6 +86,102 @@ def test_what_waits_for_a_lines_end_is_shown_no_later_for_it(engine: Engine, out
         assert waited.startswith(shown)
         assert stream.held <= (values.held or rules.held)
     assert waited + stream.flush() == shown + rules.feed(values.flush()) + rules.flush()
+
+
+class LookingAtAll(StreamRedactor):
+    """Lets nothing pass: both streams are fed all that comes."""
+
+    def __init__(self, engine: Engine, known: KnownValues) -> None:
+        super().__init__(known, VAULT, engine=engine)
+
+    def _show(self, lines: bytes, rules: RuleStream) -> bytes:
+        return self._look_at(lines, rules)
+
+
+def told_by(stream: StreamRedactor) -> list[tuple[int, int, str]]:
+    told: list[tuple[int, int, str]] = []
+    stream.on_mask = lambda found, _: told.append((found.start, found.end, found.rule))
+    return told
+
+
+@settings(max_examples=200, suppress_health_check=list(HealthCheck), deadline=None)
+@given(
+    outputs(*SEQUENCES, b"\r", b"\r\n" * 300, b"-----BEGIN CERTIFICATE-----\n", KNOWN[:20] + b"\n", NETRC),
+    st.integers(1, 300),
+    st.integers(0, 9),
+    st.integers(0, 9),
+)
+def test_lines_that_pass_are_those_in_which_nothing_is_found(
+    engine: Engine, output: bytes, size: int, flush_every: int, add_at: int
+) -> None:
+    known = [KnownValues(VAULT) for _ in range(2)]
+    for values in known:
+        values.add("VALUE", KNOWN, Origin.OUTSIDE)
+    letting, looking = StreamRedactor(known[0], VAULT, engine=engine), LookingAtAll(engine, known[1])
+    told = told_by(letting), told_by(looking)
+    for number, at in enumerate(range(0, len(output), size), 1):
+        if number == add_at:
+            for values in known:
+                values.add("VALUE", LATER, Origin.OUTSIDE)
+        chunk = output[at : at + size]
+        assert letting.feed(chunk) == looking.feed(chunk)
+        if flush_every and number % flush_every == 0:
+            assert letting.flush() == looking.flush()
+        assert letting.held == looking.held
+    assert letting.flush() == looking.flush()
+    assert told[0] == told[1]
+
+
+def test_most_lines_pass(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = redactor(engine)
+    stream.feed(b"ordinary\n" * 9)
+    monkeypatch.setattr(KnownStream, "feed", None)
+    monkeypatch.setattr(RuleStream, "feed", None)
+    assert stream.feed(b"words and \nwords") == b"words and \n"
+    assert stream.feed(b" and\n") == b"words and\n"
+
+
+BODY = b"".join(KEY.splitlines()[1:-1])
+LINES = [BODY[at : at + 16] + b"\n" for at in range(0, len(BODY), 16)]  # so short that one says nothing
+
+
+@pytest.mark.parametrize(
+    ("chunks", "secret"),
+    [
+        ([KNOWN[:20] + b"\x1b[7m" + KNOWN[20:] + b"\n"], KNOWN[20:]),
+        ([TOKEN[:20] + b"\x1b[7m" + TOKEN[20:] + b"\n"], TOKEN[20:]),
+        ([b"\x1b[1mmachine\x1b[0m a.test\n", NETRC.partition(b"\n")[2]], NETRC.split()[-1]),
+        ([KEY.splitlines(keepends=True)[0], *LINES, KEY.splitlines(keepends=True)[-1]], LINES[0]),
+        ([KNOWN.hex()[:40].encode() + b"\n", None, KNOWN.hex()[40:].encode() + b"\n"], KNOWN.hex()[40:].encode()),
+    ],
+)
+def test_no_line_passes_that_says_more_beside_what_stands_before_it(
+    engine: Engine, chunks: list[bytes | None], secret: bytes
+) -> None:
+    stream = redactor(engine)
+    stream.feed(b"ordinary\n" * 60)
+    shown = b"".join(stream.flush() if chunk is None else stream.feed(chunk) for chunk in chunks)
+    assert secret not in shown
+    assert b"MASKED-" in shown
+
+
+def test_a_value_that_is_added_where_lines_pass_is_masked_from_then_on(engine: Engine) -> None:
+    known = KnownValues(VAULT)
+    stream = StreamRedactor(known, VAULT, engine=engine)
+    assert stream.feed(LATER + b"\n") == LATER + b"\n"
+    known.add("VALUE", LATER, Origin.OUTSIDE)
+    assert LATER not in stream.feed(LATER + b"\n")
+
+
+def test_a_new_value_that_cannot_be_compiled_lets_no_line_pass(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = KnownValues(VAULT)
+    stream = StreamRedactor(known, VAULT, engine=engine)
+    stream.feed(b"ordinary\n")
+    known.add("VALUE", LATER, Origin.OUTSIDE)
+    with monkeypatch.context() as patched, pytest.raises(TypeError):
+        patched.setattr(KnownValues, "segments", None)
+        stream.feed(LATER + b"\n")
+    assert LATER not in stream.feed(LATER + b"\n")
 
 
 @pytest.mark.parametrize(
