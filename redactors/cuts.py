@@ -12,7 +12,7 @@ from redactors.anchors import LONGEST
 from redactors.matcher import Match, Pass, Segment
 from redactors.sites import BORDER, LONGEST_SEQUENCE, Part, Sites, are_few, around, grouped, with_features
 from redactors.spans import Span, cut_spans
-from redactors.squeeze import Gaps, Squeezed
+from redactors.squeeze import Copies, Gaps, Squeezed
 
 _WIDER = 512  # bytes around an anchor that are searched at first
 _SPAN_MARGIN = 96
@@ -47,16 +47,17 @@ def neighbourhood(segments: tuple[Segment, ...], data: bytes, sites: Sites | Non
 
 
 def cuts_in(
-    segments: tuple[Segment, ...], data: bytes, near: Neighbourhood | None, kinds: Gaps, wide: Gaps
+    segments: tuple[Segment, ...], copies: Copies, near: Neighbourhood | None, kinds: Gaps, wide: Gaps
 ) -> list[Span]:
-    """Find values cut by gaps in a neighbourhood; everywhere if it is None.
+    """Find values cut by gaps in a neighbourhood; everywhere in the data of `copies` if it is None.
 
     `kinds`: the kinds of gap in which an anchor is looked for; `wide`: those between the other characters.
     """
-    parts = _anchors_everywhere(segments, data, kinds) if near is None else _anchors_in(segments, near)
+    size = len(copies.data)
+    parts = _anchors_everywhere(segments, copies.of(0, size, kinds)) if near is None else _anchors_in(segments, near)
     if len(parts) > _MOST_PARTS:
-        parts = [(0, len(data))]
-    return [span for start, end in parts for span in _widened(segments, data, start, end, wide)]
+        parts = [(0, size)]
+    return [span for start, end in parts for span in _widened(segments, copies, start, end, wide)]
 
 
 def _anchors_in(segments: tuple[Segment, ...], near: Neighbourhood) -> list[tuple[int, int]]:
@@ -65,11 +66,10 @@ def _anchors_in(segments: tuple[Segment, ...], near: Neighbourhood) -> list[tupl
     return [(start, end) for start, end, text in near.parts if _anchors(segments, text)]
 
 
-def _anchors_everywhere(segments: tuple[Segment, ...], data: bytes, kinds: Gaps) -> list[tuple[int, int]]:
-    copy = Squeezed(data, kinds)
+def _anchors_everywhere(segments: tuple[Segment, ...], copy: Squeezed) -> list[tuple[int, int]]:
     found = sorted(_anchors(segments, copy.text), key=_start_of)
     if len(found) > _MOST_PARTS:
-        return [(0, len(data))]
+        return [(0, len(copy.data))]
     return [(copy.places(match.start, match.end)[0], copy.places(match.start, match.end)[-1]) for match in found]
 
 
@@ -81,13 +81,13 @@ def _anchors(segments: tuple[Segment, ...], text: bytes) -> list[Match]:
     return [match for segment in segments for match in segment.agreements(text, Pass.SQUEEZED)]
 
 
-def _widened(segments: tuple[Segment, ...], data: bytes, start: int, end: int, kinds: Gaps) -> list[Span]:
-    wider = _WIDER
+def _widened(segments: tuple[Segment, ...], copies: Copies, start: int, end: int, kinds: Gaps) -> list[Span]:
+    wider, size = _WIDER, len(copies.data)
     while True:
-        first, last = max(0, start - wider), min(len(data), end + wider)
-        copy = Squeezed(data[first:last], kinds)
+        first, last = max(0, start - wider), min(size, end + wider)
+        copy = copies.of(first, last, kinds)
         matches = [match for segment in segments for match in segment.agreements(copy.text, Pass.SQUEEZED)]
-        if not any(_is_at_border(match, copy, first > 0, last < len(data)) for match in matches):
+        if not any(_is_at_border(match, copy, first > 0, last < size) for match in matches):
             spans = cut_spans([match for match in matches if match.counts], copy)
             return [span._replace(start=span.start + first, end=span.end + first) for span in spans]
         wider *= 4

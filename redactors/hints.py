@@ -12,7 +12,7 @@ from redactors.sites import BORDER
 # Four characters of base64 whose three bytes are themselves characters of base64 (of either alphabet) or `=`.
 _TWICE = rb"[K-e][C-HS-Xi-n0-3yz][ABEFIJMNQRUVYZcdghklopstwx014589][B-afh-z0-69]"
 _TWICE_GROUPS = 5  # 20 characters hold 15 of the inner base64, 11 bytes; chance shows it once in 2.7 MB of base64
-_TWICE_HIT = 2  # of which as many are looked for at first: more take long to compile
+_TWICE_HIT = 3  # of which as many are looked for at first: two stand in most text, more take long to compile
 _TWICE_RUN = re.compile(rb"(?:" + _TWICE + rb")+")
 _RUN_SIZE = 28
 _LONG_RUN = rb"[A-Za-z0-9]{%d}" % _RUN_SIZE  # base64 of ASCII letters and digits holds no other character

@@ -28,7 +28,7 @@ from redactors.merging import Merging, extra_cost, merged, merging
 from redactors.pem import body
 from redactors.sites import Places, Sites, grouped, reaching
 from redactors.spans import Known, Span, decoded_spans, dump_spans, exact_spans, resolve, twice_encoded_spans
-from redactors.squeeze import Gaps, own_gaps, squeeze
+from redactors.squeeze import Copies, Gaps, own_gaps, squeeze
 from redactors.vault import Origin, Vault
 
 _DUMP_MARGIN = 320  # bytes before and behind a line with an offset that belong to the dump: a line of 64 columns
@@ -123,15 +123,16 @@ class KnownValues:
         spans = exact_spans(match for matches, _ in looks for match in matches)
         kinds = _WRITTEN if hints.written else _USUAL
         near = neighbourhood(segments, data, sites, _USUAL)
-        spans += cuts_in(segments, data, near, _USUAL, kinds)
+        copies = Copies(data)
+        spans += cuts_in(segments, copies, near, _USUAL, kinds)
         if hints.written:
             sequences = sites.sequences if sites else b"\x1b" in data
             near_written = neighbourhood(segments, data, Sites([], list(hints.written), sequences), kinds)
-            spans += cuts_in(segments, data, near_written, kinds, kinds)
+            spans += cuts_in(segments, copies, near_written, kinds, kinds)
         runs = self._scout.runs(data) if near is None else self._scout.runs_near(data, near.spans)
         if runs:
             runs = [reaching(data, *run, _RUN_REACH, kinds) for run in runs]
-        spans += twice_encoded_spans(segments, data, runs, self._scout, kinds)
+        spans += twice_encoded_spans(segments, copies, runs, self._scout, kinds)
         if any(hints):
             spans += _decoded(segments, data, hints)
         return resolve(spans)

@@ -13,7 +13,7 @@ from redactors.hexbytes import Decoded
 from redactors.hints import Scout
 from redactors.matcher import Match, Pass, Segment
 from redactors.sites import widened
-from redactors.squeeze import Gaps, Squeezed
+from redactors.squeeze import Copies, Gaps, Squeezed
 
 WIDEST_GAP = 256
 """Bytes between two neighbouring characters of a cut value: a terminal's line ends, borders and colours fit in."""
@@ -61,12 +61,13 @@ def cut_spans(matches: Iterable[Match], copy: Squeezed) -> list[Span]:
 
 
 def twice_encoded_spans(
-    segments: tuple[Segment, ...], data: bytes, runs: list[tuple[int, int]] | None, scout: Scout, kinds: Gaps
+    segments: tuple[Segment, ...], copies: Copies, runs: list[tuple[int, int]] | None, scout: Scout, kinds: Gaps
 ) -> Iterator[Span]:
     """Values in base64 of base64 near `runs` or anywhere: what looks like it is decoded and searched for all forms."""
-    parts = [(0, len(data))] if runs is None else widened(runs, _TWICE_MARGIN, len(data))
+    size = len(copies.data)
+    parts = [(0, size)] if runs is None else widened(runs, _TWICE_MARGIN, size)
     for first, last in parts:
-        copy = Squeezed(data[first:last], kinds)
+        copy = copies.of(first, last, kinds)
         for span in _twice_encoded(segments, copy, scout):
             yield span._replace(start=span.start + first, end=span.end + first)
 

@@ -5,7 +5,7 @@ written as escapes, and every blank, line end, NUL (UTF-16), backslash and verti
 wrapped text). The copy is only searched, never shown, so it may be wrong in harmless ways (`C:\new` loses its `n`);
 values are squeezed the same way before they are compared.
 
-Cost: one pass of `bytes.translate` plus one `memmem` for each kind of gap that is absent. The way back is worked out
+Cost: one pass of `bytes.translate` plus one search for each kind of gap that is absent. The way back is worked out
 only when something was found.
 """
 
@@ -25,7 +25,7 @@ UNFINISHED_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,4}|\][^\x07\x1b]
 _WRITTEN_SEQUENCE = re.compile(
     rb"\\\\{0,254}+(?:(?:u001[bB]|x1[bB]|033|e)\[[0-?]{0,64}[ -/]{0,4}[@-~]|u0000|x00|u250[23])"
 )
-_WRITTEN_BREAKS = (b"\\n", b"\\r", b"\\t")
+_WRITTEN_BREAK = re.compile(rb"\\[nrt]")
 _AS_BLANKS = b"  "  # as long, so no place moves; and nothing else joins up to an escape
 BLANKS = b" \t\r\n\v\f\0\\\xe2\x94\x82\x83"
 _NOT_BLANK = re.compile(b"[^" + re.escape(BLANKS) + b"]")
@@ -102,6 +102,24 @@ class Squeezed:
         return places[::-1]
 
 
+class Copies:
+    """Copies of `data` without gaps, made when they are asked for; the last one of all of it is kept."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._last: Squeezed | None = None
+
+    def of(self, start: int, end: int, kinds: Gaps) -> Squeezed:
+        """Give the copy of `data[start:end]` without gaps of these kinds; the ends lie within the data."""
+        if end - start < len(self.data):
+            return Squeezed(self.data[start:end], kinds)
+        last = self._last
+        if last is None or last.kinds != kinds:
+            self._last = None  # two copies would be twice the memory
+            last = self._last = Squeezed(self.data, kinds)
+        return last
+
+
 class _Gap:
     """One kind of gap, `pattern`, taken out of `source`; `text` is the rest."""
 
@@ -142,6 +160,5 @@ def _last_copy(data: bytes, kinds: Gaps, gaps: list[_Gap]) -> bytes:
     """Give the rest after the last gap, with written line ends and tabs blanked."""
     last = gaps[-1].text if gaps else data
     if kinds.breaks and b"\\" in last:
-        for escape in _WRITTEN_BREAKS:
-            last = last.replace(escape, _AS_BLANKS)
+        return _WRITTEN_BREAK.sub(_AS_BLANKS, last)
     return last

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from redactors.finding import Confidence
 from redactors.known import KnownValues
-from redactors.squeeze import Gaps, Squeezed, squeeze
+from redactors.squeeze import Copies, Gaps, Squeezed, squeeze
 from redactors.vault import Origin, Vault
 
 ALPHANUMERIC = (string.ascii_letters + string.digits).encode()
@@ -195,6 +195,25 @@ def test_every_place_in_the_squeezed_copy_leads_to_its_byte(data: bytes, kinds: 
     assert bytes(data[place] for place in places) == copy.text
     for start in range(len(copy.text)):
         assert copy.places(start, start + 1) == [places[start]]
+
+
+@given(
+    st.lists(st.sampled_from([b"\\", b"n", b"r", b"t", b" ", b"\n", b"x", b"\\n", b"\\\\t"]), max_size=40).map(b"".join)
+)
+def test_written_line_ends_and_tabs_are_taken_out_as_one_kind_after_the_other_would_be(data: bytes) -> None:
+    rest = data
+    for written in (b"\\n", b"\\r", b"\\t"):
+        rest = rest.replace(written, b"  ")
+    assert squeeze(data, Gaps()) == rest.translate(None, b" \n\\")
+
+
+@given(st.lists(PIECES, max_size=30).map(b"".join), st.lists(st.builds(Gaps, st.booleans(), st.booleans()), max_size=6))
+def test_whichever_copy_is_kept_each_is_without_the_gaps_that_were_asked_for(data: bytes, asked: list[Gaps]) -> None:
+    copies = Copies(data)
+    for kinds in asked:
+        assert copies.of(0, len(data), kinds).text == squeeze(data, kinds)
+        assert copies.of(0, len(data), kinds) is copies.of(0, len(data), kinds)
+        assert copies.of(0, len(data) // 2, kinds).text == squeeze(data[: len(data) // 2], kinds)
 
 
 def test_places_are_right_in_data_of_many_blocks() -> None:

@@ -309,3 +309,13 @@ def test_a_text_full_of_features_is_searched_as_any_other() -> None:
     cut_key = b"\n".join(key[at : at + 3] for at in range(0, 40, 3))
     found = known(key).find(noise + b" " + cut_key + b" " + noise)
     assert [(one.value, one.start, one.end) for one in found] == [(key, 20_001, 20_001 + len(cut_key))]
+
+
+def test_in_a_text_full_of_features_a_key_is_found_cut_by_gaps_of_each_kind_and_encoded_twice() -> None:
+    one, other, third = (bytes(random.Random(seed).choices(ALPHANUMERIC, k=40)) for seed in (6, 7, 8))  # noqa: S311
+    noise = bytes(random.Random(5).choices(ALPHANUMERIC, k=20_000))  # noqa: S311
+    by_lines = b"\n".join(one[at : at + 3] for at in range(0, 40, 3))
+    by_colours = b"\\u001b[0m".join(other[at : at + 3] for at in range(0, 40, 3))
+    twice = base64.encodebytes(base64.b64encode(third))
+    found = known(one, other, third).find(b" ".join((noise, by_lines, noise, by_colours, noise, twice, noise)))
+    assert [one.value for one in found] == [one, other, third]
