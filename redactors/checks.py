@@ -6,6 +6,7 @@ checksum fails, the value is still LIKELY: a mistyped or made-up key is worth hi
 
 import base64
 import binascii
+import hashlib
 import re
 import zlib
 from collections.abc import Callable, Mapping
@@ -13,10 +14,14 @@ from types import MappingProxyType
 
 from redactors import filters
 from redactors.finding import Confidence
+from redactors.mnemonics import holds_mnemonic
 
 Check = Callable[[bytes], Confidence | None]
 
 _BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_BASE58 = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_BASE58_VALUES = bytes.maketrans(_BASE58, bytes(range(58)))
+_BASE58_CHECKSUM = 4
 _CRC_DIGITS = 6  # 62**6 > 2**32: GitHub and npm end their tokens with the CRC-32 in six base62 digits
 _SLACK_TAIL = 10
 _JWT_SIGNATURE = 10
@@ -88,6 +93,41 @@ def nkey_seed(value: bytes) -> Confidence:
     except binascii.Error:
         return Confidence.LIKELY
     return _sure(binascii.crc_hqx(decoded[:-2], 0) == int.from_bytes(decoded[-2:], "little"))
+
+
+def mnemonic(value: bytes) -> Confidence | None:
+    """Words of a wallet (BIP 39) among which a list and a checksum prove a key; see `redactors.mnemonics`."""
+    return Confidence.CERTAIN if holds_mnemonic(value) else None
+
+
+def base58check(value: bytes) -> Confidence:
+    """Base58Check: bytes and the first four of their SHA-256, taken twice, in base58 (Bitcoin wiki, BIP 32)."""
+    return _sure(_has_base58_checksum(value))
+
+
+def wif(value: bytes) -> Confidence | None:
+    """Private key in the import format of Bitcoin's wallets and their likes: only the checksum tells it apart."""
+    return Confidence.CERTAIN if _has_base58_checksum(value) else None
+
+
+def _has_base58_checksum(value: bytes) -> bool:
+    if value.translate(None, _BASE58):
+        return False
+    number = 0
+    for digit in value.translate(_BASE58_VALUES):
+        number = number * 58 + digit
+    data = number.to_bytes(len(value), "big").lstrip(b"\0")  # a version is not zero
+    body, checksum = data[:-_BASE58_CHECKSUM], data[-_BASE58_CHECKSUM:]
+    return bool(body) and hashlib.sha256(hashlib.sha256(body).digest()).digest().startswith(checksum)
+
+
+def sasl_plain(value: bytes) -> Confidence | None:
+    """Answer of SASL PLAIN in base64: `[role] NUL user NUL password` (RFC 4616), or a token's (XOAUTH2, RFC 7628)."""
+    decoded = _decoded(value) or b""
+    _role, nul, rest = decoded.partition(b"\0")
+    user, second, password = rest.partition(b"\0")
+    is_plain = bool(nul and user and second and password) and b"\0" not in password
+    return Confidence.CERTAIN if is_plain or b"\1auth=Bearer " in decoded else None
 
 
 def github_pat(value: bytes) -> Confidence:
@@ -254,6 +294,11 @@ def strong_password(value: bytes) -> Confidence | None:
     return bare_password(value) if filters.is_strong(value) else None
 
 
+def strong_secret(value: bytes) -> Confidence | None:
+    """Judge what stands farther from its key, where names and texts stand too: a strong password, or a random key."""
+    return strong_password(value) or key(value)
+
+
 def secret(value: bytes) -> Confidence | None:
     """Judge a key or token after a name that says so: random enough to be one."""
     return Confidence.LIKELY if filters.can_be_secret(value) else None
@@ -321,6 +366,10 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "crc32-base62": crc32_base62,
         "slack": slack,
         "nkey-seed": nkey_seed,
+        "mnemonic": mnemonic,
+        "base58check": base58check,
+        "wif": wif,
+        "sasl-plain": sasl_plain,
         "github-pat": github_pat,
         "jwt": jwt,
         "aws-key-id": aws_key_id,
@@ -336,6 +385,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "bare-password": bare_password,
         "dense": dense,
         "strong-password": strong_password,
+        "strong-secret": strong_secret,
         "password-xml": xml_password,
         "odbc-password": odbc_password,
         "secret": secret,

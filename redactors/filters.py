@@ -30,6 +30,8 @@ _WHOLE_EXAMPLE = OnDemand(
     # A placeholder of ours, in any case, and no secret glued to it: its words are words, its tag has eight characters.
     rb"|masked-(?:[a-z]{1,16}[0-9]{0,2}-){1,6}[0-9a-hjkmnp-tv-z]{8}$"
 )
+# So many words are no placeholder, though one of them be `example`, as it is in the list of BIP 39.
+_PHRASE = OnDemand(rb"[A-Za-z]{3,8}(?:[^A-Za-z]{1,24}[A-Za-z]{3,8}){11}")
 _FILLERS = (b"0" * 10, b"a" * 8, b"1" * 10, b"12345678" * 2, b"abcdefgh" * 2, b"123123" * 2)
 _TEMPLATE = OnDemand(
     rb"""(?x)
@@ -191,7 +193,9 @@ def is_example(value: bytes) -> bool:
     lower = value.lower()
     if _WHOLE_EXAMPLE.match(lower) or _is_one_character(value) or is_published(value):
         return True
-    return bool(_EXAMPLE_WORD.search(lower) if value.isalnum() else _EXAMPLE.search(lower))
+    if value.isalnum():
+        return bool(_EXAMPLE_WORD.search(lower))
+    return bool(_EXAMPLE.search(lower)) and not _PHRASE.match(value)
 
 
 def is_filler(value: bytes) -> bool:

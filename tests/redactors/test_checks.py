@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import json
 import zlib
 
@@ -220,3 +221,44 @@ def test_what_stands_where_other_things_stand_too_must_be_strong() -> None:
     assert CHECKS["strong-password"](b"K7-uzLq9!x") is LIKELY
     assert CHECKS["strong-password"](b"src/App1.test") is None
     assert CHECKS["strong-password"](b"required") is None
+
+
+def base58(data: bytes) -> bytes:
+    """Spell bytes in Base58Check, without the zeros in front that no key has."""
+    number = int.from_bytes(data + hashlib.sha256(hashlib.sha256(data).digest()).digest()[:4], "big")
+    digits = b""
+    while number:
+        number, digit = divmod(number, 58)
+        digits = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"[digit : digit + 1] + digits
+    return digits
+
+
+@given(st.binary(min_size=32, max_size=32), st.sampled_from((0x80, 0xEF, 0xB0, 0x9E, 0xCC)), st.integers(0, 50))
+def test_only_its_checksum_makes_a_key_of_a_wallet(key: bytes, version: int, at: int) -> None:
+    for good in (base58(bytes((version,)) + key), base58(bytes((version,)) + key + b"\1")):
+        assert CHECKS["wif"](good) is CERTAIN
+        wrong = good[:at] + (b"2" if good[at : at + 1] != b"2" else b"3") + good[at + 1 :]
+        assert CHECKS["wif"](wrong) is None
+        assert CHECKS["wif"](good + b"0") is None, "no digit of base58"
+
+
+@given(st.binary(min_size=65, max_size=65))
+def test_an_extended_key_without_its_checksum_is_only_likely(rest: bytes) -> None:
+    good = base58(bytes.fromhex("0488ade4") + bytes(9) + rest)
+    assert CHECKS["base58check"](good) is CERTAIN
+    assert CHECKS["base58check"](good[:-1] + (b"2" if good[-1:] != b"2" else b"3")) is LIKELY
+
+
+def test_an_answer_of_sasl_holds_a_user_and_a_password() -> None:
+    assert CHECKS["sasl-plain"](base64.b64encode(b"\0me\0pw")) is CERTAIN
+    assert CHECKS["sasl-plain"](base64.b64encode(b"role\0me\0pw")) is CERTAIN
+    assert CHECKS["sasl-plain"](base64.b64encode(b"user=me\1auth=Bearer abc\1\1")) is CERTAIN
+    for other in (b"me:pw", b"\0me\0", b"\0\0pw", b"a\0b", b"\0a\0b\0c"):
+        assert CHECKS["sasl-plain"](base64.b64encode(other)) is None
+
+
+def test_what_stands_farther_from_its_key_is_a_strong_password_or_a_random_key() -> None:
+    assert CHECKS["strong-secret"](b"K7-uzLq9!x") is LIKELY
+    assert CHECKS["strong-secret"](expand("{hex:48}").encode()) is LIKELY
+    assert CHECKS["strong-secret"](b"some-name-of-code") is None
+    assert CHECKS["strong-secret"](b"default_value2") is None

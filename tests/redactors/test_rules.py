@@ -72,6 +72,15 @@ def test_the_cached_form_is_the_parsed_one() -> None:
     assert catalogue.unpack(catalogue.pack(rules)) == rules
 
 
+@pytest.mark.parametrize("indent", ["", "    "])
+def test_a_vault_of_ansible_is_found_with_all_its_lines(engine: Engine, indent: str) -> None:
+    lines = [catalogue.expand(f"{{hex:{size}}}") for size in (80, 79, 62)]
+    data = indent + ("$ANSIBLE" + f"_VAULT;1.1;AES256\n{indent}") + f"\n{indent}".join(lines) + "\n"
+    redacted = engine.redact(data.encode()).data.decode()
+    assert redacted.startswith(indent + "$ANSIBLE")
+    assert not any(line in redacted for line in lines)
+
+
 def test_an_unknown_field_is_an_error_that_names_the_rule() -> None:
     with pytest.raises(ValueError, match=r"rule `x`: unknown field `colour`"):
         catalogue.parse('[[rule]]\nid = "x"\nkind = "X"\nregex = "x"\ncolour = "red"')
