@@ -45,7 +45,7 @@ def main() -> int:
             return 0
         failed = [test for cache in caches for test in _failed(cache)]
         if set(codes) - {0, _RAN_AND_FAILED} or not are_worth_a_second_look(failed):
-            return max(codes)
+            return next(filter(None, codes))
         return _second_look(failed)
 
 

@@ -85,6 +85,12 @@ def test_what_fails_each_time_has_failed(files: dict[str, str], tmp_path: Path) 
     assert "UNSTEADY" not in ran.stdout
 
 
+@pytest.mark.parametrize("folder", ["", "audit/"], ids=["first", "second"])
+def test_a_half_that_is_killed_has_failed(folder: str, tmp_path: Path) -> None:
+    killed = "import os, signal\ndef test_killed():\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    assert _run(tmp_path, {f"{folder}test_killed.py": killed}).returncode != 0
+
+
 @pytest.mark.parametrize(
     "files",
     [
