@@ -44,7 +44,7 @@ def main() -> int:
         if not any(codes):
             return 0
         failed = [test for cache in caches for test in _failed(cache)]
-        if set(codes) - {0, _RAN_AND_FAILED} or not are_worth_a_second_look(failed):
+        if set(codes) - {0, _RAN_AND_FAILED} or not _are_worth_a_second_look(failed):
             return next(filter(None, codes))
         return _second_look(failed)
 
@@ -88,7 +88,7 @@ def _failed(cache: Path) -> list[str]:
     return list(json.loads(kept.read_bytes())) if kept.exists() else []
 
 
-def are_worth_a_second_look(failed: Sequence[str]) -> bool:
+def _are_worth_a_second_look(failed: Sequence[str]) -> bool:
     """Whether what failed may have done so for want of time: few tests, each of them whole, and no attack."""
     return 0 < len(failed) <= SOME and all("::" in test and not _is_attack(test) for test in failed)
 

@@ -98,7 +98,7 @@ def _file(source: str, path: bytes, *, is_named: bool) -> Iterator[Piece]:
 
 
 def _cut_lines(piece: Piece) -> Iterator[Piece]:
-    """Cut a large file of lines of this machine: to read it all once for that takes a fiftieth of judging it."""
+    """Cut a large file of lines of this machine: to read it all once for that takes a thirtieth of judging it."""
     stretches: Sequence[jsonl.Stretch] = ()
     with contextlib.suppress(OSError), opened(piece.location, None, follow=piece.is_named) as file:
         stretches = jsonl.cuts(chunks(file), _LINES_BYTES)
