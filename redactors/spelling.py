@@ -22,7 +22,10 @@ _PER_BYTES = 8
 
 
 def is_unspellable(value: bytes) -> bool:
-    """Tell whether `value`, taken apart at capitals and signs, has too many rare pairs of letters for words."""
-    words = map(bytes.lower, _WORD.findall(value))
+    """Tell whether `value`, taken apart at capitals and signs, has too many rare pairs of letters for words.
+
+    A word that stands there again says nothing new.
+    """
+    words = set(map(bytes.lower, _WORD.findall(value)))
     count = sum(word[at : at + 2] in _PAIRS for word in words for at in range(len(word) - 1))
     return count >= _LEAST and count * _PER_BYTES >= len(value)

@@ -60,6 +60,10 @@ def test_no_words_are_a_password(parts: list[str], joint: str) -> None:
         assert not filters.can_be_password(text.encode())
 
 
+def test_a_word_with_a_rare_pair_said_again_is_no_password() -> None:
+    assert not filters.can_be_password(b"ProxyProxyProxy")
+
+
 @pytest.mark.parametrize("value", [b"qzvkxwtbnj", b"RkjxqNoIsvQtqw", b"xq" * 3 + b"vkzjbd"])
 def test_letters_that_nobody_can_spell_may_be_a_password(value: bytes) -> None:
     assert filters.can_be_password(value)
