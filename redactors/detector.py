@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from redactors import jsonbytes, labels
 from redactors.checks import CHECKS
-from redactors.filters import has_entropy, is_example, is_filler
+from redactors.fillers import is_alphabet, is_filler, is_for_sandbox
+from redactors.filters import has_entropy, is_example
 from redactors.finding import Confidence, Finding
 from redactors.issued import IssuedShapes, literal, telling
 from redactors.quoted import end_of_value
@@ -223,15 +224,15 @@ class Detector:
             return None
         if self._allow is not None and self._allow.fullmatch(value):
             return None
-        if is_example(value):
+        if is_example(value) or (not rule.issuer and rule.names and self._issued.is_cut(value)):
             return None
         verdict = CHECKS[rule.check](value) if rule.check else rule.confidence
-        if verdict is None:
-            return None
-        if not rule.issuer and (is_filler(value) or (rule.names and self._issued.is_cut(value))):
-            return None
-        is_likely = Confidence.LIKELY in (verdict, rule.confidence) or (rule.issuer and is_filler(value))
-        return Confidence.LIKELY if is_likely else Confidence.CERTAIN
+        if verdict is Confidence.CERTAIN:
+            verdict = rule.confidence
+        if verdict is None or not is_filler(value):
+            return verdict
+        is_none = not rule.issuer or is_for_sandbox(value) or (verdict is Confidence.LIKELY and is_alphabet(value))
+        return None if is_none else Confidence.LIKELY
 
     def _is_denied(self, data: bytes, start: int, end: int) -> bool:
         """Tell whether the key before a value says that it is no secret."""

@@ -32,7 +32,6 @@ _WHOLE_EXAMPLE = OnDemand(
 )
 # So many words are no placeholder, though one of them be `example`, as it is in the list of BIP 39.
 _PHRASE = OnDemand(rb"[A-Za-z]{3,8}(?:[^A-Za-z]{1,24}[A-Za-z]{3,8}){11}")
-_FILLERS = (b"0" * 10, b"a" * 8, b"1" * 10, b"12345678" * 2, b"abcdefgh" * 2, b"123123" * 2)
 _TEMPLATE = OnDemand(
     rb"""(?x)
     ^[$%@{<\[(]                                    # $VAR, ${VAR}, %VAR%, @var, {{ x }}, <token>, [PASSWORD], (x)
@@ -122,12 +121,8 @@ _STOCK = OnDemand(
     rb"|changeit|default|anon(?:ymous|cvs)?|none|null|true|false|empty|unset|hidden|prompt|required|optional|string|letmein|p|pw|me|abc|xyz"
     rb"|utf-?8|latin-?1|ascii|urllib|base64|sha|md5|db[_-]?pass(?:word)?|some[_-]?pass(?:word)?|api[_-]?key|api[_-]?token|auth|bearer|basic)[0-9]{0,3}[!?]?$"
 )
-_RUNS = (b"0123456789", b"1234567890abcdef", b"abcdefghijklmnopqrstuvwxyz0123456789", b"qwertyuiop", b"9876543210")
-_SEQUENCES = tuple(run * 4 for run in _RUNS)
-_STEPS = frozenset(run[at : at + 4] for run in _SEQUENCES for at in range(len(run) - 3))
 _WORDY_DIGITS = 6  # words carry fewer than one digit in six; random lower case and digits more than one in four
 _LEAST_DIGITS = 2  # a generated key without capitals has more; a name with a version has one
-_SHORTEST_WOVEN = 6
 _DIGITS = b"0123456789"
 _MARKS_OF_BASE64 = b"+/=_-"
 _KINDS = bytes(  # lower case, upper case, digit, any other
@@ -144,13 +139,6 @@ _OBJECT_ID = OnDemand(
     rb"|run|sub|team|thread|user|usr|ws)_[A-Za-z0-9]{8,14}$"
 )
 _LETTERS_AND_MARKS = OnDemand(rb"[A-Za-z]+(?:[ _./:-]+[A-Za-z]+)*[:;,.!?*]*$")
-_NO_LETTER = bytes(set(range(256)) - set(range(97, 123)))
-_HOME_ROW = b"asdfghjkl"
-_LEAST_MASHED = 5
-_MASHED = 5  # at most one letter in five stands elsewhere; chance does that to one in 500 of eight letters
-_NO_DIGIT = bytes(set(range(256)) - set(_DIGITS))
-_DOUBLED = re.compile(rb"(.)\1+")
-_SHORTEST_SEQUENCE = 10
 _LONGEST_EXAMPLE = 256  # what is longer was not typed
 _LONGEST_STOCK = 32
 _LEAST_TYPED = 10  # letters of a password without anything else: of fewer, too many are names
@@ -196,17 +184,6 @@ def is_example(value: bytes) -> bool:
     if value.isalnum():
         return bool(_EXAMPLE_WORD.search(lower))
     return bool(_EXAMPLE.search(lower)) and not _PHRASE.match(value)
-
-
-def is_filler(value: bytes) -> bool:
-    """Tell characters typed in a row to fill a place, `abcdefghij` or `0123456789`, among others perhaps."""
-    if len(value) > _LONGEST_EXAMPLE:
-        return False
-    lower = value.lower()
-    for run in _FILLERS:
-        if run in lower:
-            return True
-    return _is_sequence(lower) or _is_woven(lower) or _is_mashed(value)
 
 
 def is_plain(value: bytes) -> bool:
@@ -378,43 +355,3 @@ def _is_one_character(value: bytes) -> bool:
         if _SAME in (number ^ number >> bits).to_bytes(size, "big"):
             return any(len(run.group()) >= max(6, size // 3) for run in _RUN.finditer(value))
     return False
-
-
-def _is_sequence(lower: bytes) -> bool:
-    """Tell a value of which a third is one sequence, as `abcdefghij` is."""
-    return _longest_sequence(lower) >= max(_SHORTEST_SEQUENCE, len(lower) // 3)
-
-
-def _is_woven(lower: bytes) -> bool:
-    """Tell two sequences in turns, as `a1b2c3d4` is: letters alone are one, digits alone another."""
-    return _makes_most(lower.translate(None, _NO_DIGIT)) and _makes_most(lower.translate(None, _NO_LETTER))
-
-
-def _is_mashed(value: bytes) -> bool:
-    """Tell what fingers type that rest on the home row, `lsdkfj23`: of random letters a third stands there."""
-    if not value.islower() or _HEX.match(value):
-        return False
-    letters = value.translate(None, _NO_LETTER)
-    elsewhere = letters.translate(None, _HOME_ROW)
-    return len(letters) >= _LEAST_MASHED and len(elsewhere) * _MASHED <= len(letters)
-
-
-def _makes_most(text: bytes) -> bool:
-    text = _DOUBLED.sub(rb"\1", text) if len(text) >= _SHORTEST_WOVEN else text
-    return len(text) >= _SHORTEST_WOVEN and _longest_sequence(text) * 2 >= len(text)
-
-
-def _longest_sequence(value: bytes) -> int:
-    """Length of the longest sequence in `value`; each one of five or more covers an offset that is tried."""
-    if _STEPS.isdisjoint([value[at : at + 4] for at in range(0, len(value) - 4, 2)]):
-        return 0
-    longest = 0
-    for at in range(0, len(value) - 4, 2):
-        start = value[at : at + 4]
-        for sequence in _SEQUENCES:
-            if start in sequence:
-                size = 4
-                while at + size < len(value) and value[at : at + size + 1] in sequence:
-                    size += 1
-                longest = max(longest, size + (at > 0 and value[at - 1 : at + size] in sequence))
-    return longest
