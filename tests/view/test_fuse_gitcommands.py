@@ -1,6 +1,7 @@
 """git on a served folder with masked tracked files, as a user would run it."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.view.served import PLACEHOLDER, SECRET
 from tests.view.workplace import DOTENV, SEEN, Workplace, workplace
 from wrapper.guard.commits import Commits
+from wrapper.view.daemon import Daemon
 
 
 @pytest.fixture
@@ -88,6 +90,31 @@ def test_git_stash_brings_back_what_it_took(repository: Workplace) -> None:
     repository.run("git", "stash", "pop", "-q")
     assert (repository.real / "code.py").read_text() == "print(4)\n"
     assert (repository.real / "untracked").read_text() == "new\n"
+
+
+def _tells_late(daemon: Daemon) -> None:
+    next_message = daemon._next_message
+
+    def late() -> bytes | None:
+        message = next_message()
+        time.sleep(0.3)
+        return message
+
+    daemon._next_message = late  # type: ignore[method-assign]
+
+
+def test_git_status_is_clean_right_behind_a_stash_however_late_the_kernel_is_told() -> None:
+    with workplace(beside=_tells_late) as work:
+        work.run("sh", "-c", "git init -q && echo 'print(1)' >code.py && git add . && git commit -qm first")
+        work.run("sh", "-c", "echo 'print(2)' >code.py; echo MORE=1 >>secret.env; echo new >untracked")
+        time.sleep(0.8)  # at rest, and looked at again
+        assert work.run("sh", "-c", "git stash -q --include-untracked; git status --porcelain") == ""
+        assert work.run("sh", "-c", "git stash pop -q; git status --porcelain").splitlines() == [
+            " M code.py",
+            " M secret.env",
+            "?? untracked",
+        ]
+        work.run("git", "checkout", "-q", ".")
 
 
 def test_git_rebases_and_merges(repository: Workplace) -> None:

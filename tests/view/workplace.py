@@ -12,7 +12,7 @@ import sysconfig
 import tempfile
 import textwrap
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tests.machine import CLIENTS
 from tests.view.entered import Shell
 from tests.view.served import PLACEHOLDER, SECRET, PlainJudge, served
 from wrapper.view.contents import Mode
+from wrapper.view.daemon import Daemon
 
 VALUE, SHOWN = SECRET.decode(), PLACEHOLDER.decode()
 DOTENV = f"# settings\nUSER=me\nPASSWORD={VALUE}\nPORT=5432\n"
@@ -97,8 +98,8 @@ class Workplace:
 
 
 @contextlib.contextmanager
-def workplace() -> Iterator[Workplace]:
-    """Make a workplace; when the work is done, look through it."""
+def workplace(beside: Callable[[Daemon], None] | None = None) -> Iterator[Workplace]:
+    """Make a workplace; when the work is done, look through it. For `beside`, see `served`."""
     with tempfile.TemporaryDirectory(prefix="view-", dir="/var/tmp") as made:
         real, home = Path(made, "work"), Path(made, "home")
         for folder in (real / "deep/er", home):
@@ -108,7 +109,7 @@ def workplace() -> Iterator[Workplace]:
         (home / ".gitconfig").write_text(
             '[user]\n name = t\n email = t@example.com\n[init]\n defaultBranch = main\n[protocol "file"]\n allow = always\n'
         )
-        with served(real, _PolicyLike()) as inside:
+        with served(real, _PolicyLike(), beside=beside) as inside:
             found = Workplace(real, inside, Shell(inside, home, _programs()))
             yield found
             found.check(binary=("all.tar", "compiled.bin"))

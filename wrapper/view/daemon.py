@@ -1,8 +1,9 @@
 """The process that serves a FUSE view: one thread answers, one hears of changes, one tells what is to be told.
 
 The kernel takes the folder's lock to be told of a change, and whoever holds that lock may wait for an answer: so the
-answering thread never tells, and nothing is told while our own lock is held. What a request raises besides OSError is
-our own mistake: the caller gets EIO, and it is said on stderr where it came from, without any content.
+answering thread never tells, and nothing is told while our own lock is held; but that attributes are others, for which
+the kernel takes no lock. What a request raises besides OSError is our own mistake: the caller gets EIO, and it is said
+on stderr where it came from, without any content.
 """
 
 import collections
@@ -174,7 +175,8 @@ class Daemon:
         nodes = Nodes(os.fstat(root), self._dropped)
         nodes.root.descriptor = root
         verdicts = Verdicts(nodes, judge, lambda path: history.put(witness.refused, path))
-        indexes = Indexes(lower, verdicts, tell, b"" if beside is None else self._place[1:] + b"/")
+        prefix = b"" if beside is None else self._place[1:] + b"/"
+        indexes = Indexes(lower, verdicts, tell, self._tell_one, prefix)
         contents = Contents(lower, verdicts, judge, history, tell=tell, masked_changed=indexes.stale)
         self._real = RealFiles(nodes, lower, verdicts, contents, judge)
         if beside is None:
@@ -348,11 +350,14 @@ class Daemon:
 
     def _tell(self, messages: Iterable[bytes]) -> None:
         for message in messages:
-            try:
-                os.write(self._device, message)
-            except OSError as error:
-                if not is_gone(error):
-                    raise
+            self._tell_one(message)
+
+    def _tell_one(self, message: bytes) -> None:
+        try:
+            os.write(self._device, message)
+        except OSError as error:
+            if not is_gone(error):
+                raise
 
     def _complain(self, error: Exception) -> None:
         where = error.__traceback__

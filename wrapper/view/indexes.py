@@ -122,11 +122,20 @@ class Git(Protocol):
 class Indexes:
     """The indexes that the kernel knows; none until `knows`. `tell` takes what the kernel must be told.
 
+    `tell_now` tells it at once, and takes only that attributes are others: for that it waits for nobody.
     `prefix` is what stands before paths for whoever knows git's files: nothing, or where the root is.
     """
 
-    def __init__(self, lower: Lower, verdicts: Verdicts, tell: Callable[[bytes], None], prefix: bytes) -> None:
+    def __init__(
+        self,
+        lower: Lower,
+        verdicts: Verdicts,
+        tell: Callable[[bytes], None],
+        tell_now: Callable[[bytes], None],
+        prefix: bytes,
+    ) -> None:
         self._prefix = prefix
+        self._tell_now = tell_now
         self._lower = lower
         self._verdicts = verdicts
         self._git: Git | None = None
@@ -207,6 +216,10 @@ class Indexes:
             os.utime(descriptor, ns=(about.st_atime_ns, about.st_mtime_ns))  # git compares it with those of the entries
             node.reported = node.written = signature_of(os.fstat(descriptor))
         self._tell(wire.invalidate_node(node.number))
+
+    def looked_at(self, node: Node) -> None:
+        """Take notice that a file was looked at that git wrote before it put an index in place: it asks for it next."""
+        self._tell_now(wire.invalidate_attributes(node.number))
 
     def stale(self) -> None:
         """Take notice that a file that shows placeholders is another."""

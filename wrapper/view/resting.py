@@ -1,4 +1,9 @@
-"""What becomes of a file that the inside has written to: it is looked at again and told of once it has come to rest."""
+"""What becomes of a file that the inside has written to: it is looked at again and told of once it has come to rest.
+
+When git puts an index in place it is done, and who waited for it asks for the files that it wrote. So these are looked
+at before git has its answer, and the kernel is told at once that their attributes are others: what another thread tells
+may come later than the question.
+"""
 
 import contextlib
 import errno
@@ -73,6 +78,7 @@ class Resting:
             for one in waiting:
                 if self._verdicts.of(one) is Mode.MASK or len(waiting) <= _MOST_LOOKED_AT:
                     self._contents.look(one)
+                    self._indexes.looked_at(one)
             self._indexes.put(node, path)
 
     def come(self, node: Node) -> None:

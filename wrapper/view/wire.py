@@ -343,6 +343,11 @@ def invalidate_node(node: int) -> bytes:
     return _INVALIDATE_NODE.pack(_INVALIDATE_NODE.size, _NOTIFY_NODE, 0, node, 0, 0)
 
 
+def invalidate_attributes(node: int) -> bytes:
+    """Tell the kernel to forget attributes of a node and nothing else, for which it waits for nobody."""
+    return _INVALIDATE_NODE.pack(_INVALIDATE_NODE.size, _NOTIFY_NODE, 0, node, -1, 0)
+
+
 def invalidate_name(folder: int, name: bytes) -> bytes:
     """Tell the kernel to forget a name in a folder, also that it is absent."""
     size = _INVALIDATE_NAME.size + len(name) + 1
