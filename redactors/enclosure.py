@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from redactors.jsonbytes import Strings, closing_quote
 
 _BEGINS = re.compile(r"\s*[\[{]")
+# What a string begins with that may hold a document: that begins with a bracket or a blank (RFC 8259), either of which
+# may be written as an escape.
+_MAY_BEGIN = re.compile(rb"[\\\s\[{]")
 _MARK = re.compile(rb'\\*"')
 
 
@@ -26,12 +29,17 @@ def is_document(data: bytes) -> bool:
 def within_strings(data: bytes, strings: Strings, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Cut a span of a document into what lies within innermost strings; spans must be asked for in their order."""
     while start < end:
-        if strings.covers(start):
-            closing = closing_quote(data, start, len(data))
-            yield from _innermost(data, (_opening(data, start), closing), (start, min(end, closing)), 1)
-            start = closing + 1
-        else:
+        opening = strings.opening(start)
+        if opening < 0:
             start = closing_quote(data, start, end) + 1
+            continue
+        closing = closing_quote(data, start, end)
+        if _MAY_BEGIN.match(data, opening + 1):
+            whole = opening + 1, closing_quote(data, closing, len(data))
+            yield from _innermost(data, whole, (start, closing), 1)
+        else:
+            yield start, closing
+        start = closing + 1
 
 
 def _innermost(data: bytes, string: tuple[int, int], span: tuple[int, int], depth: int) -> Iterator[tuple[int, int]]:
@@ -45,14 +53,6 @@ def _innermost(data: bytes, string: tuple[int, int], span: tuple[int, int], dept
         start, end = max(span[0], opening), min(span[1], closing - width)
         if start < end:
             yield from _innermost(data, (opening, closing - width), (start, end), depth + 1)
-
-
-def _opening(data: bytes, start: int) -> int:
-    """Where the string begins that `start` lies in."""
-    at = data.rfind(b'"', 0, start)
-    while at > 0 and data[at - 1] == 0x5C:  # an opening mark follows structure, never a backslash
-        at = data.rfind(b'"', 0, at)
-    return at + 1
 
 
 def _decoded(string: bytes, depth: int) -> str:

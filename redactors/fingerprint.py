@@ -303,7 +303,7 @@ def _judged(
     done = 0
     order = np.argsort(rows, kind="stable")
     for row, place in zip(rows[order].tolist(), places[order].tolist(), strict=True):
-        if row < max(done, compared.get(place - row, 0)) or refused[place] > _PATIENCE:
+        if row < done or row < compared.get(place - row, 0) or refused[place] > _PATIENCE:
             continue
         start, end, is_run = judge(row, place)
         compared[place - row] = end

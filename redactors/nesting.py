@@ -18,10 +18,12 @@ _CLOSES = bytes.maketrans(b"[{", b"]}")
 _NO_BRACKET = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _ONE_SIDED = re.compile(rb"([\]}]*)([\[{]*)")
 _BEGINS = re.compile(rb"([ \t\r\n\]}]*),[ \t\r\n]*(\{?)")  # an object that no key stands before is in an array
+_OBJECT = 0x7B  # {
 _BLANKS = b" \t\r\n"
 ENDS = frozenset(b'"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ')
 """Bytes that a value ends with that is no array and no object."""
 _DEEPEST = 64  # what is nested deeper is judged as a whole
+_SHORT = 4_096  # bytes, whose brackets are counted in less time than a guess takes that fails
 _MOST = 4_096  # brackets of which more than two levels are left: so much structure is judged as a whole
 
 
@@ -38,9 +40,10 @@ def nesting(piece: bytes, *, is_first: bool, is_last: bool) -> Nesting | None:
     if not (is_first or begins) or not (is_last or (piece and piece[-1] in ENDS)):
         return None
     levels = (b"",) if is_first or is_last else (b"[", b"{") if begins and begins[2] else (b"{", b"[")
-    if begins and not (is_first or is_last):
-        # Most pieces open again what they close at their start. A document has one outermost value: if such a piece
-        # makes one with that around it, it closed no more, and all of that is open behind it.
+    if begins and not (is_first or is_last) and (begins[1] or len(piece) > _SHORT):
+        # Most pieces open again what they close at their start; of those that close nothing there, the long ones, which
+        # are a text. A document has one outermost value: if such a piece makes one with that around it, it closed no
+        # more, and all of that is open behind it.
         same = levels[0] + begins[1].translate(_OPENS, _BLANKS)[::-1]
         if len(same) <= _DEEPEST and _is_valid(same, piece, same):
             return Nesting(same, same)
@@ -50,6 +53,8 @@ def nesting(piece: bytes, *, is_first: bool, is_last: bool) -> Nesting | None:
     closed, opened = brackets
     if (is_first and closed) or (is_last and opened):
         return None
+    if closed and levels[1:]:  # what closes an object goes on in an array, mostly, and the other way round
+        levels = (b"[", b"{") if closed[0] == _OBJECT else (b"{", b"[")
     for level in levels:
         if _is_valid(level + closed, piece, level + opened):
             return Nesting(level + closed, level + opened)
@@ -91,7 +96,9 @@ def is_json_lines(data: bytes) -> bool:
 
 def _one_sided(piece: bytes) -> tuple[bytes, bytes] | None:
     """Give what a piece closes and does not open, as what had opened it, and what it opens and does not close."""
-    parts = piece.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')
+    if b"\\" in piece:
+        piece = piece.replace(rb"\\", b"").replace(rb"\"", b"")
+    parts = piece.split(b'"')
     brackets = b"".join(parts[::2]).translate(None, _NO_BRACKET)
     for level in range(_DEEPEST):
         fewer = brackets.replace(b"{}", b"").replace(b"[]", b"")

@@ -24,12 +24,14 @@ from redactors.enclosure import within_strings
 from redactors.finding import Finding
 from redactors.jsonbytes import Strings, fit
 from redactors.nesting import is_json, is_json_lines
-from redactors.remembered import NOTHING, REACH, Fit, Link, Path, Piece, Pieces, Placed, Step, moved
+from redactors.remembered import NOTHING, REACH, Fit, Path, Piece, Pieces, Placed, Step, moved
 
 _KEPT = 800  # what is found further beyond a border may be due to the cut that was made there
 _STRETCH = 65_536  # what is searched at once, about: other threads of the process wait for its parts
-# Between what is searched together: a line ends, and nothing goes on across a byte that is no text, blank or gap.
-_APART = b"\n" + b"\x02" * REACH + b"\n"
+# Between what is searched together: a line ends, and nothing goes on across a byte that is no text, blank or gap. Who
+# reads code takes that for a blank; but no code goes on across marks that none has, and no comment.
+_BLANK, _NO_CODE = b"\x02" * (REACH // 2), b"?~" * 8
+_APART = b"\n".join((b"", _BLANK, _NO_CODE, b"# " + _NO_CODE, _BLANK, b""))
 _DATA = b'"data"'  # a field that belongs to the provider or not, as another one says (see `jsonbytes.is_opaque`)
 
 
@@ -113,14 +115,13 @@ class Memory:
         return pieces
 
     def _searched(self, pieces: Pieces, data: bytes, path: Path) -> list[Placed]:
-        """Give the links of all steps; search what is new, and around borders that are."""
-        links: dict[int, Link] = {}
-        for group in _groups(step for step in path.steps if step.link is None):
+        """Search what is new, and around borders that are; give the links of all steps that have findings."""
+        for group in _groups(step for step in path.steps if step.is_new):
             for one, found in zip(group, self._found(data, group), strict=True):
                 for step in one.steps:
-                    links[step.start] = _link(data, found, step)
-        pieces.keep(path, links)
-        return [(step.start, step.link or links[step.start]) for step in path.steps]
+                    _take_in(data, found, step)
+        pieces.keep(path)
+        return [(step.start, step.link) for step in path.steps if step.link.is_telling]
 
     def _found(self, data: bytes, group: Sequence[_Stretch]) -> Iterator[Sequence[Finding]]:
         """Give what is in each stretch and around it, by one search of them all: a small one costs hardly more alone.
@@ -211,17 +212,17 @@ def _close(data: bytes, one: _Stretch, findings: Sequence[Finding], by: int) -> 
     ]
 
 
-def _link(data: bytes, found: Sequence[Finding], step: Step) -> Link:
-    """Give the link to a step of what was found in it and around it; a new piece gets what is its own."""
-    if step.piece.findings is None:
+def _take_in(data: bytes, found: Sequence[Finding], step: Step) -> None:
+    """Give the link of a step what was found around its start; a new piece gets what is its own."""
+    piece, link = step.piece, step.link
+    if piece.findings is None:
         own = _within(found, step.start, step.end)
-        step.piece.findings = tuple(moved(own, -step.start))
-        step.piece.fit = _fit(data, own, step.start, (step.piece,))
-    if not found:
-        return Link(step.piece, (), step.behind)
-    around = list(_around(data, found, step))
-    fitted = _fit(data, around, step.start, (*step.before, step.piece))
-    return Link(step.piece, tuple(moved(around, -step.start)), step.behind, fitted)
+        piece.fit = _fit(data, own, step.start, (piece,))
+        piece.findings = tuple(moved(own, -step.start))
+    if found:
+        around = list(_around(data, found, step))
+        link.fit = _fit(data, around, step.start, (*step.before, piece))
+        link.findings = tuple(moved(around, -step.start))
 
 
 def _in_strings(data: bytes, strings: Strings, found: Finding) -> Iterator[Finding]:
@@ -271,7 +272,9 @@ def _fit(data: bytes, findings: Sequence[Finding], start: int, pieces: Iterable[
     return Fit(tuple(moved(kept, -start)), frozenset(at - start for at in bare))
 
 
-def _gathered(data: bytes, links: Iterable[Placed]) -> Found:
+def _gathered(data: bytes, links: Sequence[Placed]) -> Found:
+    if not links:
+        return Found([], frozenset(), is_json=True)
     kept: list[Finding] = []
     loose: list[Finding] = []
     quotes: set[int] = set()

@@ -13,7 +13,7 @@ Rules of this file:
 
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
@@ -59,15 +59,16 @@ State = tuple[Piece, ...]
 _Key = tuple[bool, bool, bytes]
 
 
-class Link(NamedTuple):
-    """A piece that follows a state, what was found around its start (relative to that), and the state behind it.
+@dataclass(slots=True, eq=False)
+class Link:
+    """A piece that follows a state, the state behind it, and what was found around its start, relative to that.
 
-    `fit` is None where it depends on what stands further away.
+    `findings` is filled in by the search. `fit` is None where it depends on what stands further away.
     """
 
     piece: Piece
-    findings: tuple[Finding, ...]
     state: State
+    findings: tuple[Finding, ...] = ()
     fit: Fit | None = NOTHING
 
     @property
@@ -77,14 +78,14 @@ class Link(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A piece at its place, between two states; `link` is None if it never followed the one before it."""
+    """A piece at its place, and the link to it from a state; `is_new` if it never followed that one."""
 
     start: int
     end: int
     before: State
     piece: Piece
-    link: Link | None
-    behind: State
+    link: Link
+    is_new: bool
 
 
 class _Half:
@@ -101,8 +102,7 @@ class _Half:
 class _Course:
     """A valid document in pieces: where each ends, the link to it, and the brackets that are open behind it.
 
-    `telling` are the places of links with findings, rising. What is `new` is none of these, and its links say only what
-    follows what, until it has been searched: then `found` are its links.
+    `telling` are the places of links with findings, rising. What is `new` is none of these until it has been searched.
     """
 
     data: bytes
@@ -111,7 +111,7 @@ class _Course:
     opens: list[bytes] = field(default_factory=list)
     telling: list[int] = field(default_factory=list)
     new: range = range(0)
-    found: Sequence[Link] | None = ()
+    is_searched: bool = True
 
     def whole(self, size: int) -> int:
         """Give how many of the first `size` bytes are whole pieces, which end there in other documents too.
@@ -149,24 +149,18 @@ class _Course:
         """
         by, further = len(data) - len(self.data), first + len(steps) - last
         self.data = data
-        self.new, self.found = range(first, first + len(steps)), None
-        self.ends[first:] = [*(step.end for step in steps), *(end + by for end in self.ends[last:])]
-        self.links[first:last] = [Link(step.piece, (), step.behind) for step in steps]
+        self.new, self.is_searched = range(first, first + len(steps)), False
+        self.ends[first:] = [step.end for step in steps] + [end + by for end in self.ends[last:]]
+        self.links[first:last] = [step.link for step in steps]
         self.opens[first:last] = opens
         moved_on = [place + further for place in self.telling[bisect_left(self.telling, last) :]]
         self.telling[bisect_left(self.telling, first) :] = moved_on
 
-    def is_searched(self) -> bool:
-        """Tell whether all that was new has been searched; and if so, take note of what was found."""
-        if self.found is None:
-            return False
-        if self.new:
-            self.links[self.new.start : self.new.stop] = self.found
-            telling = [place for place, link in zip(self.new, self.found, strict=True) if link.is_telling]
-            at = bisect_left(self.telling, self.new.start)
-            self.telling[at:at] = telling
-            self.new, self.found = range(0), ()
-        return True
+    def take_note(self) -> None:
+        """Take note of what was found in all that was new; nobody goes on from this document before."""
+        at = bisect_left(self.telling, self.new.start)
+        self.telling[at:at] = [place for place in self.new if self.links[place].is_telling]
+        self.is_searched = True
 
     def findings(self, first: int, last: int) -> "list[Placed]":
         """Give the links with findings from place `first` to before `last`, none of which is new."""
@@ -181,7 +175,7 @@ Placed = tuple[int, Link]
 class Path(NamedTuple):
     """A document along what is remembered: `steps` stand between `before` and `behind`, the links with findings there.
 
-    Nothing is new but steps without a link. `is_document`: the pieces make one that is valid.
+    Nothing is new but some of the steps. `is_document`: the pieces make one that is valid.
     """
 
     before: Sequence[Placed]
@@ -211,17 +205,17 @@ class Pieces:
         finally:
             self._going.release()
 
-    def keep(self, path: Path, found: Mapping[int, Link]) -> None:
-        """Remember the links of steps that had none, by where these start."""
+    def keep(self, path: Path) -> None:
+        """Remember the links of all that was new: it has been searched."""
         with self._changing:
             for step in path.steps:
-                if step.link is None:
-                    self._put(step.before, found[step.start])
+                if step.is_new:
+                    self._put(step.before, step.link)
         if path.course is not None:
-            path.course.found = [step.link or found[step.start] for step in path.steps]
+            path.course.take_note()
 
     def _along(self, data: bytes) -> Path:
-        shared = self._earlier.nearest(data, _Course.is_searched) or Shared(_Course(b""), 0, 0)
+        shared = self._earlier.nearest(data, _is_searched) or Shared(_Course(b""), 0, 0)
         base = shared.earlier
         first, last = bisect_right(base.ends, shared.prefix), base.from_last(shared.suffix)
         steps, last = self._between(data, base, first, last)
@@ -265,10 +259,10 @@ class Pieces:
             likely = base.links[there].piece if there < len(base.links) else None
             piece = self._seen_at(data, at, state, most, likely) or self._piece(data, at, min(cuts.end(at), most))
             steps.append(self._step(at, state, piece))
-            at, state = steps[-1].end, steps[-1].behind
+            at, state = steps[-1].end, steps[-1].link.state
         while last < len(base.links) and state != base.state(last):
             steps.append(self._step(at, state, base.links[last].piece))
-            at, state = steps[-1].end, steps[-1].behind
+            at, state = steps[-1].end, steps[-1].link.state
             last += 1
         return steps, last
 
@@ -287,13 +281,14 @@ class Pieces:
 
     def _step(self, at: int, state: State, piece: Piece) -> Step:
         """Give the step of a piece behind a state; its link is needed, and so is not forgotten."""
-        link = self._young.links.get((state, piece))
-        if link is None:
-            link = self._old.links.get((state, piece))
-            if link is not None:
-                with self._changing:
-                    self._put(state, link)
-        return Step(at, at + len(piece.text), state, piece, link, link.state if link else behind(state, piece))
+        known = self._young.links.get((state, piece))
+        if known is None:
+            known = self._old.links.get((state, piece))
+            if known is None:
+                return Step(at, at + len(piece.text), state, piece, Link(piece, behind(state, piece)), is_new=True)
+            with self._changing:
+                self._put(state, known)
+        return Step(at, at + len(piece.text), state, piece, known, is_new=False)
 
 
 def _opens(base: _Course, first: int, steps: Sequence[Step], last: int) -> list[bytes] | None:
@@ -320,6 +315,10 @@ def behind(state: State, piece: Piece) -> State:
         pieces.append(one)
         size += len(one.text)
     return tuple(reversed(pieces))
+
+
+def _is_searched(course: _Course) -> bool:
+    return course.is_searched
 
 
 def _is_at(piece: Piece, data: bytes, at: int, most: int) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from redactors import KnownValues, Origin, Vault
 from redactors.jsonbytes import fit
 from tests.gateway.wire import MASKING_KEY, engine, forge_token
-from wrapper.gateway.unfold import Unfolding
+from wrapper.gateway.unfold import _NEEDLESS_UNICODE, _PERCENT, Unfolding, _escapes
 
 TOKEN = forge_token("Zk3vQ8sLw0pXr5Ty7Nb2Mc9Dd4Ff6G").decode()
 VALUE = "Tr0ub4dor&3 correct horse"
@@ -88,3 +88,19 @@ def test_where_the_search_around_an_escape_is_cut_makes_nothing_a_secret(far: in
     words = "w " * (far // 2)
     body = f'{{"x": "%41%42 {words}", "latest_git_commit_hash": "{secrets.token_hex(20)}"}}'.encode()
     assert UNFOLDING.find(body) == ENGINE.find(body) == []
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"%41", b"%", b"%%4a", b"%zz", rb"\u0041", rb"\\u004A", rb"\u00e9", b"\\", b""]),
+            st.sampled_from([0, 1, 40, 3_000]),
+            st.sampled_from([1, 3, 80]),
+        ),
+        max_size=8,
+    )
+)
+def test_escapes_are_found_where_few_marks_stand_and_where_many_do(runs: list[tuple[bytes, int, int]]) -> None:
+    text = b"".join((mark + b"x" * gap) * times for mark, gap, times in runs)
+    expected = [one.start() for pattern in (_NEEDLESS_UNICODE, _PERCENT) for one in pattern.finditer(text)]
+    assert _escapes(text) == sorted(expected)

@@ -1,6 +1,7 @@
 """A span never reaches out of the innermost string it stands in."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,29 @@ def test_what_lies_between_strings_is_left_out() -> None:
 def test_a_document_in_a_string_is_cut_at_its_own_marks() -> None:
     inner = json.dumps({"code": 'say("x")', "n": 1})
     assert cut(json.dumps({"arguments": inner}).encode()) == [b"arguments", b"code", rb"say(\\\"x\\\")", b"n"]
+
+
+@pytest.mark.parametrize("begins", [r"{", r"\n\t {", "  {", r"\u007b", r"\u0020{", r"\r\n\u007B"])
+def test_a_document_in_a_string_is_one_however_its_first_character_is_written(begins: str) -> None:
+    assert cut(rf'["{begins}\"one\": \"two\"}}"]'.encode()) == [b"one", b"two"]
+
+
+@given(
+    begins=st.text(st.sampled_from('a" \t\n\\[{\u00a0\u2028'), max_size=3),
+    escaped=st.sampled_from(("", "{", " ", "[", "\u00a0")),
+    ascii_only=st.booleans(),
+)
+def test_what_a_string_begins_with_is_enough_to_tell_that_it_holds_no_document(
+    *, begins: str, escaped: str, ascii_only: bool
+) -> None:
+    string = json.dumps(begins + '{"one": ["two"]}', ensure_ascii=ascii_only)
+    for one in escaped:
+        string = string.replace(one, f"\\u{ord(one):04x}")
+    data = f"[{string}, 3]".encode()
+    found = cut(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("redactors.enclosure._MAY_BEGIN", re.compile(b""))
+        assert found == cut(data)
 
 
 def test_code_that_begins_with_a_bracket_is_no_document() -> None:

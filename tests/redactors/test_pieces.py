@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 
 from redactors import Engine, Finding, KnownValues, Origin, Vault, load
 from redactors.finding import Confidence
+from redactors.fingerprint import Fingerprints
 from redactors.jsonbytes import fit
-from redactors.pieces import Memory
+from redactors.pieces import _APART, Memory
+from redactors.remembered import REACH
 from redactors.rules.catalogue import expand
 
 GITHUB = expand(["gh", "p_{base62:30}{crc32}"])
@@ -458,6 +461,19 @@ def test_changes_far_apart_cost_one_search_and_no_more_than_they_are_large() -> 
     engine.asked = 0
     assert memory.find(far_apart("c", "d", PROSE * 60)).findings == []
     assert engine.asked == 1
+
+
+@pytest.mark.parametrize("comment", ["", "# ", "// "])
+def test_code_does_not_go_on_from_one_place_that_is_searched_to_the_next(comment: str) -> None:
+    """Else each of them would be searched a second time, alone."""
+    denied = Fingerprints()
+    denied.add("denied.py", Path(base64.__file__).read_bytes())
+    lines = [comment + line for line in Path(base64.__file__).read_text().splitlines(keepends=True)]
+    before, behind = ("".join(some).encode() for some in (lines[150:200], lines[200:250]))
+    ends = [(one.start, one.end) for one in denied.find(before + _APART + behind)]
+    assert {end <= len(before) for _, end in ends} == {True, False}
+    assert all(end <= len(before) or start >= len(before) + len(_APART) for start, end in ends)
+    assert len(_APART) >= REACH
 
 
 def test_what_was_found_at_a_border_is_not_fitted_anew_in_each_turn(monkeypatch: pytest.MonkeyPatch) -> None:

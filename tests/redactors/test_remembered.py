@@ -67,7 +67,7 @@ def check(memory: Memory, body: bytes) -> None:
 def check_courses(memory: Memory) -> None:
     """Hold what is remembered of documents against what their pieces say."""
     for course, _ in memory._pieces._earlier._held:
-        if not course.is_searched():
+        if not course.is_searched:
             continue
         assert b"".join(link.piece.text for link in course.links) == course.data
         assert [course.start(place + 1) for place in range(len(course.links))] == course.ends

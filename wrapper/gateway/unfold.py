@@ -24,6 +24,7 @@ _NEEDLESS_UNICODE = re.compile(
 _STRUCTURE = b'"\\\x7f'  # stay escaped: undone they would end the string
 # Bytes around an escape that are searched with it: the longest tokens of one line (JWT) are about this long.
 _REACH = 2048
+_RARE, _MANY = 512, 16384  # a mark that is looked at costs as much as so many bytes; what is let pass at first
 
 
 class Unfolding:
@@ -126,12 +127,23 @@ def _surroundings(text: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _escapes(text: bytes) -> list[int]:
-    found: list[int] = []
-    if b"\\u00" in text:
-        found += (escape.start() for escape in _NEEDLESS_UNICODE.finditer(text))
-    if b"%" in text:
-        found += (escape.start() for escape in _PERCENT.finditer(text))
-    return sorted(found)
+    return sorted((*_places(text, b"\\u00", _NEEDLESS_UNICODE), *_places(text, b"%", _PERCENT)))
+
+
+def _places(text: bytes, mark: bytes, escape: re.Pattern[bytes]) -> Iterator[int]:
+    """Give where escapes that begin with `mark` stand, rising.
+
+    Where few marks stand, which is nearly always, to look for these alone is many times faster.
+    """
+    at, tried = text.find(mark), 0
+    while at >= 0:
+        tried += 1
+        if tried * _RARE > at + _MANY:
+            yield from (found.start() for found in escape.finditer(text, at))
+            return
+        if escape.match(text, at):
+            yield at
+        at = text.find(mark, at + 1)
 
 
 def _begun_before_backslashes(text: bytes, start: int) -> int:
