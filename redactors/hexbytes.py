@@ -18,8 +18,9 @@ _FIRST = (
     rb"[\\%0-9a-fA-F](?:(?<=\\)\\*(?:x|u00)[0-9a-fA-F]{2}|(?<=%)[0-9a-fA-F]{2}|(?<=0)[xX][0-9a-fA-F]{2}|"
     rb"(?<![\\%])[0-9a-fA-F])"
 )
-_BETWEEN = rb"(?:[:-]|(?:[ \t\r\n]|\\+[nrt]){1,4}|[,;]?(?:[ \t\r\n]|\\+[nrt]){0,16}(?=0[xX]))?"
-_LIST = re.compile(_FIRST + _BETWEEN + rb"(?:" + _BYTE + _BETWEEN + rb"){5,}")
+# Each of these can only be read in one way, so nothing is tried again where a list is too short.
+_BETWEEN = rb"(?:[:-]|[,;]?(?:[ \t\r\n]|\\++[nrt]){0,16}+(?=0[xX])|(?:[ \t\r\n]|\\++[nrt]){1,4}+)?+"
+_LIST = re.compile(_FIRST + _BETWEEN + rb"(?:" + _BYTE + _BETWEEN + rb"){5,}+")
 _ONE_BYTE = re.compile(_BEFORE_DIGITS + rb"([0-9a-fA-F]{2})")
 _APART = 64  # bytes between two hints of one list
 _LINE = re.compile(

@@ -28,7 +28,8 @@ _HEX_LIST = (
     rb"0[xX][0-9a-fA-F]{2}[,;]?(?:[ \t\r\n]|\\[nrt]){0,16}0[xX]",
     *(rb"[2-7][0-9a-fA-F]%b[2-7][0-9a-fA-F]%b[2-7][0-9a-fA-F]%b[2-7]" % (by, by, by) for by in (b":", b" ")),
 )
-_DUMP, _WRITTEN = range(2)
+EXPRESSIONS = (_DUMP_LINE, _WRITTEN_SEQUENCE, *_HEX_LIST)
+"""What `hints_of` is told the hits of, by their numbers."""
 
 
 class Hints(NamedTuple):
@@ -42,10 +43,14 @@ class Hints(NamedTuple):
 _NONE = Hints((), (), ())
 
 
+def hints_of(hits: Sequence[tuple[int, int]]) -> Hints:
+    """Sort hits of EXPRESSIONS, which come as number and end, by what they hint at."""
+    return Hints(*([end for number, end in hits if min(number, 2) == kind] for kind in range(3))) if hits else _NONE
+
+
 def fixed_patterns() -> tuple[Patterns, Patterns, Patterns]:
     """Give the patterns that depend on no value, so that their compiled form can be kept."""
-    hints = shared(_DUMP_LINE, _WRITTEN_SEQUENCE, *_HEX_LIST)
-    return hints, shared(_LONG_RUN, once=True), shared(_TWICE * _TWICE_HIT)
+    return shared(*EXPRESSIONS), shared(_LONG_RUN, once=True), shared(_TWICE * _TWICE_HIT)
 
 
 class Scout:
@@ -56,8 +61,7 @@ class Scout:
 
     def hints(self, data: bytes) -> Hints:
         """Look over `data`, at several GB/s."""
-        hits = self._hints.scan(data)
-        return Hints(*([end for number, end in hits if min(number, 2) == kind] for kind in range(3))) if hits else _NONE
+        return hints_of(self._hints.scan(data))
 
     def runs(self, data: bytes) -> list[tuple[int, int]] | None:
         """Spans of long runs of letters and digits, which base64 of base64 looks like; None if they are many."""

@@ -13,7 +13,7 @@ What would break it: adding a value that is a public constant; the caller decide
 
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ from redactors.hints import Hints, Scout
 from redactors.matcher import Segment
 from redactors.merging import Merging, extra_cost, merged, merging
 from redactors.pem import body
-from redactors.sites import Places, Sites, grouped, reaching
+from redactors.sites import Places, Sites, grouped, reaching, within_anchors
 from redactors.spans import Known, Span, decoded_spans, dump_spans, exact_spans, resolve, twice_encoded_spans
 from redactors.squeeze import Copies, Gaps, own_gaps, squeeze
 from redactors.vault import Origin, Vault
@@ -116,18 +116,18 @@ class KnownValues:
         if not segments:
             return []
         looks = [segment.look(data) for segment in segments]
-        hints = self._scout.hints(data)
-        sites = self._sites(segments, data, [end for _, ends in looks for end in ends])
+        hints = next((look.hints for look in looks if look.hints is not None), None) or self._scout.hints(data)
+        sites = self._sites(segments, data, [end for look in looks for end in look.ends])
         if sites is not None and not any((*sites, *hints)):
             return []  # whole, cut or encoded, a value shows one of these
-        spans = exact_spans(match for matches, _ in looks for match in matches)
+        spans = exact_spans(match for look in looks for match in look.matches)
         kinds = _WRITTEN if hints.written else _USUAL
         near = neighbourhood(segments, data, sites, _USUAL)
         copies = Copies(data)
         spans += cuts_in(segments, copies, near, _USUAL, kinds)
-        if hints.written:
-            sequences = sites.sequences if sites else b"\x1b" in data
-            near_written = neighbourhood(segments, data, Sites([], list(hints.written), sequences), kinds)
+        written = _written(segments, data, hints.written)
+        if written.others:
+            near_written = neighbourhood(segments, data, written, kinds)
             spans += cuts_in(segments, copies, near_written, kinds, kinds)
         runs = self._scout.runs(data) if near is None else self._scout.runs_near(data, near.spans)
         if runs:
@@ -141,7 +141,9 @@ class KnownValues:
         """Where cut values may stand; None: anywhere. `ends`: where an anchor or a piece of one stands."""
         finder = self._finder
         if finder.of is not segments:
-            places = Places((text for segment in segments for text in segment.lone), before=finder.places.lone)
+            places = Places(
+                (text for segment in segments for text in segment.lone_elsewhere), before=finder.places.lone
+            )
             finder = self._finder = _Finder(segments, places)
         if not finder.places.is_enough or (b"\0" in data and any(segment.pieces for segment in segments)):
             return None
@@ -165,6 +167,14 @@ class KnownValues:
                 following, self._extra = merging(segments), 0
             self._state = _State(segments, (), following)
         return segments
+
+
+def _written(segments: tuple[Segment, ...], data: bytes, ends: Sequence[int]) -> Sites:
+    """Give those written sequences that may stand within an anchor."""
+    sequences = bool(ends) and b"\x1b" in data
+    if ends and not sequences:
+        ends = within_anchors(data, ends, frozenset[int]().union(*(segment.characters for segment in segments)))
+    return Sites([], list(ends), sequences)
 
 
 def _decoded(segments: tuple[Segment, ...], data: bytes, hints: Hints) -> list[Span]:

@@ -11,11 +11,16 @@ from enum import IntFlag
 from functools import cached_property
 from typing import NamedTuple
 
-from redactors.patterns import Patterns
-from redactors.sites import Tails
+from redactors.hints import EXPRESSIONS, Hints, hints_of
+from redactors.patterns import Patterns, expression
+from redactors.sites import Tails, lone_expressions
 
 _WHOLE_ANCHOR = 16  # of a form that only counts as a whole, this many bytes of its middle are the anchor
 _FEW = 8  # targets with one anchor: up to so many are simply compared
+# With so many literals the hints and a few lone texts cost half as much in their pass as in passes of their own, and
+# compiling them is not felt.
+_MANY = 5_000
+_FEW_LONE = 24
 
 
 class Pass(IntFlag):
@@ -67,6 +72,18 @@ class Match(NamedTuple):
         return size == len(self.target.text) or (not self.target.whole and size >= self.target.least)
 
 
+class Look(NamedTuple):
+    """What one pass over a text has found.
+
+    `matches`: what `Segment.search` finds in the exact pass. `ends`: where anything ends that a cut value may have
+    around it, rising. `hints`: those of `redactors.hints`, or None if they were not looked for.
+    """
+
+    matches: list[Match]
+    ends: list[int]
+    hints: Hints | None
+
+
 def targets(text: bytes, windows: Iterable[tuple[int, int]], *, within: Pass, form: str, owner: object) -> list[Target]:
     """Anchors of a form at `windows`; without windows one in its middle, and only the whole form counts."""
     parts = [Target(text, start, end - start, False, within, form, owner) for start, end in windows]
@@ -102,12 +119,27 @@ class Segment:
             by_anchor.setdefault(target.anchor, []).append(target)
         self._found_by = tuple(by_anchor.values())
         self._groups: dict[int, _Few] = {}  # of anchors that were hit, which most never are
-        self._literals = Patterns([*by_anchor, *(self.pieces - by_anchor.keys())], literal=True)
-
-    @property
-    def size(self) -> int:
+        literals = [*by_anchor, *(self.pieces - by_anchor.keys())]
+        self.size = len(literals)
         """How many literals are compiled."""
-        return len(self._literals)
+        self._literals = self._overview = Patterns(literals, literal=True)
+        self.lone_elsewhere = self.lone
+        """Those of `lone` that `look` does not find."""
+        self._first_hint = 0
+        if self.size >= _MANY:
+            self._look_for_more(literals)
+
+    def _look_for_more(self, literals: list[bytes]) -> None:
+        found = self.lone if len(self.lone) <= _FEW_LONE else frozenset[bytes]()
+        lone = [pattern for text in sorted(found) for pattern in lone_expressions(text)]
+        self._overview = Patterns([*map(expression, literals), *lone, *EXPRESSIONS])
+        self.lone_elsewhere = self.lone - found
+        self._first_hint = len(literals) + len(lone)
+
+    @cached_property
+    def characters(self) -> frozenset[int]:
+        """All bytes of anchors."""
+        return frozenset(b"".join([found_by[0].anchor for found_by in self._found_by]))
 
     def probe(self) -> Callable[[bytes], bool]:
         """Give a function for one thread: where it says no, `search` finds nothing."""
@@ -118,20 +150,26 @@ class Segment:
 
         An occurrence with several anchors is given once, with its last one (hits come in order of their ends).
         """
-        hits = self._literals.scan(text)
+        hits = self._compiled().scan(text)
         return [match for match in self._agreements(text, hits, within) if match.counts] if hits else []
 
     def agreements(self, text: bytes, within: Pass) -> list[Match]:
         """Find what `search` finds, and what agrees around an anchor without being enough."""
-        return self._agreements(text, self._literals.scan(text), within)
+        return self._agreements(text, self._compiled().scan(text), within)
 
-    def look(self, text: bytes) -> tuple[list[Match], list[int]]:
-        """Find what `search` finds in the exact pass, and where anything ends that a cut value may have around it."""
-        hits = self._literals.scan(text)
-        if not hits:
-            return [], []
+    def look(self, text: bytes) -> Look:
+        """Find what `search` finds in the exact pass, and what tells where else something may be."""
+        hits = self._overview.scan(text)
+        hints, first = None, self._first_hint
+        if first:
+            hints = hints_of([(number - first, end) for number, end in hits if number >= first])
+            hits = [hit for hit in hits if hit[0] < first]
         found = self._agreements(text, hits, Pass.EXACT)
-        return [match for match in found if match.counts], [end for _, end in hits]
+        return Look([match for match in found if match.counts], [end for _, end in hits], hints)
+
+    def _compiled(self) -> Patterns:
+        """Give what `look` or `probe` has compiled: both find all literals, and few call both."""
+        return self._overview if self._overview.is_compiled else self._literals
 
     def _agreements(self, text: bytes, hits: list[tuple[int, int]], within: Pass) -> list[Match]:
         found: dict[tuple[int, int, bytes], Match] = {}

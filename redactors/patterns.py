@@ -64,6 +64,11 @@ class Patterns:
             return probe(self._compiled())
 
     @property
+    def is_compiled(self) -> bool:
+        """Whether the next scan need not compile."""
+        return self._database is not None
+
+    @property
     def identity(self) -> bytes:
         """What the compiled form depends on, besides the version of the library."""
         return b"\0".join((b"%d%d" % (self._literal, self._once), *self.expressions))
@@ -99,6 +104,11 @@ class Patterns:
             )
             self._database = database
         return self._database
+
+
+def expression(literal: bytes) -> bytes:
+    """Give the regular expression that a literal is, for patterns of both kinds; compiles a tenth slower."""
+    return b"".join([b"\\x%02x" % byte for byte in literal])
 
 
 @cache

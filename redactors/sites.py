@@ -12,6 +12,7 @@ Terminal sequences, as they are or written as escapes, and dump lines are places
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -23,6 +24,7 @@ _DIGIT, _CAPITAL, _ANY, _HEX = b"[2-9]", b"[A-Z]", b"[0-9A-Za-z]", b"[0-9a-f]"
 _SMALL = b"[a-wyz]"  # no `x`, for `0x1F`
 _CONSONANT = b"[b-df-hj-np-tv-wz]"
 _RARE_CAPITAL, _RARE_SMALL = b"[GJKQV-Z]", b"[qz]"  # each more (B, F, H, `j`): up to a tenth more stops
+# To be changed with `bench/known.py` at hand: for some sets Hyperscan takes an automaton that is a third slower.
 _SHAPES = (
     (_DIGIT, _CAPITAL, _ANY), (_DIGIT, _SMALL, _CAPITAL),
     (_DIGIT, b"[a-f]", b"[0-9]", _HEX), (_DIGIT, b"[a-f]", b"[a-f]", b"[0-9]"),
@@ -40,22 +42,24 @@ FEATURE = re.compile(  # by their first characters: `re` tries one alternative a
 """All shapes begin with characters that are rare in text: it is at these that the search takes time."""
 MOST_LONE = 96  # they take a fifth of the time of the copy without gaps, but 0.3 ms each to compile
 LONE_SIZE = 4
+_ENOUGH_DIGITS = 8  # of those that begin a key in hex, if they are those of one key
 _MOST_GROUPS = 4  # of lone patterns: each is one more pass over all that is searched
 _SHORTEST_FEATURE = min(map(len, _SHAPES))
 TAIL = 6
 """Characters up to the end of a feature by which anchors are told from each other."""
-_BEFORE_END = 48  # bytes of a tail with gaps and what stands before it
-_GAP_BYTE = b"[" + b"".join(b"\\x%02x" % byte for byte in BLANKS) + b"]"  # a pattern ends at a NUL
-_GAP = b"(?:" + _GAP_BYTE + rb"|\\[nrt])*"
-_WIDE_GAP = _GAP_BYTE[:-1] + b"nrt]*"  # more than `_GAP`; compiles three times as fast
+_BEFORE_END = 48  # bytes of a tail, or of a written sequence, with gaps and what stands before it
+_BACKSLASH, _LETTERS = b"\\", b"nrt"  # of the escapes that `squeeze` takes for gaps
+_BLANK = b"".join(b"\\x%02x" % byte for byte in BLANKS.replace(_BACKSLASH, b""))  # a pattern ends at a NUL
+_WIDE_GAP = rb"[\\" + _BLANK + _LETTERS + b"]*"  # more than gaps; compiles three times as fast
 _MOST = 32  # places, and one for each so many bytes; with more, one copy of everything is cheaper
 _BYTES_PER_PLACE = 300
 _LONGEST_WRITTEN = 80
 _WIDE_ROOM = 65_536  # bytes that parts may have together, besides twice the data
 _USUAL = Gaps()
-_GAPS_MAYBE = BLANKS + b"nrt"  # letters that may be the rest of an escape
+_GAPS_MAYBE = BLANKS + _LETTERS  # which may be the rest of an escape
 _CUT_ESCAPE = 8  # characters that are left of an escape cut in two, and some
 BORDER = b"\x01"  # between parts of the data that are searched together
+_NO_GAP_ENDS = frozenset(b"\"'=:,.()<>#!/+-*%&;?$")  # of gaps that are blanks or written as escapes
 LONGEST_SEQUENCE = 600
 """Bytes of a terminal sequence that a border may cut, and some."""
 
@@ -75,8 +79,18 @@ Part = tuple[int, int, bytes]
 """A part of the data: its start, its end, and what it holds besides gaps."""
 
 
-def _with_gaps(*shapes: bytes) -> bytes:
-    return _GAP.join(shapes)
+def _with_gaps(first: bytes, *others: bytes) -> bytes:
+    return first + b"".join(map(_behind_a_gap, others))
+
+
+def _behind_a_gap(shape: bytes) -> bytes:
+    r"""Give a class of letters and digits with the gaps before it, as `squeeze` takes them out.
+
+    Directly behind a backslash a letter of an escape is never one of the class: text in JSON is full of `\n`.
+    """
+    gaps = rb"(?:[%b]|\\+[%b])*" % (_BLANK, _BLANK + _LETTERS)
+    others = b"".join(re.findall(shape, bytes(range(256)))).translate(None, _LETTERS)
+    return gaps + rb"(?:%b|\\+[%b])" % (shape, others)
 
 
 _FEATURE_WITH_GAPS = b"|".join(_with_gaps(*shape) for shape in _SHAPES)
@@ -90,12 +104,22 @@ def fixed_patterns() -> tuple[Patterns, ...]:
     return shared(_FEATURE_WITH_GAPS), shared(_FEATURE_WITH_GAPS, _DIGITS_WITH_GAPS)
 
 
+def lone_expressions(text: bytes) -> list[bytes]:
+    """Give what finds a lone text, each with two bytes that stand together: in a search for many literals that is free.
+
+    A gap begins with a byte of BLANKS, of which each has an expression of its own.
+    """
+    first, second, *others = (b"\\x%02x" % byte for byte in text[:_ENOUGH_DIGITS])
+    rest = _WIDE_GAP.join((second, *others))
+    return [first + rest, *(first + b"\\x%02x" % byte + _WIDE_GAP + rest for byte in BLANKS)]
+
+
 class Places:
     """Finds where cut values may stand; compiled at the first use (3 ms), may be called from any thread.
 
-    `lone`: LONE_SIZE characters of each form without a feature. Longer ones are DIGITS_IN_HEX, for which there is one
-    pattern. `is_enough`: there are so few others that they are all searched for. `before`: the lone patterns of other
-    places, of which those are taken over that are wanted: they are compiled.
+    `lone`: LONE_SIZE characters of each form without a feature, but those that a segment looks for itself. Longer ones
+    are DIGITS_IN_HEX, for which there is one pattern. `is_enough`: there are so few others that they are all searched
+    for. `before`: the lone patterns of other places, of which those are taken over that are wanted: they are compiled.
     """
 
     def __init__(self, lone: Iterable[bytes] = (), before: tuple[Patterns, ...] = ()) -> None:
@@ -142,19 +166,24 @@ class Tails:
 
     def __init__(self, tails: Iterable[bytes]) -> None:
         self.texts = frozenset(tails)
-        self._lasts = frozenset(text[-_SHORTEST_FEATURE:] for text in self.texts)
-        self._sizes = sorted(set(map(len, self.texts)))
+
+    @cached_property
+    def _by_last(self) -> dict[bytes, tuple[bytes, ...]]:
+        by_last: dict[bytes, tuple[bytes, ...]] = {}
+        for text in self.texts:
+            last = text[-_SHORTEST_FEATURE:]
+            by_last[last] = (*by_last.get(last, ()), text)
+        return by_last
 
     def ending(self, found: Iterable[tuple[int, bytes]]) -> list[int]:
-        """Leave those places at which a tail may end, each with what stands before it besides gaps."""
-        lasts, few = self._lasts, _SHORTEST_FEATURE
-        # Almost all are passed over by their last characters alone.
-        maybe = [(place, text) for place, text in found if text[-few:] in lasts or len(text) <= few]
-        return [place for place, text in maybe if self._may_end(text)]
+        """Leave those places at which a tail may end, each with what stands before it besides gaps.
 
-    def _may_end(self, text: bytes) -> bool:
-        """Tell it of a text without gaps, of whose first characters one may be a letter of an escape."""
-        return len(text) <= TAIL or any(text[-size:] in self.texts for size in self._sizes)
+        Of that text one of the first characters may be a letter of an escape.
+        """
+        by_last, few = self._by_last, _SHORTEST_FEATURE
+        # Most are passed over by their last characters alone.
+        maybe = [(place, text) for place, text in found if text[-few:] in by_last or len(text) <= few]
+        return [place for place, text in maybe if len(text) <= TAIL or text.endswith(by_last[text[-few:]])]
 
 
 def with_features(data: bytes, sites: Sites, tails: Sequence[Tails]) -> list[int]:
@@ -169,6 +198,22 @@ def with_features(data: bytes, sites: Sites, tails: Sequence[Tails]) -> list[int
     before = _squeezed([data[place - _BEFORE_END : place] for place in sites.features], _USUAL)
     found = list(zip(sites.features, before, strict=True))
     return sorted({place for some in tails for place in some.ending(found)})
+
+
+def within_anchors(data: bytes, written: Iterable[int], characters: frozenset[int]) -> list[int]:
+    """Leave the ends of written sequences that may stand within an anchor, of which all bytes are in `characters`.
+
+    Most stand first in a string: a quotation mark before all gaps there is the end of no gap, and of few values.
+    For data without terminal sequences, which end with anything.
+    """
+    others = _NO_GAP_ENDS - characters
+    kept = []
+    for place in written:
+        text = data[max(0, place - _BEFORE_END) : place]
+        before = text[: text.rfind(_BACKSLASH)].rstrip(BLANKS)
+        if not before or before[-1] not in others:
+            kept.append(place)
+    return kept
 
 
 def are_few(places: int, data: bytes) -> bool:

@@ -138,7 +138,7 @@ def test_a_key_as_a_list_of_hex_bytes_is_found(key: bytes, before: bytes) -> Non
     for written in (
         b":".join(pairs), b" ".join(pairs), b"".join(b"\\x" + pair for pair in pairs), b", ".join(b"0x" + pair for pair in pairs),
         b"".join(b"%" + pair for pair in pairs), b"".join(b"\\u00" + pair for pair in pairs), b",\n  ".join(b"0x" + pair for pair in pairs),
-        b":".join(pair.upper() for pair in pairs), json.dumps("".join(f"\\x{pair.decode()}" for pair in pairs)).encode()[1:-1],
+        b"\n      ".join(b"0x" + pair for pair in pairs), b":".join(pair.upper() for pair in pairs), json.dumps("".join(f"\\x{pair.decode()}" for pair in pairs)).encode()[1:-1],
     ):  # fmt: skip
         found = covered(values.find(before + b" = " + written + b";"))
         at = len(before) + 3

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redactors.sites import FEATURE, TAIL, Sites, Tails, with_features
-from redactors.squeeze import Gaps, squeeze
+from redactors.hints import Scout
+from redactors.sites import FEATURE, TAIL, Sites, Tails, fixed_patterns, with_features, within_anchors
+from redactors.squeeze import Gaps, Squeezed, squeeze
 
 TEXTS = st.lists(
     st.one_of(
@@ -46,3 +47,38 @@ def test_a_place_with_another_feature_is_left_out() -> None:
     assert with_features(data, found, [Tails([b"7kW"])]) == places[-1:]
     assert with_features(data, found, [Tails([b"Q2x7kW"])]) == places[-1:]
     assert with_features(data, found, [Tails([b"Q3x7kW"])]) == []
+
+
+@given(TEXTS.filter(lambda data: b"\x1b" not in data))
+def test_every_feature_of_the_copy_without_gaps_is_found_in_the_data(data: bytes) -> None:
+    copy = Squeezed(data, Gaps())
+    features = [found for at in range(len(copy.text)) if (found := FEATURE.match(copy.text, at))]
+    ends = {copy.places(found.end() - 1, found.end())[0] + 1 for found in features}
+    for patterns in fixed_patterns():
+        assert ends <= {end for number, end in patterns.scan(data) if not number}
+
+
+def test_a_letter_of_an_escape_is_no_part_of_a_feature() -> None:
+    text = b"AQ\\nBut; K\\tOut; J\\\\rEat; Qn2; Qn\\n2; Q\\\nn2"
+    ends = [end for _, end in fixed_patterns()[0].scan(text)]
+    assert [text[:end].split(b";")[-1] for end in ends] == [b" Qn2", b" Qn\\n2", b" Q\\\nn2"]
+
+
+WRITTEN = st.lists(
+    st.one_of(
+        st.text("abnrt019'\":=@[~", max_size=4).map(str.encode),
+        st.sampled_from([b"\\x1b[0m", b"\\\\u001b[1;31m", b"\\x00", b"\\u2502", b"\\n", b"\\", b" \n", b" " * 60]),
+    ),
+    max_size=12,
+).map(b"".join)
+
+
+@given(WRITTEN, st.text("abnrt019'\":=@[~").map(str.encode))
+def test_a_written_sequence_is_left_out_only_behind_what_no_anchor_holds(data: bytes, anchors: bytes) -> None:
+    written = Scout().hints(data).written
+    kept = within_anchors(data, written, frozenset(anchors))
+    copy = Squeezed(data, Gaps(written=True))
+    places = copy.places(0, len(copy.text))
+    for end in set(written) - set(kept):
+        before = [place for place in places if place < end]
+        assert not before or data[before[-1]] not in anchors
