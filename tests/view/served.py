@@ -135,8 +135,9 @@ def served(
     *,
     told: Path | None = None,
     beside: Callable[[Daemon], None] | None = None,
+    repository: tuple[Path, PlainJudge] | None = None,
 ) -> Iterator[Path]:
-    """Serve `real`; gives the folder in which the view is seen.
+    """Serve `real`, and a `repository` of which it is a working tree; gives the folder in which the view is seen.
 
     `told` takes what the witness hears, `beside` is run in a thread of the daemon's process.
     """
@@ -145,7 +146,8 @@ def served(
     if not pid:
         try:
             ours.close()
-            _be_daemon(real, judge or PlainJudge(), theirs, Scribe(told), beside)
+            folders = [(real, judge or PlainJudge()), *([repository] if repository else [])]
+            _be_daemon(folders, theirs, Scribe(told), beside)
             os._exit(0)
         except BaseException:  # noqa: BLE001 (the child must not go on with the parent's test)
             traceback.print_exc()
@@ -162,20 +164,29 @@ def served(
 
 
 def _be_daemon(
-    real: Path, judge: PlainJudge, parent: socket.socket, witness: Scribe, beside: Callable[[Daemon], None] | None
+    folders: Sequence[tuple[Path, PlainJudge]],
+    parent: socket.socket,
+    witness: Scribe,
+    beside: Callable[[Daemon], None] | None,
 ) -> None:
     linux.set_parent_death_signal(signal.SIGKILL)
     uid, gid = os.getuid(), os.getgid()
-    root = os.open(real, os.O_PATH | os.O_DIRECTORY)
+    roots = [os.open(real, os.O_PATH | os.O_DIRECTORY) for real, _ in folders]
     linux.unshare(linux.CLONE_NEWNS if uid == 0 else linux.CLONE_NEWUSER | linux.CLONE_NEWNS)
     if uid:
         linux.map_ids(uid, gid)
     linux.mount(None, "/", linux.MS_REC | linux.MS_PRIVATE)
-    device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
-    linux.mount_fuse(device, str(real))
+    daemons: list[Daemon] = []
+    for (real, judge), root in zip(folders, roots, strict=True):
+        device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+        linux.mount_fuse(device, str(real))
+        owners, first = Owners(uid, gid, knows_all=uid == 0), daemons[0] if daemons else None
+        daemons.append(Daemon(device, root, judge, owners, witness=witness, beside=first))
     os.umask(0)
-    daemon = Daemon(device, root, judge, Owners(uid, gid, knows_all=uid == 0), witness=witness)
-    if beside is not None:
-        threading.Thread(target=beside, args=(daemon,), daemon=True).start()
+    for daemon in daemons:
+        if beside is not None:
+            threading.Thread(target=beside, args=(daemon,), daemon=True).start()
+    for other in daemons[1:]:
+        threading.Thread(target=other.serve, daemon=True).start()
     parent.send(b"r")
-    daemon.serve()
+    daemons[0].serve()

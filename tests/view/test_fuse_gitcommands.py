@@ -3,12 +3,15 @@
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.view.served import PLACEHOLDER, SECRET
-from tests.view.workplace import DOTENV, SEEN, Workplace, workplace
+from tests.view.entered import Shell
+from tests.view.served import PLACEHOLDER, SECRET, PlainJudge, served
+from tests.view.workplace import DOTENV, SEEN, PolicyLike, Workplace, programs, workplace
 from wrapper.guard.commits import Commits
+from wrapper.view.contents import Mode
 from wrapper.view.daemon import Daemon
 
 
@@ -115,6 +118,32 @@ def test_git_status_is_clean_right_behind_a_stash_however_late_the_kernel_is_tol
             "?? untracked",
         ]
         work.run("git", "checkout", "-q", ".")
+
+
+class _Repository(PlainJudge):
+    """A repository's own folder, which passes unseen."""
+
+    def by_name(self, path: bytes, *, is_folder: bool, is_own: bool = False) -> Mode:
+        del path, is_folder, is_own
+        return Mode.PASS
+
+
+def test_git_status_is_clean_right_behind_a_stash_in_a_linked_worktree_too(tmp_path: Path) -> None:
+    """Its index lies in another view than its files, which one thread each tells the kernel of."""
+    (tmp_path / ".gitconfig").write_text("[user]\n name = t\n email = t@example.com\n[init]\n defaultBranch = main\n")
+    (tmp_path / "main").mkdir()
+    (tmp_path / "main/secret.env").write_text(DOTENV)
+    (tmp_path / "main/code.py").write_text("print(1)\n")
+    script = "git init -q; git add .; git commit -qm first; git worktree add -q ../tree"
+    environ = {"HOME": str(tmp_path), "PATH": programs()}
+    subprocess.run(["sh", "-ec", script], cwd=tmp_path / "main", env=environ, check=True)
+    tree = tmp_path / "tree"
+    with served(tree, PolicyLike(), beside=_tells_late, repository=(tmp_path / "main/.git", _Repository())) as inside:
+        within = Shell(inside, tmp_path, programs())
+        within.run("sh", "-c", "echo 'print(2)' >code.py; echo MORE=1 >>secret.env; echo new >untracked")
+        time.sleep(0.8)
+        assert within.run("sh", "-c", "git stash -q --include-untracked; git status --porcelain") == ""
+    assert (tree / "secret.env").read_text() == DOTENV
 
 
 def test_git_rebases_and_merges(repository: Workplace) -> None:

@@ -32,7 +32,7 @@ SEEN = DOTENV.replace(VALUE, SHOWN)
 _TRACKED = ("secret.env", "deep/er/settings.env")
 
 
-class _PolicyLike(PlainJudge):
+class PolicyLike(PlainJudge):
     """As the plain one, but git's own files pass unseen, as policy has it, and masked files are known from the start."""
 
     def masked_paths(self) -> Iterable[bytes]:
@@ -44,7 +44,7 @@ class _PolicyLike(PlainJudge):
         return super().by_name(path, is_folder=is_folder, is_own=is_own)
 
 
-def _programs() -> str:
+def programs() -> str:
     """Give a PATH with the tests' own Python first and the ripgrep that Codex brings along last."""
     vendored = sorted(str(found.parent) for found in CLIENTS.glob("node_modules/@openai/codex-*/vendor/*/*/rg"))
     return os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath), *vendored])
@@ -109,13 +109,13 @@ def workplace(beside: Callable[[Daemon], None] | None = None) -> Iterator[Workpl
         (home / ".gitconfig").write_text(
             '[user]\n name = t\n email = t@example.com\n[init]\n defaultBranch = main\n[protocol "file"]\n allow = always\n'
         )
-        with served(real, _PolicyLike(), beside=beside) as inside:
-            found = Workplace(real, inside, Shell(inside, home, _programs()))
+        with served(real, PolicyLike(), beside=beside) as inside:
+            found = Workplace(real, inside, Shell(inside, home, programs()))
             yield found
             found.check(binary=("all.tar", "compiled.bin"))
 
 
 def needed(program: str) -> str:
-    found = shutil.which(program, path=_programs())
+    found = shutil.which(program, path=programs())
     assert found, f"`{program}` is needed by this test: install.sh --test installs it"
     return found

@@ -290,10 +290,14 @@ class Contents:
         """Give the size of the real file. Raises OSError."""
         return os.fstat(self._lower.reading(node)).st_size
 
-    def look(self, node: Node) -> None:
-        """Look at a file if its state is not the one that was looked at. Raises OSError."""
-        if self._verdicts.of(node) not in (Mode.PASS, *CLOSED):
-            self._look(node, content_of(node), os.fstat(self._lower.reading(node)))
+    def look(self, node: Node) -> bool:
+        """Look at a file if its state is not the one that was looked at; tell whether it was not. Raises OSError."""
+        if self._verdicts.of(node) in (Mode.PASS, *CLOSED):
+            return False
+        content = content_of(node)
+        before, was_written = content.signature, content.is_written
+        self._look(node, content, os.fstat(self._lower.reading(node)))
+        return (before, was_written) != (content.signature, content.is_written)
 
     def stands(self, node: Node, about: os.stat_result) -> None:
         """Look at a file in this state that is about to be changed; its own changes it may make unseen. Raises OSError.

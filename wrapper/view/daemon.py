@@ -178,7 +178,7 @@ class Daemon:
         prefix = b"" if beside is None else self._place[1:] + b"/"
         indexes = Indexes(lower, verdicts, tell, self._tell_one, prefix)
         contents = Contents(lower, verdicts, judge, history, tell=tell, masked_changed=indexes.stale)
-        self._real = RealFiles(nodes, lower, verdicts, contents, judge)
+        self._real = RealFiles(nodes, lower, verdicts, contents, judge, self._tell_one)
         if beside is None:
             indexes.knows(GitFiles(self._real, self._place))
         else:

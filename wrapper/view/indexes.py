@@ -26,9 +26,18 @@ _LOCK_LATER_NS: Final = 2_000_000_000
 
 
 class RealFiles:
-    """What `GitFiles` asks of the view (`gitfiles.Files`)."""
+    """What `GitFiles` asks of the view (`gitfiles.Files`); for `tell_now`, see `Indexes`."""
 
-    def __init__(self, nodes: Nodes, lower: Lower, verdicts: Verdicts, contents: Contents, judge: Judge) -> None:
+    def __init__(
+        self,
+        nodes: Nodes,
+        lower: Lower,
+        verdicts: Verdicts,
+        contents: Contents,
+        judge: Judge,
+        tell_now: Callable[[bytes], None],
+    ) -> None:
+        self._tell_now = tell_now
         self._nodes = nodes
         self._lower = lower
         self._verdicts = verdicts
@@ -48,7 +57,8 @@ class RealFiles:
             node = self._node(path)
             if node is None:
                 return None
-            self._contents.look(node)
+            if self._contents.look(node):
+                self._tell_now(wire.invalidate_attributes(node.number))  # as `Indexes.looked_at`, of another view too
             if node.content is None or node.content.shown is None:
                 return None
             about = self._lower.about_node(node)

@@ -76,8 +76,8 @@ class Resting:
         waiting = list(self._history.waiting)
         with contextlib.suppress(OSError):
             for one in waiting:
-                if self._verdicts.of(one) is Mode.MASK or len(waiting) <= _MOST_LOOKED_AT:
-                    self._contents.look(one)
+                is_due = self._verdicts.of(one) is Mode.MASK or len(waiting) <= _MOST_LOOKED_AT
+                if is_due and self._contents.look(one):
                     self._indexes.looked_at(one)
             self._indexes.put(node, path)
 
