@@ -17,6 +17,7 @@ from typing import Protocol, Self, runtime_checkable
 from redactors import jsonbytes
 from redactors.detector import LEAST_OUTSIDE_OURS, Detector
 from redactors.finding import Confidence, Finding, Redaction
+from redactors.glance import BEGINS, Glance
 from redactors.issued import IssuedShapes
 from redactors.known import KnownValues
 from redactors.prefixes import IssuerPrefixes, issuer_prefix
@@ -49,9 +50,9 @@ class Scanner(Protocol):
 
 @runtime_checkable
 class Probing(Protocol):
-    """A scanner that can tell faster whether there is any candidate."""
+    """A scanner that can tell faster whether there is any candidate, and whether one may have begun."""
 
-    def probe(self) -> Callable[[bytes], bool]:
+    def probe(self) -> Callable[[bytes], Glance]:
         """Give a function that tells it of data of `redactors.scanner.BLOCK` bytes at most, for one thread."""
         ...
 
@@ -128,11 +129,15 @@ class Engine:
             return True
         return bool(self._sources or self._added)
 
-    def probe(self) -> Callable[[bytes], bool]:
-        """Give `may_find` for one thread and data of a few lines: a stream asks it all the time."""
+    def probe(self) -> Callable[[bytes], Glance]:
+        """Give a function for one thread that glances at a few lines: a stream does it all the time."""
         if self._sources or self._added or not isinstance(self._scanner, Probing):
-            return self.may_find
+            return self._glance
         return self._scanner.probe()
+
+    def _glance(self, data: bytes) -> Glance:
+        is_found = BEGINS in data or self.may_find(data)
+        return Glance.MAY_FIND if is_found else Glance.OPENS  # nobody knows what begins there
 
     def settle(self, data: bytes, known: Sequence[Finding], ruled: Sequence[Finding]) -> list[Finding]:
         """Choose among overlapping findings: known values, then the surer, the longer, the earlier; never ours.

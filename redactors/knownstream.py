@@ -31,8 +31,8 @@ _FIRST_PIECE = 4
 _SHORT = (3, 2, 1)
 _ESCAPE = 0x1B  # as a number: asking for one takes a third of the time of asking for bytes
 _NEAR_THE_END = 64
-_BLANK = frozenset(BLANKS[at : at + 1] for at in range(len(BLANKS)))
-_BLANK_END = _BLANK - {b"\\"}  # a backslash may be the end of a terminal sequence
+_LAST_STEP = slice(-STEP, None)
+_BLANK_END = frozenset(BLANKS) - {0x5C}  # a backslash may be the end of a terminal sequence
 _number = int.from_bytes  # `redactors.unfinished.number`, without the call
 _EXACT, _BOTH = Pass.EXACT, Pass.BOTH  # looking up a member of an enumeration takes a tenth of a search
 STREAM_GAPS = Gaps(breaks=False)
@@ -56,7 +56,7 @@ class KnownStream:
         self._masked = b""  # the value whose placeholder ended what was shown
         self._passed = 0  # bytes of the stream before the buffer
         self._shift = 0  # bytes by which what was given out is shorter than what it stands for
-        self._generation = 0  # of the known values that `may_pass` looks for; segments that were merged find the same
+        self._generation = 0  # of the known values that `passes` looks for; segments that were merged find the same
         self._segments: tuple[Segment, ...] = ()
         self._ahead: tuple[Beginnings, ...] = ()
         self._short: frozenset[bytes] = frozenset()
@@ -74,10 +74,10 @@ class KnownStream:
         """How many bytes are held back."""
         return len(self._buffer) - self._shown
 
-    def may_pass(self, lines: bytes) -> bool:
-        """Tell whether `feed` would give whole `lines`, without terminal sequences, back at once as they are.
+    def passes(self, lines: bytes) -> bool:
+        """Take whole `lines`, without terminal sequences, if `feed` would give them back at once as they are.
 
-        Whoever shows them then calls `passed` in the place of `feed`.
+        False: they were not taken.
         """
         if self._buffer:
             return False
@@ -85,12 +85,12 @@ class KnownStream:
         if generation != self._generation:
             self.feed(b"")  # takes what is new
             self._generation = generation  # at last: what failed before is not taken for done
-        return self._end_in_plain(lines) == len(lines)
-
-    def passed(self, size: int) -> None:
-        """Take note that so many bytes that `may_pass` were shown, and not fed."""
+        size = len(lines)
+        if self._end_in_plain(lines) != size:
+            return False
         self._masked = b""
         self._passed += size
+        return True
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes, give what may be shown now."""
@@ -151,7 +151,7 @@ class KnownStream:
     def _end_in_plain(self, buffer: bytes) -> int:
         """As `_end_without_values`, of a buffer without terminal sequences."""
         text = buffer.translate(None, BLANKS)
-        last = _number(text[-STEP:], byteorder)
+        last = _number(text[_LAST_STEP], byteorder)
         may_go_on = 0
         for inside, places, sees in self._glances:
             if sees(text):
@@ -165,7 +165,7 @@ class KnownStream:
             return self._first_open(buffer, text)
         # The last four bytes stand within no form, so none has begun that has not ended, unless with its last three
         # bytes or fewer and no blank behind them.
-        return len(buffer) if buffer[-1:] in _BLANK else self._short_end_of(buffer)
+        return len(buffer) if not buffer or buffer[-1] in BLANKS else self._short_end_of(buffer)
 
     def _end_beside_values(self, buffer: bytes, text: bytes) -> int:
         """As `_end_without_values`, where a glance at `text`, the squeezed buffer, saw something."""
@@ -201,7 +201,7 @@ class KnownStream:
         first = min((ahead.earliest(text) for ahead in self._ahead), default=len(text))
         if first < len(text):
             return _place(data, text[first:])
-        return len(data) if data[-1:] in _BLANK_END else self._short_end(data, text)
+        return len(data) if data and data[-1] in _BLANK_END else self._short_end(data, text)
 
     def _short_end(self, data: bytes, text: bytes) -> int:
         """Where the last one to three bytes begin, if a value may begin so and only sequences stand between them."""

@@ -1,8 +1,8 @@
 """Makes an engine: rules and database from the cache, or built and put there.
 
 Rules of this file:
-1. The cache holds two files per rule set: the rules without their TOML, and the compiled database. Each is named by a
-   hash of the rule files and of the library's version, and begins with its name and a checksum: another file in its
+1. The cache holds three files per rule set: the rules without their TOML, and two compiled databases. Each is named by
+   a hash of the rule files and of the library's version, and begins with its name and a checksum: another file in its
    place and a damaged one are not taken for it.
 2. A file of the cache is read only if it is a regular one, of this user or root, and nobody else may write it: rules
    from another hand would find what that hand likes, and Hyperscan trusts what it deserialises. The checksum is no
@@ -18,20 +18,28 @@ import stat
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from redactors import hints, sites
+from redactors import glance, hints, sites
 from redactors.engine import Engine, Source
 from redactors.known import KnownValues
-from redactors.rules import catalogue, model
+from redactors.rules import catalogue, model, openings, widths
 from redactors.rules.model import Rule
 from redactors.scanner import (
+    GlancingScanner,
     HyperscanScanner,
+    compile_glances,
     compile_rules,
     dump_database,
     library_version,
     load_database,
 )
 from redactors.vault import KEY_BYTES, Vault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import hyperscan
 
 _TRUSTED_OWNERS = (0,)  # beside the user: root can do anyway what it likes
 _FAMILIES = Path(__file__).parent / "rules"
@@ -76,13 +84,27 @@ def bundled_rules(cache_dir: Path | None = None) -> tuple[Rule, ...]:
 
 
 def _scanner(rules: Sequence[Rule], cache_dir: Path | None) -> HyperscanScanner:
-    name = f"database-{_database_key(rules)}.hs"
+    def glances() -> "hyperscan.Database":
+        key = _database_key(rules, openings.__file__, widths.__file__, glance.__file__)
+        return _database(cache_dir, f"glances-{key}.hs", lambda: compile_glances(rules))
+
+    def compiled() -> "hyperscan.Database":
+        database = compile_rules(rules)
+        if cache_dir is not None:
+            glances()  # now: a stream that begins shall not wait for it
+        return database
+
+    return GlancingScanner(_database(cache_dir, f"database-{_database_key(rules)}.hs", compiled), glances)
+
+
+def _database(cache_dir: Path | None, name: str, compiled: "Callable[[], hyperscan.Database]") -> "hyperscan.Database":
+    """Read a database from the cache, else make it and put it there."""
     with contextlib.suppress(OSError, ValueError):
-        return HyperscanScanner(load_database(_read(cache_dir, name)))
-    database = compile_rules(rules)
+        return load_database(_read(cache_dir, name))
+    database = compiled()
     if cache_dir is not None:
         _write(cache_dir, name, dump_database(database))
-    return HyperscanScanner(database)
+    return database
 
 
 def _ready_fixed_patterns(cache_dir: Path) -> None:
@@ -96,8 +118,11 @@ def _ready_fixed_patterns(cache_dir: Path) -> None:
             _write(cache_dir, name, patterns.dump())
 
 
-def _database_key(rules: Sequence[Rule]) -> str:
+def _database_key(rules: Sequence[Rule], *deriving: str) -> str:
+    """Name what is derived from `rules`; `deriving`: the files of the modules that do it, but for the first."""
     key = hashlib.sha256(library_version().encode() + Path(model.__file__).read_bytes())  # which derives the patterns
+    for file in deriving:
+        key.update(Path(file).read_bytes())
     for rule in rules:
         key.update("\0".join((rule.regex, rule.names, rule.trigger, *rule.keywords, "")).encode())
     return key.hexdigest()[:32]

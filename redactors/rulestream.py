@@ -12,8 +12,9 @@ What it promises:
 What would break it: a secret of several lines that do not look like those of a key: its first lines are shown, or all
 of it if it is short.
 
-Cost: one glance at all new units with the context before them, for anything that a rule may match. Where there is
-something, all of it is searched, and a unit in which that finds something is judged.
+Cost: one glance at all new units and a little that stands before them (`redactors.glance`), for anything that a rule
+may match. Where there is something, it is searched with all of the context, and a unit in which that finds something is
+judged.
 """
 
 import base64
@@ -25,6 +26,7 @@ from typing import NamedTuple
 
 from redactors.engine import Engine
 from redactors.finding import Finding
+from redactors.glance import BEFORE, Glance
 from redactors.sequences import Strip, finished, without_sequences
 from redactors.squeeze import ESCAPE_SEQUENCE
 from redactors.vault import Origin, Vault
@@ -34,17 +36,18 @@ LONGEST_HELD = 64 * 1024
 _CONTEXT = 512  # bytes before a unit: the longest context of a rule that spans lines (netrc) has some 300
 MOST_AT_A_GLANCE = 16 * 1024
 """Bytes; in more there is likely something that a rule may match."""
-KEPT = _CONTEXT + 1
-"""Bytes that are kept of what passed: the context, and the byte before it."""
+_KEPT = _CONTEXT + 1  # bytes that are kept of what passed: the context, and the byte before it
+_MOST_SINCE = 32  # times that lines pass before it is dropped what need not be kept of them: 16 KB
+_LAST = slice(-BEFORE, None)
 _CONTEXT_LINES = 4  # netrc may spread over four; each costs, where many lines hold secrets
 _LINE_FEED, _ESCAPE = 0x0A, 0x1B  # as numbers: asking for one takes a third of the time of asking for bytes
+_NOTHING, _MAY_FIND = Glance.NOTHING, Glance.MAY_FIND  # looking up a member takes a tenth of a glance
 _BLANKS = b" \t\r\n"
 _BLANK = re.compile(b"[" + _BLANKS + b"]")
 _LINE_END = re.compile(rb"\r?\n|\r")
 _WORD_ENDS = (b" ", b"\t", b'"', b"'", b",", b";", b"}", b"]", b")", b">", b"&", b"\\")  # where to cut, best first
 # Of a BEGIN line (RFC 7468), whatever begins: the first line behind it may be too short to be found alone.
 _KEY_BEGIN = b"-----BEGIN "
-_MAYBE_KEY = b"-----BEGIN"  # found in half the time: a search looks at the last byte first, and blanks are everywhere
 # What follows the first lines of a key: full lines of base64, up to two short ones, and one more (the END line).
 _KEY_LINES = re.compile(
     rb"(?:[ \t]{0,15}[A-Za-z0-9+/=]{16,120}[ \t\r]*+\n)*+(?:[ \t]{0,15}[A-Za-z0-9+/=]{1,15}[ \t\r]*+\n){0,2}+[^\n]*+\n"
@@ -69,7 +72,7 @@ class RuleStream:
         self.on_mask: Callable[[Finding, str], None] | None = None
         self._rules = copy.copy(engine)
         self._rules.known = None  # known values are masked before
-        self._may_find = engine.probe()
+        self._glance = engine.probe()
         self._vault = vault
         self._strip = strip
         self._buffer = b""
@@ -77,11 +80,15 @@ class RuleStream:
         self._size = 0  # bytes of both
         self._unit = 0  # where in the buffer the unit begins that is not over
         self._shown = 0  # so many bytes of the buffer were given out
-        self._passed = 0  # bytes of the stream before the buffer
+        self._passed = 0  # bytes of the stream before the buffer, and those that passed since
         self._after_return = False
         # The context without its sequences; the very buffer if it has none, and None if nothing is known of it because
         # it was searched. Where it is known, no BEGIN line stands in it.
         self._plain: bytes | None = self._buffer
+        # What must stand before the next lines in a glance, see `redactors.glance`; None if the unit has begun, or the
+        # context has sequences or is not known.
+        self._before: bytes | None = self._buffer
+        self._since: list[bytes] = []  # the last lines that passed since; the buffer has them when somebody asks for it
 
     @property
     def held(self) -> bool:
@@ -93,27 +100,31 @@ class RuleStream:
         """How many bytes the unit has that is not over, whether they are held back or were flushed."""
         return self._size - self._unit
 
-    @property
-    def context(self) -> bytes | None:
-        """What stands before the next bytes, if whole lines `may_pass` behind it: no rule matches in it, all was shown.
+    def passes(self, lines: bytes) -> bool:
+        """Take whole `lines`, without terminal sequences, if `feed` would give them back at once as they are.
 
-        No terminal sequence and no BEGIN line stands in it either.
+        That is, if no rule can match anywhere in them: what almost all output is. A search would find nothing either,
+        and no unit is judged that nothing was found in, but within a key. `lines` are MOST_AT_A_GLANCE bytes at most.
+        False: they were not taken, and are to be fed so that they are searched (`looks`).
         """
-        return self._buffer if self._unit == self._size and self._plain is self._buffer else None
-
-    def may_pass(self, lines: bytes, text: bytes) -> bool:
-        """Tell whether `feed` would give whole `lines`, without terminal sequences, back at once as they are.
-
-        `text`: the last KEPT bytes before them, and they. `lines` are MOST_AT_A_GLANCE bytes at most. Whoever shows
-        them calls `passed` in the place of `feed`, at the latest before the next `feed`.
-        """
-        return lines.find(_MAYBE_KEY) < 0 and not self._may_find(text)
-
-    def passed(self, context: bytes, size: int) -> None:
-        """Take note that `size` bytes that `may_pass` were shown, and not fed; `context`: the last KEPT of all."""
-        self._passed += len(self._buffer) + size - len(context)
-        self._buffer = self._plain = context
-        self._unit = self._shown = self._size = len(context)
+        before = self._before
+        if before is None:
+            return self._unit == self._size and self._passes(lines)
+        text = before + lines
+        told = self._glance(text)
+        if told is not _NOTHING:
+            self._before = None  # the next glance takes in all of the context
+            return told is not _MAY_FIND and self._passes(lines)
+        size = len(lines)
+        since = self._since
+        if size >= _KEPT:
+            since.clear()
+        since.append(lines)
+        self._passed += size
+        if len(since) == _MOST_SINCE:
+            self._catch_up()
+        self._before = text[_LAST]
+        return True
 
     def feed(self, data: bytes, *, looks: bool = False) -> bytes:
         """Take the next bytes, give what may be shown now; `looks`: they are whole lines that may not pass."""
@@ -122,6 +133,8 @@ class RuleStream:
         is_whole = self._unit == self._size and data[-1] == _LINE_FEED
         if is_whole and not looks and self._passes(data):
             return data
+        self._catch_up()
+        self._before = None
         self._behind.append(data)
         self._size += len(data)
         goes_on = b"\n" not in data and b"\r" not in data and not self._after_return
@@ -142,25 +155,43 @@ class RuleStream:
         return self._show(self._size, self._judge(self._context(), self._size))
 
     def _passes(self, lines: bytes) -> bool:
-        """Take whole lines behind whole lines, if no rule can match anywhere in them: what almost all output is.
-
-        A search would find nothing either, and no unit is judged that nothing was found in, but within a key.
-        """
+        """As `passes`, of any whole lines behind whole lines."""
         if len(lines) > MOST_AT_A_GLANCE:
             return False
+        if self._before is not None and _ESCAPE not in lines:
+            return self.passes(lines)
+        self._catch_up()
         text = self._buffer + lines
-        unseen = lines if self._plain is self._buffer else text
-        if unseen.find(_MAYBE_KEY) >= 0 or self._may_find(text):
+        if self._glance(text) is _MAY_FIND:
             return False
-        is_plain = _ESCAPE not in unseen
+        is_plain = _ESCAPE not in text
         if not is_plain and not self._passes_without_sequences(text, lines):
             return False
-        self._buffer = kept = text[-KEPT:]
+        self._passed += len(lines)
+        self._keep(text[-_KEPT:])
         if is_plain:
-            self._plain = kept
-        self._unit = self._shown = self._size = size = len(kept)
-        self._passed += len(text) - size
+            self._plain = self._buffer
+        self._before = self._buffer if is_plain else None
         return True
+
+    def _catch_up(self) -> None:
+        """Put into the buffer what passed since."""
+        if not self._since:
+            return
+        kept = b""
+        for lines in (*reversed(self._since), self._buffer):
+            kept = lines[len(kept) - _KEPT :] + kept
+            if len(kept) == _KEPT:
+                break
+        self._since.clear()
+        self._keep(kept)
+        self._plain = kept
+
+    def _keep(self, kept: bytes) -> None:
+        """Make `kept` the buffer: the end of it, or of what passed since."""
+        self._passed += len(self._buffer) - len(kept)
+        self._buffer = kept
+        self._unit = self._shown = self._size = len(kept)
 
     def _passes_without_sequences(self, text: bytes, lines: bytes) -> bool:
         """Whether no rule can match in `text` without its sequences either; it ends with `lines`.
@@ -169,8 +200,8 @@ class RuleStream:
         the one in `text`: what may match behind less context may match behind more, but for words that the cut made.
         """
         plain = self._strip(text) if self._plain is None else self._plain + self._strip(lines)
-        self._plain = plain[-KEPT:] if finished(text) is text else None
-        return not self._may_find(plain)
+        self._plain = plain[-_KEPT:] if finished(text) is text else None
+        return self._glance(plain) is not _MAY_FIND
 
     def _gather(self) -> None:
         self._buffer = b"".join((self._buffer, *self._behind))
@@ -184,6 +215,8 @@ class RuleStream:
         end = _end_of_lines(new)
         if end == 0 or len(new) - end >= LONGEST_HELD or not self._passes(new[:end]):
             return b""
+        if end < len(new):
+            self._before = None
         self._behind = [new[end:]] if end < len(new) else []
         self._size += len(new) - end
         return new[:end]
@@ -306,7 +339,7 @@ class RuleStream:
 
         No more lines than it is judged with: each glance would see again what was found in them, and search for it.
         """
-        before = self._buffer[max(0, self._unit - KEPT) : self._unit]
+        before = self._buffer[max(0, self._unit - _KEPT) : self._unit]
         lines = before.rsplit(b"\n", _CONTEXT_LINES + 1)  # as many as `_context` takes
         if len(lines) > _CONTEXT_LINES + 1:
             before = before[len(lines[0]) :]

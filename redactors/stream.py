@@ -10,7 +10,7 @@ What it promises:
 Cost: rules show a line when it is over, so with an engine nobody looks at a line before its end has come. Nothing is
 shown later for that: where what comes next may decide about bytes that are held back, all that comes is looked at.
 Almost all lines pass: a glance of either stream shows nothing, neither holds anything back, and no terminal sequence
-stands in them. They are given out as they are; both streams are told how many passed before they are fed again.
+stands in them. They are given out as they are.
 """
 
 from bisect import bisect_right
@@ -20,7 +20,7 @@ from redactors.engine import Engine
 from redactors.finding import Finding
 from redactors.known import KnownValues
 from redactors.knownstream import KnownStream
-from redactors.rulestream import KEPT, LONGEST_HELD, MOST_AT_A_GLANCE, RuleStream
+from redactors.rulestream import LONGEST_HELD, MOST_AT_A_GLANCE, RuleStream
 from redactors.sequences import once, without_sequences
 from redactors.vault import Vault
 
@@ -48,9 +48,6 @@ class StreamRedactor:
         self._size = 0  # bytes of these
         self._decides = False  # whether the next bytes may decide about what is held back
         self._moved: list[tuple[int, int]] = [(0, 0)]
-        # What stands before the next bytes, where they may pass, and how many have that neither stream was told of.
-        self._context = self._rules.context if self._rules is not None else None
-        self._passed = 0
         if self._rules is not None:
             self._values.on_moved = lambda given, shift: self._moved.append((given, shift))
             self._rules.on_mask = self._tell_moved
@@ -69,7 +66,10 @@ class StreamRedactor:
         if not end or self._decides:
             return self._take(data, rules)
         lines = self._with_line(data[:end]) if self._behind else self._line + data[:end]
-        shown = self._show(lines, rules)
+        if len(lines) > MOST_AT_A_GLANCE or _ESCAPE in lines or not self._values.passes(lines):
+            shown = self._look_at(lines, rules)
+        else:  # almost all lines pass
+            shown = lines if rules.passes(lines) else rules.feed(lines, looks=True)
         rest = data[end:]
         if _RETURN not in rest and len(rest) < LONGEST_HELD and not self._decides:
             self._line = rest
@@ -77,31 +77,12 @@ class StreamRedactor:
         self._line = b""
         return shown + self._take(rest, rules)
 
-    def _show(self, lines: bytes, rules: RuleStream) -> bytes:
-        """Let whole lines pass if they may; else look at them."""
-        context = self._context
-        if context is None or _ESCAPE in lines or len(lines) > MOST_AT_A_GLANCE or not self._values.may_pass(lines):
-            return self._look_at(lines, rules)
-        text = context + lines
-        if rules.may_pass(lines, text):
-            self._context = text[-KEPT:]
-            self._passed += len(lines)
-            return lines
-        self._settle(rules)
-        self._values.passed(len(lines))
-        shown = rules.feed(lines, looks=True)
-        self._context = rules.context
-        return shown
-
     def flush(self) -> bytes:
         """Give out what is held back; should it turn out to begin a secret, the secret's rest is masked still."""
         if self._rules is None:
             return self._values.flush()
-        self._settle(self._rules)
         shown = self._values.feed(self._with_line(b"")) + self._values.flush()
-        shown = self._rules.feed(shown) + self._rules.flush()
-        self._context = self._rules.context
-        return shown
+        return self._rules.feed(shown) + self._rules.flush()
 
     def _take(self, data: bytes, rules: RuleStream) -> bytes:
         """Let a line's beginning or its next bytes wait for its end, if they can; else look at all that came."""
@@ -121,19 +102,10 @@ class StreamRedactor:
 
     def _look_at(self, lines: bytes, rules: RuleStream) -> bytes:
         """Feed what may not pass."""
-        self._settle(rules)
         shown = rules.feed(self._values.feed(lines))
         if shown is not lines:
             self._decides = self._values.held
-        self._context = rules.context
         return shown
-
-    def _settle(self, rules: RuleStream) -> None:
-        """Tell both streams what passed, so that they are where it ends."""
-        if self._passed and self._context is not None:
-            self._values.passed(self._passed)
-            rules.passed(self._context, self._passed)
-            self._passed = 0
 
     def _with_line(self, data: bytes) -> bytes:
         """Put `data` behind what waits."""

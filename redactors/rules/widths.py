@@ -10,7 +10,7 @@ import re
 UNBOUNDED = 1 << 30
 """Greatest width of an expression with a repeat that has no upper bound."""
 
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"""(?sx)
     (?P<look> \(\?<?[=!] ) | \(\?[a-zA-Z]+\) | (?P<open> \((?:\?(?:P<\w+>|[a-zA-Z-]*:|>))? ) | (?P<close> \) )
     | (?P<or> \| ) | (?P<nothing> [\^$] | \\[bBAZz] )
@@ -18,6 +18,7 @@ _TOKEN = re.compile(
     | (?P<one> \\x[0-9a-fA-F]{2} | \\. | \[\^?\]?(?:\\.|[^\\\]])*\] | . )
     """
 )
+"""What an expression is made of; flags for all that follows belong to no group."""
 _Width = tuple[int, int]
 _NOTHING: _Width = (0, 0)
 _SIGNS = {"*": (0, UNBOUNDED), "+": (1, UNBOUNDED), "?": (0, 1)}
@@ -45,7 +46,7 @@ class _Group:
 def widths(regex: str) -> tuple[int, int]:
     """Give the least and the greatest number of characters of a match; `ValueError` for groups that do not pair."""
     groups = [_Group()]
-    for token in _TOKEN.finditer(regex):
+    for token in TOKEN.finditer(regex):
         if token["open"] or token["look"]:
             groups.append(_Group(looks=bool(token["look"])))
         elif token["close"]:

@@ -290,18 +290,18 @@ def test_a_vault_of_its_own_never_makes_a_value_restorable_inside() -> None:
 
 @settings(max_examples=200, suppress_health_check=list(HealthCheck), deadline=None)
 @given(st.lists(st.sampled_from([*KEYS, *FORMS, b"word", b" ", b"\n", b"\\"]), max_size=6), st.integers(0, 40))
-def test_what_may_pass_would_be_shown_as_it_is_at_once(parts: list[bytes], cut: int) -> None:
+def test_what_passes_would_be_shown_as_it_is_at_once(parts: list[bytes], cut: int) -> None:
     lines = b"".join(parts)[cut:] + b"\n"
     searching, stream = make(*KEYS, how=Searching), make(*KEYS)
-    if stream.may_pass(lines):
+    if stream.passes(lines):
         assert searching.feed(lines) == lines
         assert not searching.held
 
 
-def test_nothing_may_pass_behind_bytes_that_are_held_back() -> None:
+def test_nothing_passes_behind_bytes_that_are_held_back() -> None:
     stream = make(KEYS[0])
-    assert stream.may_pass(b"word\n")
+    assert stream.passes(b"word\n")
     shown = stream.feed(b"> " + KEYS[0][:8])
-    assert not stream.may_pass(b"word\n")
+    assert not stream.passes(b"word\n")
     assert shown + stream.flush() == b"> " + KEYS[0][:8]
-    assert not stream.may_pass(b"word\n")
+    assert not stream.passes(b"word\n")

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from redactors import Engine, KnownValues, Origin, Rule, Vault, load, loading
+from redactors.glance import Glance
 from redactors.loading import bundled_rules
 from redactors.patterns import Patterns
 from redactors.rules.catalogue import expand
-from redactors.scanner import compile_rules
+from redactors.scanner import compile_glances, compile_rules
 
 GITHUB = expand(["gh", "p_{base62:30}{crc32}"]).encode()
 
@@ -101,6 +102,25 @@ def test_a_damaged_file_is_built_anew(cache: Path, compiled: list[int], damage: 
     assert len(compiled) == 1, "the new file is good"
 
 
+def test_what_glances_are_made_with_is_compiled_once_and_built_anew_if_damaged(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+
+    def counting(rules: Sequence[Rule]) -> object:
+        counts.append(len(rules))
+        return compile_glances(rules)
+
+    monkeypatch.setattr(loading, "compile_glances", counting)
+    (file,) = cache.glob("glances-*.hs")
+    for damaged in (False, True):
+        if damaged:
+            file.write_bytes(file.read_bytes()[:-9] + b"otherwise")
+        engine = load(Vault(bytes(32)), cache_dir=cache)
+        assert [engine.probe()(b"x " + GITHUB) for _ in range(2)] == [Glance.MAY_FIND] * 2
+        assert len(counts) == damaged
+
+
 def test_rules_that_changed_on_disk_are_not_those_that_run(cache: Path) -> None:
     (packed,) = cache.glob("rules-*.json")
     packed.write_bytes(packed.read_bytes().replace(b"github", b"gitbub"))
@@ -168,8 +188,8 @@ def test_processes_that_build_at_once_end_with_one_good_file_each(tmp_path: Path
     for builder in builders:
         builder.join()
     kinds = [file.name.partition("-")[0] for file in tmp_path.iterdir()]
-    assert sorted(set(kinds)) == ["database", "patterns", "rules"]
-    assert (kinds.count("database"), kinds.count("rules")) == (1, 1)
+    assert sorted(set(kinds)) == ["database", "glances", "patterns", "rules"]
+    assert (kinds.count("database"), kinds.count("glances"), kinds.count("rules")) == (1, 1, 1)
     assert finds(load(Vault(bytes(32)), cache_dir=tmp_path))
     assert compiled == []
 

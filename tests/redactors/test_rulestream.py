@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -10,9 +11,13 @@ from hypothesis import strategies as st
 
 from redactors.engine import Engine
 from redactors.finding import Confidence, Finding
-from redactors.loading import family_files, load
+from redactors.glance import REACH, Glance
+from redactors.loading import bundled_rules, family_files, load
 from redactors.rules import catalogue
+from redactors.rules.model import Rule
+from redactors.rules.openings import openings
 from redactors.rulestream import LONGEST_HELD, RuleStream
+from redactors.scanner import GlancingScanner, compile_glances, compile_rules
 from redactors.squeeze import ESCAPE_SEQUENCE
 from redactors.vault import Origin, Vault
 
@@ -60,19 +65,25 @@ def run(engine: Engine, chunks: list[bytes]) -> bytes:
     return b"".join([*(stream.feed(chunk) for chunk in chunks), stream.flush()])
 
 
+def output_of(number: Callable[[int, int], int], glue: list[bytes]) -> bytes:
+    """Text made of the examples of all rules, whole and cut, with anything between them; `number` chooses."""
+
+    def one_of(choices: list[bytes]) -> bytes:
+        return choices[number(0, len(choices) - 1)]
+
+    parts: list[bytes] = []
+    for _ in range(number(1, 6)):
+        text = one_of(TEXTS)
+        if number(0, 4) == 0:
+            cut = number(0, len(text))
+            text = one_of([text[:cut], text[cut:], text[:cut] + one_of(glue) + text[cut:]])
+        parts += text, one_of(glue)
+    return b"".join(parts)
+
+
 @st.composite
 def outputs(draw: st.DrawFn, glue: list[bytes]) -> bytes:
-    """Text made of the examples of all rules, whole and cut, with anything between them."""
-    parts: list[bytes] = []
-    for _ in range(draw(st.integers(1, 6))):
-        text = draw(st.sampled_from(TEXTS))
-        if draw(st.integers(0, 4)) == 0:
-            cut = draw(st.integers(0, len(text)))
-            text = draw(
-                st.sampled_from([text[:cut], text[cut:], text[:cut] + draw(st.sampled_from(glue)) + text[cut:]])
-            )
-        parts += text, draw(st.sampled_from(glue))
-    return b"".join(parts)
+    return output_of(lambda low, high: draw(st.integers(low, high)), glue)
 
 
 @settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
@@ -86,24 +97,39 @@ def test_any_chunking_gives_the_same_output(engine: Engine, output: bytes, data:
     assert run(engine, [output[at : at + 1] for at in range(len(output))]) == whole
 
 
-# The same examples each time: a search of the whole may take text behind a key without its ends for a part of it, which
-# a stream that looks at a line cannot (its module, "What would break it"); no pattern here tells all of these.
-@settings(max_examples=600, suppress_health_check=list(HealthCheck), deadline=None, derandomize=True)
-@given(outputs(BETWEEN))
-def test_the_output_is_that_of_the_engine_for_the_whole(engine: Engine, output: bytes) -> None:
-    assume(not UNLIKE_A_KEY.search(output))
-    assert run(engine, [output]) == engine.redact(output).data
+# The same examples each time: a search of the whole may take text behind a key without its ends for a part of it, or a
+# word on the next line for one of a mnemonic, which a stream that looks at a line cannot (its module, "What would break
+# it"); no pattern here tells all of these. (Derandomised, Hypothesis still draws by the constants of what is imported.)
+@pytest.mark.parametrize("seed", range(20, 80))
+def test_the_output_is_that_of_the_engine_for_the_whole(engine: Engine, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311  (examples)
+    for _ in range(10):
+        output = output_of(chance.randint, BETWEEN)
+        if not UNLIKE_A_KEY.search(output):
+            assert run(engine, [output]) == engine.redact(output).data
+
+
+@st.composite
+def across_lines(draw: st.DrawFn, outputs: st.SearchStrategy[bytes]) -> bytes:
+    """The same with line ends where blanks were, here and there, and more blanks beside them."""
+    chance = draw(st.randoms(use_true_random=False))
+    share = draw(st.sampled_from([0.1, 0.5, 1.0]))
+    ends = [b"\n", b"\r\n", b"\n    ", b" \n" + b" " * 60]
+    return re.sub(rb" |(?<=,)", lambda at: chance.choice(ends) if chance.random() < share else at[0], draw(outputs))
+
+
+OUTPUTS = outputs([*BETWEEN, *SEQUENCES, b"\x1b]0;two\nlines\x07", b"\x1b]8;;l\x1b\\"])
 
 
 @settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
 @given(
-    outputs([*BETWEEN, *SEQUENCES, b"\x1b]0;two\nlines\x07", b"\x1b]8;;l\x1b\\"]),
+    st.one_of(OUTPUTS, across_lines(OUTPUTS)),
     st.integers(1, 900),
     st.integers(0, 30),
 )
 def test_a_glance_skips_nothing_that_a_search_would_find(engine: Engine, output: bytes, size: int, every: int) -> None:
     glancing, searching = RuleStream(engine, VAULT), RuleStream(engine, VAULT)
-    searching._may_find = lambda data: True
+    searching._glance = lambda data: Glance.MAY_FIND
     for number, at in enumerate(range(0, len(output), size), 1):
         chunk = output[at : at + size]
         assert glancing.feed(chunk) == searching.feed(chunk)
@@ -111,6 +137,93 @@ def test_a_glance_skips_nothing_that_a_search_would_find(engine: Engine, output:
         if every and number % every == 0:
             assert glancing.flush() == searching.flush()
     assert glancing.flush() == searching.flush()
+
+
+TRIGGERS = [rule.hyperscan_pattern() for rule in bundled_rules()]
+OVER_LINES = [trigger for trigger in TRIGGERS if openings(trigger, longer=0)]
+LINE = re.compile(rb"[^\n]*\n")
+
+
+@st.composite
+def matches(draw: st.DrawFn, triggers: list[str]) -> bytes:
+    """What a trigger matches, with as many line ends as it lets in."""
+    pattern = re.compile(draw(st.sampled_from(triggers)).encode())
+    match = draw(st.from_regex(pattern, fullmatch=True))
+    chance = draw(st.randoms(use_true_random=False))
+    for at in (found.start() for found in re.finditer(rb"[\s,;]|(?<=\W)\w", match)):
+        other = match[:at] + b"\n" + match[at + 1 :]
+        if chance.random() < 0.3 and pattern.fullmatch(other):
+            match = other
+    return match
+
+
+@settings(max_examples=300, suppress_health_check=list(HealthCheck), deadline=None)
+@given(st.one_of(matches(OVER_LINES), matches(TRIGGERS)), st.integers(0, 200))
+def test_a_glance_tells_every_match_that_may_go_on_behind_a_line(engine: Engine, match: bytes, more: int) -> None:
+    glance = engine.probe()
+    for line in LINE.finditer(match):
+        begun = match[: line.end()]
+        if REACH < len(begun) < len(match):
+            assert glance(b" " * more + begun) is not Glance.NOTHING
+
+
+@settings(max_examples=300, suppress_health_check=list(HealthCheck), deadline=None)
+@given(matches(OVER_LINES), st.integers(1, 3))
+def test_a_match_over_lines_does_not_pass_however_far_back_it_begins(engine: Engine, match: bytes, size: int) -> None:
+    stream = RuleStream(engine, VAULT)
+    assert stream.passes(b"ordinary words\n" * 40)
+    lines = LINE.findall(b"ordinary words\n" + match + b"\n")
+    assume(len(match) <= 512)
+    assume(b"\x1b" not in match)
+    assume(engine.probe()(b"".join(lines)) is Glance.MAY_FIND)
+    assert not all(stream.passes(b"".join(lines[at : at + size])) for at in range(0, len(lines), size))
+
+
+@pytest.mark.parametrize("before", ["", r"\b", r"\B", "(?m:^)"])
+@pytest.mark.parametrize("reach", [4, REACH - 1, REACH, REACH + 1, REACH + 9])
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_match_does_not_pass_to_the_byte(before: str, reach: int, size: int) -> None:
+    rule = Rule(id="far", kind="FAR", regex="q[0-9]{9}", trigger=rf"{before}q[a-z]{{{reach - 2}}}\n[0-9]{{9}}")
+    far = Engine([rule], GlancingScanner(compile_rules([rule]), lambda: compile_glances([rule])), VAULT)
+    begins = {"": b"", r"\b": b"x ", r"\B": b"x", "(?m:^)": b""}[before]
+    lines = [b"ordinary words\n", begins + b"q" + b"a" * (reach - 2) + b"\n", b"123456789\n"]
+    for apart in range(3):
+        stream = RuleStream(far, VAULT)
+        text = [b"ordinary words\n"] * apart + lines
+        passed = [stream.passes(b"".join(text[at : at + size])) for at in range(0, len(text), size)]
+        assert passed == [True] * (len(passed) - 1) + [False]
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [],
+        *([100, size] for size in (511, 512, 513, 514, 5000)),
+        *([3] * times for times in (1, 31, 32, 33, 64, 300)),
+        *([16] * times + [512, 7] for times in (30, 31, 32)),
+        *(random.Random(seed).choices([2, 20, 200, 600], k=40) for seed in range(20)),  # noqa: S311  (sizes)
+    ],
+)
+def test_what_is_searched_is_the_end_of_what_passed_and_the_new_lines(engine: Engine, sizes: list[int]) -> None:
+    stream = RuleStream(engine, VAULT)
+    told: list[int] = []
+    searched: list[bytes] = []
+    find = stream._find
+
+    def noted(text: bytes) -> Sequence[Finding]:
+        searched.append(text)
+        return find(text)
+
+    stream._find = noted  # type: ignore[method-assign]
+    stream.on_mask = lambda found, _: told.append(found.start)
+    whole = b""
+    for number, size in enumerate(sizes):
+        lines = (b"%d lines " % number * size)[: size - 1] + b"\n"
+        assert stream.passes(lines)
+        whole += lines
+    stream.feed(TOKEN + b"\n", looks=True)
+    assert searched[0] == whole[-513:] + TOKEN + b"\n"
+    assert told == [len(whole)]
 
 
 def test_ordinary_lines_are_not_searched(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,9 +270,9 @@ def test_what_sources_find_is_masked_whenever_the_engine_got_them(engine: Engine
     line = b"the walrus\n"
     assert run(engine, [line]) == line
     wider = engine.with_sources(Word())
-    assert wider.probe()(b"")
+    assert wider.probe()(b"") is Glance.MAY_FIND
     assert b"walrus" not in run(wider, [line])
-    assert not engine.probe()(line)
+    assert engine.probe()(line) is Glance.NOTHING
     first = Engine((), Nothing(), VAULT, sources=[Word()])
     assert b"walrus" not in run(first, [line])
     assert run(Engine((), Nothing(), VAULT), [line]) == line
@@ -338,10 +451,9 @@ def test_each_mask_is_told_with_its_place_in_the_stream(engine: Engine) -> None:
     assert all(VAULT.value_of(placeholder) == TOKEN for _, placeholder in told)
 
 
-def test_no_line_passes_that_begins_a_key_or_is_found(engine: Engine) -> None:
+def test_no_line_passes_that_begins_a_key_or_is_found_or_whose_beginning_is_held_back(engine: Engine) -> None:
     stream = RuleStream(engine, VAULT)
-    assert stream.context == b""
     for lines, passes in ((b"word\n", True), (TOKEN + b"\n", False), (b"-----BEGIN CERTIFICATE-----\n", False)):
-        assert stream.may_pass(lines, lines) == passes
+        assert stream.passes(lines) == passes
     stream.feed(b"half a line")
-    assert stream.context is None
+    assert not stream.passes(b"word\n")

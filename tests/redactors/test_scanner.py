@@ -5,10 +5,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redactors import Confidence, Engine, Rule, Vault
+from redactors.glance import REACH, Glance
 from redactors.loading import bundled_rules
 from redactors.rules.catalogue import expand
 from redactors.rules.widths import UNBOUNDED, widths
-from redactors.scanner import BLOCK, OVERLAP, HyperscanScanner, compile_rules, load_database
+from redactors.scanner import (
+    BLOCK,
+    OVERLAP,
+    GlancingScanner,
+    HyperscanScanner,
+    compile_glances,
+    compile_rules,
+    load_database,
+)
 
 TOKEN = Rule(id="token", kind="TOKEN", regex="tok_[a-z]{8}", confidence=Confidence.CERTAIN)
 ASSIGNED = Rule(id="assigned", kind="KEY", regex="[A-Z0-9]{12,40}", names="api_?key", confidence=Confidence.CERTAIN)
@@ -22,8 +31,11 @@ SECRETS = (
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    rules = [TOKEN, ASSIGNED, NEAR]
-    return Engine(rules, HyperscanScanner(compile_rules(rules)), Vault(bytes(32)))
+    return glancing(TOKEN, ASSIGNED, NEAR)
+
+
+def glancing(*rules: Rule) -> Engine:
+    return Engine(rules, GlancingScanner(compile_rules(rules), lambda: compile_glances(rules)), Vault(bytes(32)))
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=["token", "assigned", "near"])
@@ -80,8 +92,35 @@ def test_nothing_is_found_where_it_is_told_that_nothing_may_be(engine: Engine, d
 def test_a_probe_tells_what_a_scan_would(engine: Engine, data: bytes) -> None:
     probe = engine.probe()
     for _ in range(2):
-        assert probe(data) == engine.may_find(data)
-        assert not probe(b" ")
+        assert (probe(data) is Glance.MAY_FIND) == engine.may_find(data)
+        assert probe(b" ") is Glance.NOTHING
+
+
+FAR = Rule(id="far", kind="FAR", regex=r"begin:[a-z\n]{4,400}:(?P<secret>[0-9]{9})", confidence=Confidence.CERTAIN)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"begin:" + b"a" * REACH + b"\n", Glance.OPENS),
+        (b"begin:\n" + b"a" * REACH + b"\n", Glance.OPENS),
+        (b"begin:\n", Glance.OPENS),
+        (b"begin:" + b"a" * REACH + b"1", Glance.NOTHING),
+        (b"begin:1\n", Glance.NOTHING),
+        (b"begin:" + b"a" * 401 + b"\n", Glance.NOTHING),
+        (b"begin:\naaa:123456789\n", Glance.MAY_FIND),
+        (b"begin:\naaa:123456789\nbegin:\n", Glance.MAY_FIND),
+        (b"-----BEGIN CERTIFICATE-----\n", Glance.MAY_FIND),
+    ],
+)
+def test_a_glance_tells_what_has_begun(data: bytes, told: Glance) -> None:
+    assert glancing(TOKEN, FAR).probe()(data) is told
+
+
+@pytest.mark.parametrize("data", [b"", b"begin:\n", b"-----BEGIN CERTIFICATE-----\n", b"x " + SECRETS[0]])
+def test_who_cannot_tell_what_has_begun_says_so(data: bytes) -> None:
+    engine = Engine([TOKEN, FAR], HyperscanScanner(compile_rules([TOKEN, FAR])), Vault(bytes(32)))
+    assert engine.probe()(data) is (Glance.MAY_FIND if len(data) > len(b"begin:\n") else Glance.OPENS)
 
 
 @pytest.mark.parametrize("dumped", [b"", b"x", bytes(1000), b"\xdb" * 5000])

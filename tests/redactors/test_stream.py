@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from redactors.engine import Engine
 from redactors.finding import Finding
+from redactors.glance import Glance
 from redactors.known import KnownValues
 from redactors.knownstream import KnownStream
 from redactors.loading import load
@@ -88,14 +89,13 @@ def test_what_waits_for_a_lines_end_is_shown_no_later_for_it(engine: Engine, out
     assert waited + stream.flush() == shown + rules.feed(values.flush()) + rules.flush()
 
 
-class LookingAtAll(StreamRedactor):
-    """Lets nothing pass: both streams are fed all that comes."""
-
-    def __init__(self, engine: Engine, known: KnownValues) -> None:
-        super().__init__(known, VAULT, engine=engine)
-
-    def _show(self, lines: bytes, rules: RuleStream) -> bytes:
-        return self._look_at(lines, rules)
+def looking_at_all(engine: Engine, known: KnownValues) -> StreamRedactor:
+    """Give one that lets nothing pass: both streams are fed all that comes, and rules search it."""
+    stream = StreamRedactor(known, VAULT, engine=engine)
+    stream._values.passes = lambda lines: False  # type: ignore[method-assign]
+    assert stream._rules is not None
+    stream._rules._glance = lambda data: Glance.MAY_FIND
+    return stream
 
 
 def told_by(stream: StreamRedactor) -> list[tuple[int, int, str]]:
@@ -117,7 +117,7 @@ def test_lines_that_pass_are_those_in_which_nothing_is_found(
     known = [KnownValues(VAULT) for _ in range(2)]
     for values in known:
         values.add("VALUE", KNOWN, Origin.OUTSIDE)
-    letting, looking = StreamRedactor(known[0], VAULT, engine=engine), LookingAtAll(engine, known[1])
+    letting, looking = StreamRedactor(known[0], VAULT, engine=engine), looking_at_all(engine, known[1])
     told = told_by(letting), told_by(looking)
     for number, at in enumerate(range(0, len(output), size), 1):
         if number == add_at:
