@@ -89,9 +89,16 @@ def _scanner(rules: Sequence[Rule], cache_dir: Path | None) -> HyperscanScanner:
         return _database(cache_dir, f"glances-{key}.hs", lambda: compile_glances(rules))
 
     def compiled() -> "hyperscan.Database":
-        database = compile_rules(rules)
-        if cache_dir is not None:
-            glances()  # now: a stream that begins shall not wait for it
+        if cache_dir is None:
+            return compile_rules(rules)
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (not needed where all is in the cache)
+
+        with ThreadPoolExecutor(
+            1
+        ) as beside:  # a stream that begins shall not wait for it; two take little longer than one
+            made = beside.submit(glances)
+            database = compile_rules(rules)
+            made.result()
         return database
 
     return GlancingScanner(_database(cache_dir, f"database-{_database_key(rules)}.hs", compiled), glances)
