@@ -133,7 +133,7 @@ class Daemon:
         self._pace = _Pace()
         self._has_new_values = False
         self._complaints: set[str] = set()
-        self._buffer = bytearray(_REQUEST)
+        self._buffer, self._begin = wire.aligned(_REQUEST, wire.WRITE_HEAD)
         self._judge = judge
         self._place = place_of(root)
         self._parts = self._assembled(root, judge, owners, witness, beside)
@@ -150,7 +150,7 @@ class Daemon:
             Operations(self._parts, names),
             removals,
             Moves(self._parts, names, removals),
-            Files(self._parts, self._buffer),
+            Files(self._parts, self._buffer, self._begin),
             Folders(self._parts),
         ):
             handlers.update(one.handlers())
@@ -193,8 +193,8 @@ class Daemon:
         )
 
     def _answer(self, handlers: Mapping[int, Handler]) -> None:
-        buffer = self._buffer
-        message, space = memoryview(buffer), [buffer]
+        message = memoryview(self._buffer)[self._begin :]
+        space = [message]
         read, write, head = os.readv, os.write, wire.REQUEST.unpack_from
         device, pace, lock, after, get = self._device, self._pace, self._lock, self._parts.after, handlers.get
         while True:
@@ -206,7 +206,7 @@ class Daemon:
                 if error.errno in _AGAIN:
                     continue
                 raise
-            size, kind, unique, number = head(buffer)
+            size, kind, unique, number = head(message)
             handler = get(kind)
             if kind == _DESTROY:
                 return

@@ -23,13 +23,14 @@ _UNHEARD: Final = 0.1  # seconds within which the kernel has heard of a name tha
 
 
 class Files:
-    """Answers what asks of one node; `request` is the buffer in which each message stands."""
+    """Answers what asks of one node; `request` is the buffer in which each message stands, from `begin` on."""
 
-    def __init__(self, parts: Parts, request: bytearray) -> None:
+    def __init__(self, parts: Parts, request: bytearray, begin: int) -> None:
         self._parts = parts
         self._request = request
-        self._buffer = bytearray(wire.OUT_SIZE + wire.LARGEST_WRITE)
-        self._space = memoryview(self._buffer)
+        self._written = begin + wire.WRITE_HEAD  # where in it the data of a write begins
+        answer, first = wire.aligned(wire.OUT_SIZE + wire.LARGEST_WRITE, wire.OUT_SIZE)
+        self._space = memoryview(answer)[first:]
 
     def handlers(self) -> Mapping[int, Handler]:
         """Give what serves each kind of request."""
@@ -131,7 +132,7 @@ class Files:
         )
         if role is Role.NONE:
             parts.history.read(node, read)
-        return self._space[: wire.put_header(self._buffer, read, unique)]
+        return self._space[: wire.put_header(self._space, read, unique)]
 
     def _write(self, unique: int, number: int, message: memoryview, _size: int) -> bytes:
         handle, offset, size, how, _, flags = wire.WRITE_IN.unpack_from(message, _BODY)
@@ -146,7 +147,7 @@ class Files:
             offset = end  # someone outside has written behind, too
             parts.tell(wire.invalidate_node(number))
         parts.resting.begin(node, wire.caller(message)[2])
-        parts.writing.write(node, offset, self._request, wire.WRITE_HEAD, wire.WRITE_HEAD + size)
+        parts.writing.write(node, offset, self._request, self._written, self._written + size)
         self._wrote(node, offset, size)
         if handle == wire.DIRECT and node.has_pages:
             # a mapping may have been filled while this was on its way: not every kernel drops pages after it, too

