@@ -224,12 +224,14 @@ class Detector:
             return None
         if self._allow is not None and self._allow.fullmatch(value):
             return None
-        if is_example(value) or (not rule.issuer and rule.names and self._issued.is_cut(value)):
+        if is_example(value):
             return None
         verdict = CHECKS[rule.check](value) if rule.check else rule.confidence
         if verdict is Confidence.CERTAIN:
             verdict = rule.confidence
-        if verdict is None or not is_filler(value):
+        if verdict is None or (not rule.issuer and rule.names and self._issued.is_cut(value)):
+            return None
+        if not is_filler(value):
             return verdict
         is_none = not rule.issuer or is_for_sandbox(value) or (verdict is Confidence.LIKELY and is_alphabet(value))
         return None if is_none else Confidence.LIKELY

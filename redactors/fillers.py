@@ -10,9 +10,9 @@ import operator
 import re
 from collections.abc import Iterable
 
+from redactors.filters import LONGEST_TYPED, is_hex
 from redactors.ondemand import OnDemand
 
-_LONGEST = 256  # what is longer was not typed
 _FILLERS = (b"0" * 10, b"a" * 8, b"1" * 10, b"12345678" * 2, b"abcdefgh" * 2, b"123123" * 2)
 _RUNS = (
     b"0123456789",
@@ -29,7 +29,6 @@ _SHORTEST_SEQUENCE = 10
 _NO_LETTER = bytes(set(range(256)) - set(range(97, 123)))
 _NO_DIGIT = bytes(set(range(256)) - set(b"0123456789"))
 _DOUBLED = re.compile(rb"(.)\1+")
-_HEX = OnDemand(rb"^(?:[0-9a-f]+|[0-9A-F]+)$")
 _HOME_ROW = b"asdfghjkl"
 _LEAST_MASHED = 5
 _MASHED = 5  # at most one letter in five stands elsewhere; chance does that to one in 500 of eight letters
@@ -44,7 +43,7 @@ _SANDBOX = OnDemand(rb"(?i)(?:^|[^a-z])(?:sandbox|sbx|sdbx)(?![a-z])")
 
 def is_filler(value: bytes) -> bool:
     """Tell characters typed in a row to fill a place, `abcdefghij` or `0123456789`, among others perhaps."""
-    if len(value) > _LONGEST:
+    if len(value) > LONGEST_TYPED:
         return False
     lower = value.lower()
     for run in _FILLERS:
@@ -93,7 +92,7 @@ def _longest_run(steps: Iterable[bool]) -> int:
 
 def _is_mashed(value: bytes) -> bool:
     """Tell what fingers type that rest on the home row, `lsdkfj23`: of random letters a third stands there."""
-    if not value.islower() or _HEX.match(value):
+    if not value.islower() or is_hex(value):
         return False
     letters = value.translate(None, _NO_LETTER)
     elsewhere = letters.translate(None, _HOME_ROW)

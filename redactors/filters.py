@@ -139,7 +139,8 @@ _OBJECT_ID = OnDemand(
     rb"|run|sub|team|thread|user|usr|ws)_[A-Za-z0-9]{8,14}$"
 )
 _LETTERS_AND_MARKS = OnDemand(rb"[A-Za-z]+(?:[ _./:-]+[A-Za-z]+)*[:;,.!?*]*$")
-_LONGEST_EXAMPLE = 256  # what is longer was not typed
+LONGEST_TYPED = 256
+"""Bytes; what is longer was not typed."""
 _LONGEST_STOCK = 32
 _LEAST_TYPED = 10  # letters of a password without anything else: of fewer, too many are names
 _SHOUTED = (b"EXAMPLE", b"X" * 8)  # in manuals, and in tokens of any length: by chance in one of a billion of 4,096
@@ -176,7 +177,7 @@ def has_entropy(value: bytes, bound: float) -> bool:
 
 def is_example(value: bytes) -> bool:
     """Tell a placeholder of documentation: `xxxx`, `<token>`, `${VAR}`, `your-api-key`, `AKIA…EXAMPLE`, `000000`."""
-    if len(value) > _LONGEST_EXAMPLE:
+    if len(value) > LONGEST_TYPED:
         return False
     lower = value.lower()
     if _WHOLE_EXAMPLE.match(lower) or _is_one_character(value) or is_published(value):
@@ -280,7 +281,7 @@ def is_random(value: bytes) -> bool:
 
 def _alphabet(value: bytes) -> int:
     """Give how many characters a generator of such values has to draw from: hexadecimal, of one case, of both."""
-    if _HEX.match(value):
+    if is_hex(value):
         return 16
     return 36 if value.islower() or value.isupper() else 64
 
@@ -335,9 +336,14 @@ def _is_drawn(letters: bytes) -> bool:
     return _changes_case_often(letters) and letters.isalnum()
 
 
+def is_hex(value: bytes) -> bool:
+    """Tell hexadecimal digits, with letters of one case."""
+    return bool(_HEX.match(value))
+
+
 def is_hex_digest(value: bytes) -> bool:
     """Tell a bare digest or git object id by its length: MD5, SHA-1, SHA-224, SHA-256, SHA-384, SHA-512."""
-    return len(value) in {32, 40, 56, 64, 96, 128} and bool(_HEX.match(value))
+    return len(value) in {32, 40, 56, 64, 96, 128} and is_hex(value)
 
 
 def _digits(value: bytes) -> int:

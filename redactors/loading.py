@@ -93,9 +93,7 @@ def _scanner(rules: Sequence[Rule], cache_dir: Path | None) -> HyperscanScanner:
             return compile_rules(rules)
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (not needed where all is in the cache)
 
-        with ThreadPoolExecutor(
-            1
-        ) as beside:  # a stream that begins shall not wait for it; two take little longer than one
+        with ThreadPoolExecutor(1) as beside:  # both now, in little more time than one: no stream shall wait for it
             made = beside.submit(glances)
             database = compile_rules(rules)
             made.result()
