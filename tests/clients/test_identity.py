@@ -35,6 +35,7 @@ def telling(machine: Machine) -> Machine:
     """A machine of which a client can tell much."""
     planted = {
         "git user": "Planted Jane Doe",
+        "identity": "planted-login",
         "branch": "planted-branch-name",
         "subject": "planted subject of a commit",
         "dirty": "planted-dirty-file.txt",
@@ -43,8 +44,8 @@ def telling(machine: Machine) -> Machine:
         "remote": "planted-org/planted-repository",
     }
     machine.git("config", "user.name", planted["git user"])
-    machine.git("config", "user.email", "jane@planted-host.example")
-    machine.git("remote", "add", "origin", f"https://github.example/{planted['remote']}.git")
+    machine.git("config", "user.email", f"{planted['identity']}@planted-host.example")
+    machine.git("remote", "add", "origin", f"https://github.com/{planted['remote']}.git")
     machine.git("checkout", "-qb", planted["branch"])
     for name in ("CLAUDE.md", "AGENTS.md"):
         (machine.workspace / name).write_text(f"# Notes\n{planted['memory']}\n")
@@ -69,7 +70,7 @@ def provider(machine: Machine) -> Iterator[FaultyProvider]:
 
 def claude(machine: Machine) -> str:
     machine.environ["ANTHROPIC_API_KEY"] = fake("sk" + "-ant-api03-", 88)
-    tools = ("--allowedTools", "Bash Read Edit Write")
+    tools = ("--permission-mode", "auto", "--allowedTools", "Bash Read Edit Write")
     return machine.host("safe-claude", "-p", "look around", *tools, check=True).stdout
 
 
@@ -116,7 +117,7 @@ def test_without_a_policy_all_of_it_is_told(telling: Machine, provider: FaultyPr
     assert client(telling) == "All done.\n"
     said = provider.said() + "".join(str(one.headers) for one in provider.requests)
     names = ["memory", "own memory", "home", "workspace"]
-    names += ["git user", "branch", "subject", "dirty"] if client is claude else ["remote"]
+    names += ["git user", "identity", "branch", "subject", "dirty"] if client is claude else ["remote"]
     assert [name for name in names if telling.planted[name] not in said] == []
 
 
@@ -153,7 +154,6 @@ def test_the_log_says_which_fields_were_replaced(telling: Machine, provider: Fau
     assert provider.model_requests()
     log = telling.log()
     named = {field for field in FIELDS["claude" if client is claude else "codex"] if f'"identity:{field}"' in log}
-    missing = (
-        {"account", "email"} if client is claude else {"commits", "git-remote"}
-    )  # no login; in the turn's metadata
+    # No login, and remotes are told on the screen only; in the turn's metadata.
+    missing = {"account", "email", "git-remote"} if client is claude else {"commits", "git-remote"}
     assert named == set(FIELDS["claude" if client is claude else "codex"]) - missing

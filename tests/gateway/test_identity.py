@@ -103,6 +103,25 @@ Recent commits:
 1234567 fix it"""
 
 
+THERE = {"host": "planted-forge.example", "remote": "planted-org/planted-repo", "visibility": "unknown"}
+GIT_STATE = {
+    "cwd": WORK,
+    "branch": "planted-branch",
+    "default_branch": "planted-main",
+    "status": {"clean": False, "porcelain": '?? planted-dirty.txt\n M "planted dirty.txt"', "truncated": False},
+    "visibility": {"origin": THERE, "push_remote": "origin", "remotes": [{"name": "origin", **THERE}]},
+}
+CHECKED = {
+    "permission_mode": "auto",
+    "platform": "planted-platform",
+    "home_dir": HOME,
+    "rules": {"allow": ['Bash(echo "}")'], "deny": []},
+    "user_identity": "planted-login",
+    "git_state": GIT_STATE,
+    "prior_turn_context": [{"tool_use_ids": ["t"], "context": {"git_state": GIT_STATE}}],
+}
+
+
 def claude_body(*more: Mapping[str, Any]) -> bytes:
     user_id = json.dumps({"device_id": DEVICE, "account_uuid": ACCOUNT, "session_id": SESSION}, separators=(",", ":"))
     document = {
@@ -127,6 +146,7 @@ def claude_body(*more: Mapping[str, Any]) -> bytes:
         ],
         "tools": [{"name": "Bash", "description": "Git user: ..."}],
         "metadata": {"user_id": user_id},
+        "safeguards": [{"type": "dangerous_tool_use", "classifier_context": CHECKED}],
         "stream": True,
     }
     return compact(document)
@@ -274,8 +294,9 @@ PLANTED = {
         "date": ["2026-11-21"],
         "device-id": [DEVICE],
         "email": ["planted@example.com"],
+        "git-remote": ["planted-forge.example", "planted-org", "planted-repo"],
         "git-status": ["planted-dirty.txt", "planted dirty.txt"],
-        "git-user": ["Planted Jane"],
+        "git-user": ["Planted Jane", "planted-login"],
         "home": ["/home/planted-jane", "-home-planted-jane"],
         "library": ["PlantedOS"],
         "memory": ["Planted global", "not this one", "Planted memory", "Planted nested"],

@@ -1,8 +1,9 @@
 r"""What Claude Code adds to its requests by itself. Pure.
 
-Seen with 2.1.197 (`claude -p` and on the screen) against a recording server, and read in its program where a request
-showed none (`userEmail`, `Additional working directories`). Prompts are looked at only where the client writes them:
-in `system`, in messages of role `system`, and in `<system-reminder>`.
+Seen with 2.1.197 and 2.1.330 (`claude -p` and on the screen) against a recording server, and read in its program where
+a request showed none (`userEmail`, `Additional working directories`). Prompts are looked at only where
+the client writes them: in `system`, in messages of role `system`, and in `<system-reminder>`. In auto mode the newer
+one tells the server that is to check tool calls where it works: `safeguards`, with a `classifier_context`.
 """
 
 import re
@@ -43,7 +44,14 @@ _IDS: Final = (
     ("session", re.compile(rb'\\"session_id\\":\\"([^"\\]*)')),
 )
 _OLD_IDS: Final = re.compile(rb"user_([0-9a-f]*)_account_([0-9a-f-]*)_session_([0-9a-f-]*)(?=\")")
-_STRUCTURE: Final = re.compile(rb'[\[\]"]')
+_OF_CHECKS: Final = (
+    ("branch", re.compile(rb'"(?:default_)?branch":"')),
+    ("git-status", re.compile(rb'"porcelain":"')),
+    ("git-remote", re.compile(rb'"(?:host|remote)":"')),
+    ("git-user", re.compile(rb'"user_identity":"')),
+    ("platform", re.compile(rb'"platform":"')),
+)
+_STRUCTURE: Final = re.compile(rb'[\[\]{}"]')
 
 
 def _user(data: bytes, start: int) -> Iterator[Place]:
@@ -69,6 +77,23 @@ def _text(data: bytes, start: int) -> Iterator[Place]:
 
 def _system(data: bytes, start: int) -> Iterator[Place]:
     """Look at the blocks of `system`."""
+    end = _end(data, start)
+    for block in _ATTRIBUTION.finditer(data, start, end):
+        yield Place("attribution", *block.span(1), _with_comma(data, *block.span()))
+    yield from (place for place in _prompt(data, start, end) if place.field != "attribution")
+
+
+def _checks(data: bytes, start: int) -> Iterator[Place]:
+    """Look at what the server is told that is to check tool calls."""
+    end = _end(data, start)
+    for field, rule in _OF_CHECKS:
+        for found in rule.finditer(data, start, end):
+            value = found.end(), closing_quote(data, found.end(), end)
+            yield Place(field, *value, value)
+
+
+def _end(data: bytes, start: int) -> int:
+    """Give where the list or object ends that was opened before `start`."""
     end, depth = start, 1
     while depth and (found := _STRUCTURE.search(data, end)):
         end = found.end()
@@ -76,10 +101,8 @@ def _system(data: bytes, start: int) -> Iterator[Place]:
             case b'"':
                 end = closing_quote(data, end, len(data)) + 1
             case bracket:
-                depth += 1 if bracket == b"[" else -1
-    for block in _ATTRIBUTION.finditer(data, start, end):
-        yield Place("attribution", *block.span(1), _with_comma(data, *block.span()))
-    yield from (place for place in _prompt(data, start, end) if place.field != "attribution")
+                depth += 1 if bracket in b"[{" else -1
+    return end
 
 
 def _prompt(data: bytes, start: int, end: int) -> Iterator[Place]:
@@ -108,8 +131,9 @@ def _with_comma(data: bytes, start: int, end: int) -> tuple[int, int]:
 
 CLIENT: Final = Client(
     fields=(
-        "account", "application", "attribution", "branch", "commits", "date", "device-id", "email", "git-status",
-        "git-user", "home", "library", "memory", "platform", "session", "shell", "user-agent", "workspace",
+        "account", "application", "attribution", "branch", "commits", "date", "device-id", "email", "git-remote",
+        "git-status", "git-user", "home", "library", "memory", "platform", "session", "shell", "user-agent",
+        "workspace",
     ),
     headers={
         "user-agent": "user-agent",
@@ -135,6 +159,7 @@ CLIENT: Final = Client(
         b'"role":"system","content":"': _text,
         b'"system":"': _text,
         b'"system":[': _system,
+        b'"classifier_context":{': _checks,
     },
     opaque=(b'"thinking":"', b'"signature":"', b'"encrypted_content":"', b'"redacted_thinking","data":"'),
     between=b'},{"role":"',
