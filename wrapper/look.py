@@ -100,6 +100,7 @@ def look(wishes: Wishes, environ: Mapping[str, str]) -> Looked:
         gateway=f"http://127.0.0.1:{GATEWAY_PORT}",
         egress=f"http://127.0.0.1:{EGRESS_PORT}",
         read=read_file,
+        names=names_in,
         upstreams=policy.upstream,
     )
     relaunch = partial(client.launch, program, arguments, known)
@@ -130,6 +131,14 @@ def read_file(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
+
+
+def names_in(folder: Path) -> tuple[str, ...]:
+    """Give the names in a folder, sorted; none where there is none or it cannot be read."""
+    try:
+        return tuple(sorted(path.name for path in folder.iterdir()))
+    except OSError:
+        return ()
 
 
 def _told(path: str) -> bytes | None:

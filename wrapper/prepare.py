@@ -21,7 +21,8 @@ from wrapper.gateway.outward import Outward
 from wrapper.gateway.proxies import refuse_forwarded
 from wrapper.look import Looked, read_file
 from wrapper.plan import facts as host
-from wrapper.plan.certificates import choose, copied, shown_already
+from wrapper.plan.caching import copied
+from wrapper.plan.certificates import choose, shown_already
 from wrapper.plan.dotfiles import beside_programs, hosts_file, settings, settings_with_secrets
 from wrapper.plan.environment import plan_environment
 from wrapper.plan.gitinfo import programs
@@ -262,7 +263,9 @@ def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple, *, own:
         path = facts.path if looked.policy.egress.intercepts else ()
         everyone = choose(named, (), settings(places.home))  # also those that are shown already
         trust = plan_trust(str(folder), policy.egress.intercepted, named, everyone, path)
-        environment = environment.with_set(trust.variables(environment.inside), "certificates of this session")
+        certified = trust.variables(environment.inside)
+        given |= certified
+        environment = environment.with_set(certified, "certificates of this session")
     upstreams = tuple(_upstreams(looked)) if launch.kind else ()
     mounts = plan_mounts(
         facts,
@@ -272,7 +275,8 @@ def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple, *, own:
         read_write=_existing(policy.home_read_write, places.home),
         cache=_cache(policy, facts, places),
         hosts_file=hosts_file(places),
-        certificates=copied(trusted, places.cache),
+        certificates=copied(trusted.files, places.cache / "certificates"),
+        settings=copied(_of_system(launch, given, engine), places.cache / "settings"),
         own={**reaching.shown(str(folder), facts), **({} if trust is None else trust.shown)},
         written=login.written,
     )
@@ -408,6 +412,13 @@ def _set_inside(launch: ClientLaunch, vault: Vault, engine: Engine) -> dict[str,
             engine.known.add(secret.kind, secret.value, Origin.OUTSIDE, name=secret.name)
     placeholders = {name: vault.issue(secret.kind, secret.value, Origin.OUTSIDE) for name, secret in variables.items()}
     return {**launch.environment, **placeholders, host.NESTED: "1"}
+
+
+def _of_system(launch: ClientLaunch, given: Mapping[str, str], engine: Engine) -> dict[str, bytes]:
+    """Give the client's files of /etc as the inside has them, and those by which `given` counts above all settings."""
+    read = ((str(path), read_file(path)) for path in launch.of_system)
+    files = {path: mask_document(path, data, engine, whole=False).data for path, data in read if data is not None}
+    return files if launch.above is None else {**files, **launch.above(given)}
 
 
 def _existing(names: tuple[str, ...], home: Path) -> Iterator[str]:

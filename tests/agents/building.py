@@ -25,6 +25,7 @@ def facts(
         gateway=GATEWAY,
         egress=EGRESS,
         read=contents.get,
+        names=lambda folder: tuple(sorted(path.name for path in contents if path.parent == folder)),
         upstreams=upstreams or {},
     )
 

@@ -41,11 +41,35 @@ def test_the_users_arguments_stay_untouched_and_last() -> None:
 
 
 def test_the_client_is_led_to_the_gateway_whatever_settings_say() -> None:
-    environment = launch().environment
+    found = launch()
+    environment = found.environment
     assert environment["ANTHROPIC_BASE_URL"] == GATEWAY
-    assert environment["CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST"] == "1"
     assert environment["HTTPS_PROXY"] == environment["https_proxy"] == EGRESS
     assert "127.0.0.1" in environment["NO_PROXY"]
+    assert found.above is not None
+    ((path, content),) = found.above({**environment, "ANTHROPIC_API_KEY": "MASKED-ANTHROPIC-KEY-00000000"}).items()
+    assert Path(path).parent == Path("/etc/claude-code/managed-settings.d")
+    counts = json.loads(content)["env"]
+    assert {name: counts[name] for name in environment} == environment
+    assert counts["ANTHROPIC_API_KEY"] == "MASKED-ANTHROPIC-KEY-00000000"
+    assert counts["ANTHROPIC_AUTH_TOKEN"] == counts["CLAUDE_CODE_USE_BEDROCK"] == ""  # whatever a project says
+
+
+def test_what_the_company_has_set_for_the_machine_counts_before_the_users() -> None:
+    managed = "/etc/claude-code/managed-settings"
+    files = {
+        f"{managed}.json": {"env": {"ANTHROPIC_BASE_URL": "https://old.test", "HTTPS_PROXY": "http://proxy.test:1"}},
+        f"{managed}.d/10-llm.json": {"env": {"ANTHROPIC_BASE_URL": "https://llm.test/"}},
+        ".claude/settings.json": {"env": {"ANTHROPIC_BASE_URL": "https://settings.test"}},
+    }
+    given = ("--settings", '{"env":{"ANTHROPIC_BASE_URL":"https://given.test","HTTPS_PROXY":"http://mine.test:1"}}')
+    found = launch(given, files)
+    assert found.upstream == "https://llm.test"
+    assert found.outward["HTTPS_PROXY"] == "http://proxy.test:1"
+    assert {Path(name) for name in files if name.startswith("/")} <= set(found.of_system)
+    assert launch(given, files, upstreams={"anthropic": "https://policy.test"}).upstream == "https://policy.test"
+    with pytest.raises(SessionError, match="CLAUDE_CODE_USE_VERTEX"):
+        launch(files={f"{managed}.json": {"env": {"CLAUDE_CODE_USE_VERTEX": "1"}}})
 
 
 def test_the_upstream_is_policys_then_the_users_then_the_providers() -> None:
@@ -107,8 +131,7 @@ def test_a_key_in_the_users_settings_counts_and_becomes_a_variable() -> None:
     assert found.credential is not None
     assert found.credential.headers == {"x-api-key": KEY}
     assert set(found.credential.variables) == {"ANTHROPIC_API_KEY"}
-    assert found.environment["ANTHROPIC_MODEL"] == "some-model"
-    assert "FOO" not in found.environment  # the client reads it itself
+    assert not {"ANTHROPIC_MODEL", "FOO"} & set(found.environment)  # the client reads them itself
 
 
 def test_a_key_in_the_state_file_counts() -> None:

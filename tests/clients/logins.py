@@ -82,5 +82,6 @@ def place(machine: Machine) -> Iterator[Place]:
             "NO_PROXY": "127.0.0.1",
             "NODE_EXTRA_CA_CERTS": str(authority.file),
             "SSL_CERT_FILE": str(authority.file),
+            "CLAUDE_CODE_FULL_SIGN_IN_LINK": "1",  # its short form says neither challenge nor state by name
         }
         yield Place(machine, server, proxy)

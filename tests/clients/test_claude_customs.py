@@ -32,11 +32,13 @@ REVIEW = {"description": "review", "prompt": "review this", "subagent_type": "re
 
 
 class Provider(FaultyProvider):
-    """Answers the sub-agent, too."""
+    """Answers the sub-agent, too, and the second session."""
 
     def respond(self, request: Request) -> Reply:
         if b"You review politely" in request.decoded:
             return respond(saying("Reviewed, all fine."), request)
+        if b"and now" in request.decoded:
+            return respond(Script(rest="Second done."), request)
         return super().respond(request)
 
 
@@ -88,8 +90,8 @@ def furnished(machine: Machine) -> Machine:
 @pytest.fixture
 def provider(furnished: Machine) -> Iterator[Provider]:
     look = (Call(tool="mcp__project__peek"), Call(tool="mcp__own__peek"), Call(run="echo forbidden"))
-    turns = (Turn(calls=look), Turn(calls=(Call(tool="Task", input=REVIEW),)), Turn(text="First done."))
-    with Provider(Script(turns=(*turns, Turn(text="Second done.")))) as one:
+    turns = (Turn(calls=look), Turn(calls=(Call(tool="Task", input=REVIEW),)))
+    with Provider(Script(turns=turns, rest="First done.")) as one:  # said again when the sub-agent has reported
         one.own_headers = ("x-api-key",)
         furnished.environ["ANTHROPIC_BASE_URL"] = one.url
         yield one

@@ -2,7 +2,7 @@
 
 It speaks plain HTTP on loopback under every name; a `CompanyProxy` in front of it ends TLS and knows the names. A used
 refresh token is good no more, and takes the whole login with it (RFC 9700, section 4.14.2), as real ones do.
-The shapes are those of Claude Code 2.1.197 and codex-cli 0.169.0.
+The shapes are those of Claude Code 2.1.330 and codex-cli 0.169.0.
 """
 
 import base64
@@ -134,7 +134,7 @@ class AuthorizationServer:
         if path in (f"{CLAUDE_TOKEN}/revoke", "/oauth/revoke"):
             self.revoked.append(asked.fields["token"])
             self._end(self.valid.get(asked.fields["token"], ""))
-            return Told(200, {})
+            return Told(200, {}, {"request-id": fake("req_", 24)})  # without one Claude Code takes it for no answer
         if path == "/api/accounts/deviceauth/usercode":
             return Told(200, {"device_auth_id": fake("deviceauth_", 20), "user_code": "ABCD-12345", "interval": "0"})
         if path == "/api/accounts/deviceauth/token":

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from wrapper.plan.certificates import VARIABLES, choose, copied, only_certificates
+from wrapper.plan.caching import copied
+from wrapper.plan.certificates import VARIABLES, choose, only_certificates
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUd2hhdCBp\ncyBpbiBoZXJl\n-----END CERTIFICATE-----\n"
 
@@ -59,7 +60,7 @@ def test_a_file_that_is_swapped_for_a_link_after_the_look_leads_nowhere(tmp_path
     file.unlink()
     file.symlink_to(key)
     for _ in range(2):
-        copy = copied(trusted, tmp_path / "cache")[str(file)]
+        copy = copied(trusted.files, tmp_path / "cache")[str(file)]
         assert Path(copy).is_relative_to(tmp_path / "cache")
         assert Path(copy).read_text() == CERTIFICATE
         Path(copy).write_text("damaged")

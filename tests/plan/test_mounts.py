@@ -83,6 +83,13 @@ def test_certificates_stand_where_they_lie_also_below_etc() -> None:
     assert targets.index("/etc/corp/ca.pem") < [mount.kind for mount in mounts].index("seal")
 
 
+def test_settings_for_all_of_the_machine_stand_in_etc_which_is_closed_after() -> None:
+    path = "/etc/claude-code/managed-settings.json"
+    mounts = planned(settings={path: "/c/1"})
+    assert seen(mounts, path) == Mount("read-only", path, "/c/1", "settings for all of this machine")
+    assert [mount.target for mount in mounts].index(path) < [mount.kind for mount in mounts].index("seal")
+
+
 def test_links_of_the_system_are_links_inside() -> None:
     assert Mount("link", "/bin", "usr/bin", "system") in planned()
     assert shown(planned(), "/lib32") == "nothing"

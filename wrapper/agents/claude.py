@@ -1,10 +1,11 @@
 """Claude Code: how it is started so that its provider is the gateway and its login stays outside.
 
-Facts below without another source were seen with Claude Code 2.1.197 against a scripted provider:
+Facts below without another source were seen with Claude Code 2.1.197 and 2.1.330 against a scripted provider:
 - Variables in the `env` of the user's or the project's settings.json beat the process environment, also for
-  ANTHROPIC_BASE_URL; `CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST=1` makes it ignore those about the provider, in settings
-  of every scope and in `--settings`; also those about proxies. What the user's own settings say of them is therefore
-  carried over here.
+  ANTHROPIC_BASE_URL and proxies; so do those of `--settings`. Those of the managed settings in /etc/claude-code beat
+  all of these; of the files in managed-settings.d there, which go before managed-settings.json, the last name counts.
+  An empty value is as good as none. (`CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST=1` makes it ignore such variables about the
+  provider, and from some version between the two on the login file as well.)
 - ANTHROPIC_AUTH_TOKEN goes before ANTHROPIC_API_KEY (both are sent), that before CLAUDE_CODE_OAUTH_TOKEN, that before
   the login file.
 - Before it asks the first question, the interactive client compares the last 20 characters of ANTHROPIC_API_KEY with
@@ -20,7 +21,7 @@ Facts below without another source were seen with Claude Code 2.1.197 against a 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ LOGIN_HOSTS = {
         "POST /api/oauth/claude_cli/create_api_key",
     ),
 }
-_UNNEEDED = ("http-intake.logs.us5.datadoghq.com", "statsig.anthropic.com")  # what it measures
+# What it measures; and switches and news, which newer versions fetch beside what the gateway passes on.
+_UNNEEDED = ("http-intake.logs.us5.datadoghq.com", "statsig.anthropic.com", "api.anthropic.com")
 _EARLY = ("raw.githubusercontent.com",)  # notes on releases
 _APPROVED = 20  # characters of the key's end that the client keeps as approved
 _INSTALL = "install Claude Code: `npm install -g @anthropic-ai/claude-code`, or put the folder of `claude` into PATH"
@@ -75,12 +77,15 @@ _OTHER_CLOUDS = (
     "CLAUDE_CODE_USE_VERTEX",
     "CLAUDE_CODE_USE_FOUNDRY",
     "CLAUDE_CODE_USE_ANTHROPIC_AWS",
+    "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
     "CLAUDE_CODE_USE_MANTLE",
     "CLAUDE_CODE_USE_GATEWAY",
 )
-# What the client ignores in settings once the host manages the provider, and what is no secret: names of models.
-_CARRIED = ("ANTHROPIC_MODEL", "ANTHROPIC_SMALL_FAST_MODEL", "CLAUDE_CODE_SUBAGENT_MODEL")
-_CARRIED_PREFIX = "ANTHROPIC_DEFAULT_"
+_MANAGED = Path("/etc/claude-code")
+_DROPPED_IN = _MANAGED / "managed-settings.d"
+_ABOVE = str(_DROPPED_IN / "zz-safe-agent.json")
+# What a project's settings may not say either: another provider, another credential, another way to it.
+_NOT_SETTABLE = (*_KEYS, *_OTHER_CLOUDS, "ANTHROPIC_UNIX_SOCKET", "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST")
 _PRINTING = {"-p", "--print", "--version", "-v", "--help", "-h"}
 _NO_LOGIN = {"mcp", "plugin", "plugins", "doctor", "update", "upgrade", "install", "agents", "completion"}
 _ENTRY = "claudeAiOauth"
@@ -106,7 +111,8 @@ class ClaudeCode:
         """Say how to start it. Raises SessionError if it is set to another cloud's provider."""
         folder = _folder(facts)
         state = folder / ".claude.json" if facts.environ.get("CLAUDE_CONFIG_DIR") else facts.home / ".claude.json"
-        settings = _settings(folder, facts)
+        managed = tuple(_managed(facts))
+        settings = _settings(folder, facts) | _env_of(managed, facts)
         environ = {**facts.environ, **settings}
         _refuse_other_clouds(environ)
         _refuse_to_show_a_token(arguments)
@@ -114,16 +120,18 @@ class ClaudeCode:
         may_login = _may_login(arguments)
         return ClientLaunch(
             argv=(str(program.path), *arguments),
-            environment=_environment(facts, settings),
+            environment=_environment(facts),
             passed=_PASSED,
             kind="anthropic",
-            upstream=_upstream(arguments, settings, facts),
+            upstream=_upstream(arguments, settings, _env_of(managed, facts), facts),
             providers=(UPSTREAM,),
             credential=_credential(login, state, environ, facts, has_room=may_login),
             folders=(folder,),
             files=() if state.is_relative_to(folder) else (state,),
             made=(login,) if may_login else (),
             masked=tuple(dict.fromkeys((state, *(folder / name for name in _MASKED), login))),
+            of_system=(*managed, _MANAGED / "managed-mcp.json", _MANAGED / "CLAUDE.md"),
+            above=_above,
             login_hosts=LOGIN_HOSTS if may_login else {},
             login_client=_RENEW_CLIENT,
             login_kind=_LOGIN,
@@ -132,7 +140,7 @@ class ClaudeCode:
             room=_room(login, facts) if may_login else None,
             unneeded=_UNNEEDED,
             early=_EARLY,
-            outward=settings | _given_settings(arguments, facts),
+            outward=settings | _given_settings(arguments, facts) | _env_of(managed, facts),
             notes=tuple(_notes(settings, folder, facts)),
         )
 
@@ -182,6 +190,25 @@ def _settings(folder: Path, facts: ClientFacts) -> dict[str, str]:
     return _env(document(facts.read(folder / "settings.json")))
 
 
+def _managed(facts: ClientFacts) -> Iterator[Path]:
+    """Give the files of settings that count above the user's, the one that counts most last."""
+    yield _MANAGED / "managed-settings.json"
+    yield from (_DROPPED_IN / name for name in facts.names(_DROPPED_IN) if name.endswith(".json") and name[0] != ".")
+
+
+def _env_of(files: Iterable[Path], facts: ClientFacts) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for file in files:
+        found |= _env(document(facts.read(file)))
+    return found
+
+
+def _above(inside: Mapping[str, str]) -> dict[str, bytes]:
+    """Give the settings by which the client is led to the gateway, whatever other settings say."""
+    variables = dict.fromkeys(_NOT_SETTABLE, "") | dict(inside)
+    return {_ABOVE: json.dumps({"env": variables}, indent=2).encode()}
+
+
 def _env(settings: Mapping[str, Any]) -> dict[str, str]:
     found = settings.get("env")
     return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
@@ -196,11 +223,12 @@ def _refuse_other_clouds(environ: Mapping[str, str]) -> None:
             )
 
 
-def _upstream(arguments: Sequence[str], settings: Mapping[str, str], facts: ClientFacts) -> str:
-    name = "ANTHROPIC_BASE_URL"
-    given = _given_settings(arguments, facts)
-    said = facts.upstreams.get("anthropic") or given.get(name) or settings.get(name) or facts.environ.get(name)
-    return (said or UPSTREAM).rstrip("/")
+def _upstream(
+    arguments: Sequence[str], settings: Mapping[str, str], managed: Mapping[str, str], facts: ClientFacts
+) -> str:
+    sources = (managed, _given_settings(arguments, facts), settings, facts.environ)
+    said = (one.get("ANTHROPIC_BASE_URL") for one in sources)
+    return (facts.upstreams.get("anthropic") or next(filter(None, said), UPSTREAM)).rstrip("/")
 
 
 def _given_settings(arguments: Sequence[str], facts: ClientFacts) -> dict[str, str]:
@@ -216,19 +244,13 @@ def _given_settings(arguments: Sequence[str], facts: ClientFacts) -> dict[str, s
     return _env(document(facts.read(Path(text)))) if text else {}
 
 
-def _environment(facts: ClientFacts, settings: Mapping[str, str]) -> dict[str, str]:
-    carried = {key: value for key, value in settings.items() if key in _CARRIED or key.startswith(_CARRIED_PREFIX)}
-    return (
-        carried
-        | proxies(facts)
-        | {
-            "ANTHROPIC_BASE_URL": facts.gateway,
-            "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST": "1",
-            "DISABLE_AUTOUPDATER": "1",  # its installation is read-only inside
-            # A refused installation would be written down in the user's state as a failure.
-            "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
-        }
-    )
+def _environment(facts: ClientFacts) -> dict[str, str]:
+    return proxies(facts) | {
+        "ANTHROPIC_BASE_URL": facts.gateway,
+        "DISABLE_AUTOUPDATER": "1",  # its installation is read-only inside
+        # A refused installation would be written down in the user's state as a failure.
+        "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
+    }
 
 
 def _credential(

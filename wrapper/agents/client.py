@@ -1,6 +1,7 @@
 """What a client is to the session: where its program lies, how it is started, what it may keep, who it is logged in as.
 
-An adapter reads files only through the `read` it is given, so everything but `find` is a function of its arguments.
+An adapter reads files only through the `read` and `names` it is given, so everything but `find` is a function of its
+arguments.
 Rules that all adapters keep:
 1. The user's arguments stay as they are and in order; ours stand before them.
 2. No value of a secret is in `argv` or in `environment`: they stand in `Credential`, whose text never shows them, and
@@ -17,6 +18,9 @@ from typing import Protocol, TypeGuard
 
 Read = Callable[[Path], bytes | None]
 """Returns a file's content, None where there is none (or it cannot be read)."""
+
+Names = Callable[[Path], tuple[str, ...]]
+"""Returns the names in a folder, sorted; none where there is none (or it cannot be read)."""
 
 Mask = Callable[[str, bytes], str]
 """Takes kind and value of a secret known outside, returns its placeholder (`Vault.issue`)."""
@@ -53,6 +57,7 @@ class ClientFacts:
     gateway: str
     egress: str
     read: Read = field(repr=False)
+    names: Names = field(default=lambda _folder: (), repr=False)
     upstreams: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -135,7 +140,9 @@ class ClientLaunch:
     that pass from the host like those on the allow-list, masked where they look secret. `folders` and `files` are
     absolute paths of the client's state, to be bound read-write (made where missing: folders with mode 0700);
     `made` are files that are made where they are missing, to be covered. `masked` are absolute paths of state files in
-    which secrets may stand and which are shown masked. `login_hosts` are what the client's own `login` talks to: host
+    which secrets may stand and which are shown masked. `of_system` are files of /etc that the client reads, to be shown
+    masked and read-only; `above` takes all that is set inside and gives files of /etc, path to content, by which that
+    counts whatever settings say. `login_hosts` are what the client's own `login` talks to: host
     to the requests that are for it, as in policy's `[[hosts]] allow`; none where this start cannot come to a login.
     `login_client` is its id there, `login_kind` the kind of what is kept of it. `login_places` are the state files into
     which the client itself writes a login that it makes: path to the entry of JSON, "" for all of the file.
@@ -158,6 +165,8 @@ class ClientLaunch:
     files: tuple[Path, ...] = ()
     made: tuple[Path, ...] = ()
     masked: tuple[Path, ...] = ()
+    of_system: tuple[Path, ...] = ()
+    above: Callable[[Mapping[str, str]], Mapping[str, bytes]] | None = field(default=None, repr=False)
     login_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     login_client: str = ""
     login_kind: str = "LOGIN"

@@ -1,6 +1,7 @@
 """The scripted model behind the Anthropic Messages API: which turn a request asks for, and its SSE answer.
 
 Source: the public API reference, "Messages" and "Streaming messages"; the order of events below is the documented one.
+What Claude Code's auto mode asks of the server, and how it reads the answer, was seen with 2.1.330.
 """
 
 import json
@@ -70,14 +71,29 @@ def message(turn: Turn, number: int, model: str) -> dict[str, Any]:
 _USAGE = {"input_tokens": 100, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 1}
 
 
+_CHECK = "dangerous_tool_use"
+
+
+def checked(whole: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    """Return `whole` with what a server says that was asked to check the calls in it: nothing was flagged."""
+    wanted = request.get("safeguards") or ()
+    if not any(one.get("type") == _CHECK for one in wanted):
+        return whole
+    fine = {"type": "evaluated", "outcome": "not_flagged"}
+    calls = {block["id"]: fine for block in whole["content"] if block["type"] == "tool_use"}
+    return whole | {"safeguard_results": [{"type": _CHECK, "status": {"type": "available", "tool_uses": calls}}]}
+
+
 def stream(whole: dict[str, Any]) -> Iterator[bytes]:
     """Yield the SSE events that carry `whole`, one event a piece."""
-    start = whole | {"content": [], "stop_reason": None, "usage": _USAGE}
+    results = {name: whole[name] for name in ("safeguard_results",) if name in whole}
+    start = {name: value for name, value in whole.items() if name not in results}
+    start |= {"content": [], "stop_reason": None, "usage": _USAGE}
     yield event({"type": "message_start", "message": start})
     yield event({"type": "ping"})
     for index, block in enumerate(whole["content"]):
         yield from _block(index, block)
-    stop = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
+    stop = {"stop_reason": whole["stop_reason"], "stop_sequence": None, **results}
     yield event({"type": "message_delta", "delta": stop, "usage": whole["usage"]})
     yield event({"type": "message_stop"})
 

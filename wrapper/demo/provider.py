@@ -191,7 +191,7 @@ def respond(script: Script, request: Request) -> Reply:
 def _messages(script: Script, request: Request) -> Reply:
     turn = messages.answer(script, request.json)
     number = messages.turn_number(request.json) or 0
-    whole = messages.message(turn, number, str(request.json.get("model", "")))
+    whole = messages.checked(messages.message(turn, number, str(request.json.get("model", ""))), request.json)
     return Reply.of_events(messages.stream(whole)) if request.json.get("stream") else Reply.of_json(whole)
 
 

@@ -86,23 +86,6 @@ def only_certificates(path: str) -> bytes:
     return b"".join(block + b"\n" for block in blocks) if is_pure else b""
 
 
-def copied(trusted: Trusted, cache: Path) -> dict[str, str]:
-    """Write the certificates below `cache`; give for each file the path of its copy."""
-    import hashlib  # noqa: PLC0415 (2 ms, where a company has certificates of its own)
-
-    folder = cache / "certificates"
-    copies = {}
-    for path, data in trusted.files.items():
-        file = folder / f"{hashlib.sha256(data).hexdigest()}.pem"
-        if not file.is_file() or file.read_bytes() != data:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fresh = file.with_suffix(f".{os.getpid()}")
-            fresh.write_bytes(data)
-            fresh.replace(file)  # other sessions start at the same moment
-        copies[path] = str(file)
-    return copies
-
-
 def _named_in(settings: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Give file of settings and path, as `_named`; npm, pip, git, Cargo and conda each have a word of their own."""
     for name in settings:

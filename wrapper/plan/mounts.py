@@ -47,6 +47,7 @@ def plan_mounts(  # noqa: PLR0913 (what is shown, each for a reason of its own)
     cache: str | None = None,
     hosts_file: str | None = None,
     certificates: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None,
     own: Mapping[str, str] | None = None,
     written: Mapping[str, str] | None = None,
 ) -> tuple[Mount, ...]:
@@ -54,8 +55,9 @@ def plan_mounts(  # noqa: PLR0913 (what is shown, each for a reason of its own)
 
     `state` are the client's own folders and files (read-write), `roots` what the client's program needs to run
     (read-only), `read_only` and `read_write` what policy adds, `cache` the project's cache folder outside,
-    `certificates` files that a variable names, with the copies that are shown, `own` and `written` the session's
-    own files and folders by where they stand inside, the latter read-write.
+    `certificates` files that a variable names, with the copies that are shown, `settings` likewise the files of /etc
+    that the client reads, `own` and `written` the session's own files and folders by where they stand inside, the
+    latter read-write.
     """
     trusted = tuple(
         Mount("read-only", path, copy, "certificates that a variable names")
@@ -77,7 +79,13 @@ def plan_mounts(  # noqa: PLR0913 (what is shown, each for a reason of its own)
     outside_system = (
         mount for mount in bound if mount.kind == "read-write" or not _below(mount.target, facts.system_folders)
     )
-    of_etc = tuple(mount for mount in trusted if _below(mount.target, ("/etc",)))
+    of_etc = (
+        *(mount for mount in trusted if _below(mount.target, ("/etc",))),
+        *(
+            Mount("read-only", path, copy, "settings for all of this machine")
+            for path, copy in (settings or {}).items()
+        ),
+    )
     why = "safe-agent's own, for this session"
     return (
         *_system(facts, hosts_file, of_etc),
