@@ -15,7 +15,7 @@ from redactors.vault import Vault
 from wrapper.agents.client import Client, ClientFacts, ClientLaunch, Program
 from wrapper.agents.registry import adapter_for
 from wrapper.audit.keys import Keys
-from wrapper.errors import PolicyError, ProtectionError, WorkspaceError
+from wrapper.errors import PolicyError, ProtectionError, StateError, WorkspaceError
 from wrapper.messages import printable
 from wrapper.plan import facts as host
 from wrapper.plan.chosen import load_chosen
@@ -111,10 +111,18 @@ def look(wishes: Wishes, environ: Mapping[str, str]) -> Looked:
 
 
 def make_state(looked: Looked) -> None:
-    """Make what must exist to be mounted: the client's state, as the client would; git's folder for hooks."""
-    for folder in looked.launch.folders:
+    """Make what must exist to be mounted: the client's state, as the client would; git's folder for hooks.
+
+    Raises StateError where a link stands in the place of what must not be shared: it would lead the mount elsewhere.
+    """
+    for path in (*looked.launch.apart, *looked.launch.fixed):
+        if path.is_symlink():
+            raise StateError(
+                f"`{path}` is a link", hint="put what it leads to in its place; the inside must not have it"
+            )
+    for folder in (*looked.launch.folders, *looked.launch.apart):
         looked.places.private(folder)
-    for file in (*looked.launch.files, *looked.launch.made):
+    for file in (*looked.launch.files, *looked.launch.made, *looked.launch.fixed):
         if not os.path.lexists(file):  # never by a link, which the inside of another session may have put there
             with contextlib.suppress(OSError):
                 file.touch(mode=0o600)

@@ -270,6 +270,8 @@ def prepare(looked: Looked, same: Callable[[], Collection[str]] = tuple, *, own:
     mounts = plan_mounts(
         facts,
         state=map(str, (*launch.folders, *launch.files)),
+        apart=map(str, launch.apart),
+        fixed=copied({str(path): b"{}" for path in launch.fixed}, places.cache / "settings"),
         roots=(*map(str, looked.program.roots), *settings(places.home)),
         read_only=_existing(policy.home_read_only, places.home),
         read_write=_existing(policy.home_read_write, places.home),

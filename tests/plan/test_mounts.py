@@ -83,6 +83,16 @@ def test_certificates_stand_where_they_lie_also_below_etc() -> None:
     assert targets.index("/etc/corp/ca.pem") < [mount.kind for mount in mounts].index("seal")
 
 
+def test_what_the_client_runs_of_its_state_is_not_shared() -> None:
+    folder = "/home/somebody/.claude"
+    mounts = planned(state=(folder,), apart=(f"{folder}/daemon",), fixed={f"{folder}/daemon.json": "/c/1"})
+    assert shown(mounts, f"{folder}/settings.json") == "read-write"
+    assert shown(mounts, f"{folder}/daemon/dispatch/x.json") == "empty"
+    found = seen(mounts, f"{folder}/daemon.json")
+    assert found is not None
+    assert (found.kind, found.source) == ("read-only", "/c/1")
+
+
 def test_settings_for_all_of_the_machine_stand_in_etc_which_is_closed_after() -> None:
     path = "/etc/claude-code/managed-settings.json"
     mounts = planned(settings={path: "/c/1"})

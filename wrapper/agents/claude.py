@@ -16,6 +16,10 @@ Facts below without another source were seen with Claude Code 2.1.197 and 2.1.33
   cannot make its lock beside it: the inside's HOME must be writable.
 - Its login file stands in CLAUDE_SECURESTORAGE_CONFIG_DIR where that is set, with nothing else but a lock. It is read
   again when its time changes, replaced by rename, and removed by a logout.
+- Its background service starts what files in `daemon/dispatch` say, any program at that, and the workers that
+  `daemon.json` lists; `jobs` say what it starts again. Each command of the agent first runs a file of
+  `shell-snapshots`, and what hooks leave in `session-env`. By `sessions` clients find each other's sockets. All of
+  them stand in its folder, so what the inside writes there would run outside wherever the bare client runs.
 - `/login` and `auth login` wait on a port of loopback for the browser, and for a code that is pasted; then they ask
   the token endpoint, the profile and the roles. A logout asks for the refresh token's end first, and goes on without.
 """
@@ -66,6 +70,8 @@ _LOGIN = "ANTHROPIC-LOGIN"
 _ISSUED = "sk-ant-"
 _FILE = ".credentials.json"
 _MASKED = (_FILE, "settings.json", "settings.local.json", "CLAUDE.md")
+_APART = ("daemon", "jobs", "session-env", "sessions", "shell-snapshots")
+_FIXED = ("daemon.json",)
 _SECRET_WORDS = ("token", "secret", "key", "jwt")
 _KEYS = {
     "ANTHROPIC_AUTH_TOKEN": ("authorization", "Bearer "),
@@ -129,6 +135,8 @@ class ClaudeCode:
             folders=(folder,),
             files=() if state.is_relative_to(folder) else (state,),
             made=(login,) if may_login else (),
+            apart=tuple(folder / name for name in _APART),
+            fixed=tuple(folder / name for name in _FIXED),
             masked=tuple(dict.fromkeys((state, *(folder / name for name in _MASKED), login))),
             of_system=(*managed, _MANAGED / "managed-mcp.json", _MANAGED / "CLAUDE.md"),
             above=_above,

@@ -139,15 +139,17 @@ class ClientLaunch:
     `argv` has the program as its first item. `environment` is set, `passed` are names (`*` at the end is a wildcard)
     that pass from the host like those on the allow-list, masked where they look secret. `folders` and `files` are
     absolute paths of the client's state, to be bound read-write (made where missing: folders with mode 0700);
-    `made` are files that are made where they are missing, to be covered. `masked` are absolute paths of state files in
-    which secrets may stand and which are shown masked. `of_system` are files of /etc that the client reads, to be shown
-    masked and read-only; `above` takes all that is set inside and gives files of /etc, path to content, by which that
-    counts whatever settings say. `login_hosts` are what the client's own `login` talks to: host
-    to the requests that are for it, as in policy's `[[hosts]] allow`; none where this start cannot come to a login.
-    `login_client` is its id there, `login_kind` the kind of what is kept of it. `login_places` are the state files into
-    which the client itself writes a login that it makes: path to the entry of JSON, "" for all of the file.
-    `is_about_login`: this start is a command for that, and no agent runs. `providers` are the upstreams that the client
-    has of its own.
+    `made` are files that are made where they are missing, to be covered. `apart` are folders among these that are
+    empty inside and private to the session, `fixed` files in whose place there is an empty object, read-only (made
+    where they are missing): the client acts on what stands there without asking, outside too. `masked` are absolute
+    paths of state files in which secrets may stand and which are shown masked. `of_system` are files of /etc that
+    the client reads, to be shown masked and read-only; `above` takes all that is set inside and gives files of
+    /etc, path to content, by which that counts whatever settings say. `login_hosts` are what the client's own
+    `login` talks to: host to the requests that are for it, as in policy's `[[hosts]] allow`; none where this start
+    cannot come to a login. `login_client` is its id there, `login_kind` the kind of what is kept of it.
+    `login_places` are the state files into which the client itself writes a login that it makes: path to the entry
+    of JSON, "" for all of the file. `is_about_login`: this start is a command for that, and no agent runs.
+    `providers` are the upstreams that the client has of its own.
     `room` is where the inside has the login file. `outward` are variables that the user's own settings of the client
     set over those of the host: they say through which proxy the provider is reached, and which certificates count.
     `unneeded` are patterns of hosts that it calls by itself and does well without, `early` those that it calls while it
@@ -164,6 +166,8 @@ class ClientLaunch:
     folders: tuple[Path, ...] = ()
     files: tuple[Path, ...] = ()
     made: tuple[Path, ...] = ()
+    apart: tuple[Path, ...] = ()
+    fixed: tuple[Path, ...] = ()
     masked: tuple[Path, ...] = ()
     of_system: tuple[Path, ...] = ()
     above: Callable[[Mapping[str, str]], Mapping[str, bytes]] | None = field(default=None, repr=False)

@@ -41,6 +41,8 @@ def plan_mounts(  # noqa: PLR0913 (what is shown, each for a reason of its own)
     facts: HostFacts,
     *,
     state: Iterable[str],
+    apart: Iterable[str] = (),
+    fixed: Mapping[str, str] | None = None,
     roots: Iterable[str],
     read_only: Iterable[str] = (),
     read_write: Iterable[str] = (),
@@ -53,11 +55,11 @@ def plan_mounts(  # noqa: PLR0913 (what is shown, each for a reason of its own)
 ) -> tuple[Mount, ...]:
     """List the mounts of one session; all paths are absolute and exist on the host.
 
-    `state` are the client's own folders and files (read-write), `roots` what the client's program needs to run
-    (read-only), `read_only` and `read_write` what policy adds, `cache` the project's cache folder outside,
-    `certificates` files that a variable names, with the copies that are shown, `settings` likewise the files of /etc
-    that the client reads, `own` and `written` the session's own files and folders by where they stand inside, the
-    latter read-write.
+    `state` are the client's own folders and files (read-write), of which `apart` are empty and `fixed` read-only, with
+    what is shown in their place, `roots` what the client's program needs to run (read-only), `read_only` and
+    `read_write` what policy adds, `cache` the project's cache folder outside, `certificates` files that a variable
+    names, with the copies that are shown, `settings` likewise the files of /etc that the client reads, `own` and
+    `written` the session's own files and folders by where they stand inside, the latter read-write.
     """
     trusted = tuple(
         Mount("read-only", path, copy, "certificates that a variable names")
@@ -71,6 +73,11 @@ def plan_mounts(  # noqa: PLR0913 (what is shown, each for a reason of its own)
         *(Mount("read-only", path, path, "policy `home.read_only`") for path in read_only),
         *(Mount("read-write", path, path, "policy `home.read_write`") for path in read_write),
         *(Mount("read-write", path, path, "the client's state") for path in state),
+        *(Mount("empty", path, reason="private to the session: the client runs what stands there") for path in apart),
+        *(
+            Mount("read-only", path, shown, "the client acts on what stands there")
+            for path, shown in (fixed or {}).items()
+        ),
         *((Mount("read-write", posixpath.join(facts.home, ".cache"), cache, "the project's cache"),) if cache else ()),
         *(Mount("read-write", path, path, "git's folder of this worktree") for path in facts.git_folders),
         *(mount for mount in trusted if not _below(mount.target, ("/etc",))),
