@@ -194,6 +194,31 @@ def test_where_the_inside_has_led_the_client_elsewhere_no_session_begins(machine
     ready("codex")  # the control: of the user's own making
 
 
+@pytest.mark.parametrize(
+    ("client", "file", "text", "named"),
+    [
+        ("claude", ".claude/settings.json", '{"model": "a", "hooks": {"Stop": [{"hooks": []}]}}', "`hooks`"),
+        ("claude", ".claude/settings.json", '{"env": {"BASH_ENV": "/tmp/x"}}', "`env`"),
+        ("claude", ".claude.json", '{"mcpServers": {"x": {"command": "sh"}}}', "`mcpServers`"),
+        ("claude", ".claude.json", '{"projects": {"/p": {"mcpServers": {"x": {"command": "sh"}}}}}', "/p"),
+        ("codex", ".codex/config.toml", 'notify = ["sh", "-c", "id"]', "`notify`"),
+        ("codex", ".codex/hooks.json", '{"hooks": {"Stop": []}}\n{', ""),
+        ("codex", ".codex/hooks.json", '{"hooks": {"Stop": [1]}}', "hooks.json"),
+    ],
+)
+def test_what_the_bare_client_would_run_outside_is_told(
+    machine: Machine, ready: Ready, client: str, file: str, text: str, named: str
+) -> None:
+    """Promise 2: an agent can leave there what runs with all that the user has."""
+    path = machine.home / file
+    path.parent.mkdir(exist_ok=True)
+    prepared = ready(client)
+    path.write_text(text)
+    told = list(prepared.login.changes())
+    assert [named in one and "runs it outside" in one for one in told] == [True] * bool(named)
+    assert list(ready(client).login.changes()) == []  # of the user's own making, and only what is new
+
+
 def test_a_key_that_the_agent_put_there_is_told_and_one_that_was_made_inside_is_not(
     machine: Machine, ready: Ready
 ) -> None:

@@ -117,7 +117,7 @@ class ClientLogin:
         return (capture,)
 
     def changes(self) -> Iterator[str]:
-        """Say, when nothing runs inside any more, what the session has changed of who the client is, and where.
+        """Say, when nothing runs inside any more, what the session has changed: who the client is, where, what it runs.
 
         The inside writes the client's settings, and may have been told to by anybody. Where these now lead requests to
         another host, no session begins until the user has looked at them: a login, or what any variable of the user's
@@ -140,6 +140,9 @@ class ClientLogin:
             yield f"{_led(places)}; the next session does not begin before you have looked at them"
         if any(self._foreign(before, after)):
             yield "the client is logged in by another key than before: if that was not you, log out and in again"
+        for name, said in after.runs.items():
+            if before.runs.get(name) != said:
+                yield f"{name} was changed during the session; the bare client runs it outside: look at it first"
         for path in before.masked:
             content = read_file(path) or b""
             if self.looked.vault.restore_in_file(content) != content:

@@ -114,6 +114,7 @@ def test_every_option_named_is_an_option_of_something() -> None:
         "--amend",
         "--oss",
         "--last",
+        "--bg",
         "--device-auth",
         "--with-api-key",
     }  # clients', git's

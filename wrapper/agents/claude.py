@@ -43,7 +43,7 @@ from wrapper.agents.client import (
     header_safe,
     proxies,
 )
-from wrapper.agents.logins import beside, document, granted, masked, secrets_of, usable
+from wrapper.agents.logins import beside, document, granted, masked, running, secrets_of, usable
 from wrapper.errors import SessionError
 
 UPSTREAM = "https://api.anthropic.com"
@@ -70,6 +70,11 @@ _LOGIN = "ANTHROPIC-LOGIN"
 _ISSUED = "sk-ant-"
 _FILE = ".credentials.json"
 _MASKED = (_FILE, "settings.json", "settings.local.json", "CLAUDE.md")
+_RUN = (
+    "apiKeyHelper", "awsAuthRefresh", "awsCredentialExport", "enabledPlugins", "env", "extraKnownMarketplaces",
+    "fileSuggestion", "gcpAuthRefresh", "hooks", "otelHeadersHelper", "proxyAuthHelper", "statusLine",
+    "subagentStatusLine",
+)  # fmt: skip
 _APART = ("daemon", "jobs", "session-env", "sessions", "shell-snapshots")
 _FIXED = ("daemon.json",)
 _SECRET_WORDS = ("token", "secret", "key", "jwt")
@@ -146,6 +151,7 @@ class ClaudeCode:
             login_places={state: _CONSOLE_KEY},
             is_about_login=arguments[:1] == ("auth",),
             room=_room(login, facts) if may_login else None,
+            runs=dict(_runs(folder, state, facts)),
             unneeded=_UNNEEDED,
             early=_EARLY,
             outward=settings | _given_settings(arguments, facts) | _env_of(managed, facts),
@@ -196,6 +202,18 @@ def _refuse_to_show_a_token(arguments: Sequence[str]) -> None:
 def _settings(folder: Path, facts: ClientFacts) -> dict[str, str]:
     """Read the `env` of the user's own settings."""
     return _env(document(facts.read(folder / "settings.json")))
+
+
+def _runs(folder: Path, state: Path, facts: ClientFacts) -> Iterator[tuple[str, str]]:
+    """Give what the user's own settings have the client run: for all projects, and for single ones."""
+    settings = folder / "settings.json"
+    yield from running(document(facts.read(settings)), _RUN, settings)
+    held = document(facts.read(state))
+    yield from running(held, ("mcpServers",), state)
+    projects = held.get("projects")
+    for path, project in (projects if isinstance(projects, dict) else {}).items():
+        if isinstance(project, dict):
+            yield from running(project, ("mcpServers",), f"{state}, {path}")
 
 
 def _managed(facts: ClientFacts) -> Iterator[Path]:

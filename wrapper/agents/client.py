@@ -150,6 +150,7 @@ class ClientLaunch:
     `login_places` are the state files into which the client itself writes a login that it makes: path to the entry
     of JSON, "" for all of the file. `is_about_login`: this start is a command for that, and no agent runs.
     `providers` are the upstreams that the client has of its own.
+    `runs` is what the user's own settings have the client run, or start programs with: `NAME in FILE` to its text.
     `room` is where the inside has the login file. `outward` are variables that the user's own settings of the client
     set over those of the host: they say through which proxy the provider is reached, and which certificates count.
     `unneeded` are patterns of hosts that it calls by itself and does well without, `early` those that it calls while it
@@ -177,6 +178,7 @@ class ClientLaunch:
     login_places: Mapping[Path, str] = field(default_factory=dict)
     is_about_login: bool = False
     room: Room | None = None
+    runs: Mapping[str, str] = field(default_factory=dict, repr=False)
     outward: Mapping[str, str] = field(default_factory=dict, repr=False)
     unneeded: tuple[str, ...] = ()
     early: tuple[str, ...] = ()

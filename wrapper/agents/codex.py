@@ -37,7 +37,7 @@ from wrapper.agents.client import (
     header_safe,
     proxies,
 )
-from wrapper.agents.logins import beside, document, granted, masked, secrets_of, usable
+from wrapper.agents.logins import beside, document, granted, masked, running, secrets_of, usable
 from wrapper.errors import SessionError
 from wrapper.tokens import claims
 
@@ -74,6 +74,7 @@ _COMMANDS = {
 }  # fmt: skip
 _KEPT = ("forced_login_method", "forced_chatgpt_workspace_id")  # settings that a login heeds
 _BY_VARIABLE = {"exec", "e", "review"}  # subcommands that take CODEX_API_KEY before the login file
+_RUN = ("hooks", "mcp_servers", "notify", "plugins", "shell_environment_policy")
 _PASSED = ("CODEX_HOME", "CODEX_SQLITE_HOME", "CODEX_TUI_*", "CODEX_OSS_*", "RUST_LOG", "RUST_BACKTRACE")
 
 
@@ -116,6 +117,7 @@ class Codex:
             login_places={folder / _FILE: ""},
             is_about_login=room is not None,
             room=room,
+            runs=dict(_runs(folder, config, facts)),
             unneeded=_UNNEEDED,
             early=_EARLY,
             notes=tuple(_login_notes(by_code) if room else _notes(config, credential, may_login=may_login)),
@@ -124,6 +126,13 @@ class Codex:
     def stand_ins(self, secrets: Mapping[bytes, str]) -> dict[bytes, bytes]:  # noqa: ARG002 - the face of every adapter
         """Codex keeps no parts of keys."""
         return {}
+
+
+def _runs(folder: Path, config: Mapping[str, Any], facts: ClientFacts) -> Iterator[tuple[str, str]]:
+    """Give what the user's own settings have the client run."""
+    yield from running(config, _RUN, folder / "config.toml")
+    hooks = folder / "hooks.json"
+    yield from running(document(facts.read(hooks)), ("hooks",), hooks)
 
 
 def _native(program: Path) -> Path | None:

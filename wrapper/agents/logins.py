@@ -1,7 +1,7 @@
 """What the adapters share about login files: which of their strings are secret, and who the client is in the end."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeGuard
 
@@ -62,6 +62,13 @@ def document(data: bytes | None) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def running(settings: Mapping[str, Any], names: Iterable[str], place: object) -> Iterator[tuple[str, str]]:
+    """Give those settings in `place` by which programs are started: name and place, and what they say."""
+    for name in names:
+        if settings.get(name):
+            yield f"`{name}` in `{place}`", json.dumps(settings[name], sort_keys=True, default=str)
 
 
 def granted(answer: bytes) -> dict[str, Any]:
