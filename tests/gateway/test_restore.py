@@ -505,3 +505,65 @@ def test_a_placeholder_behind_a_prefix_is_restored_without_doubling_it_however_i
 def test_an_endless_run_is_not_held_back_for_ever() -> None:
     text = "MASKED-" + "A" * 10_000
     assert held_back(text) == len(text)
+
+
+def told(parts: list[str], quoting: Quoting = Quoting.TEXT) -> list[tuple[bytes, bool]]:
+    """Give what is said of values that go in, in order."""
+    heard: list[tuple[bytes, bool]] = []
+    one = Inward(VAULT, KnownValues(VAULT), (), restored=lambda value, joined: heard.append((value, joined)))
+    part = one.filling(quoting)
+    for text in parts:
+        part.feed(text)
+    part.end()
+    return heard
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "joined"),
+    [
+        ("", "", False),
+        ("the ", ", and", False),
+        ("x/", "/y", False),
+        ("x", "", True),
+        ("_", "", True),
+        ("é", "", True),
+        ("", "s", True),
+        ("", "9", True),
+        ("", "\u0301", True),
+        ("\\n", "", False),
+        ("\\x", "", True),
+        ("n", "", True),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_it_is_told_whether_a_value_goes_into_the_middle_of_a_word_however_the_text_is_cut(
+    before: str,
+    behind: str,
+    joined: bool,  # noqa: FBT001
+    size: int,
+) -> None:
+    text = f"{before}{PLAIN}{behind}"
+    heard = told([text[at : at + size] for at in range(0, len(text), size)])
+    assert {value for value, _ in heard} == {b"plainvalue"}
+    assert heard[0][1] is (joined and bool(before))  # before it goes in
+    assert any(flag for _, flag in heard) is joined
+
+
+def test_two_values_side_by_side_are_both_in_a_word() -> None:
+    heard = told([PLAIN, INSIDE])
+    assert {value for value, flag in heard if flag} == {b"plainvalue", ODD.encode()}
+
+
+def test_a_value_that_stays_a_placeholder_is_not_told_of() -> None:
+    assert told(["*** Begin Patch\n*** Add File: ", INSIDE, "\n"]) == []
+    assert told([f'{{"signature":"{PLAIN}"}}'], Quoting.JSON) == []
+
+
+@pytest.mark.parametrize("name", ["thinking", "signature", "encrypted_content", "sign\\u0061ture"])
+def test_in_arguments_nothing_is_restored_where_a_field_has_the_name_of_one_of_the_providers_own(name: str) -> None:
+    text = f'{{"a":"{PLAIN}","{name}":"x {PLAIN}","b":{{"{name}":["{PLAIN}"]}},"c":"{PLAIN}"}}'
+    arguments = json.loads(filled(text, Quoting.JSON))
+    own = name.replace("\\u0061", "a")
+    assert arguments == {"a": "plainvalue", own: f"x {PLAIN}", "b": {own: [PLAIN]}, "c": "plainvalue"}
+    whole = {"content": [{"type": "tool_use", "input": {own: PLAIN, "b": PLAIN}}]}
+    assert json.loads(document(json.dumps(whole).encode()))["content"][0]["input"] == {own: PLAIN, "b": "plainvalue"}

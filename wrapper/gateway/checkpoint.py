@@ -21,8 +21,9 @@ from wrapper.gateway.denial import DeniedError, wording
 from wrapper.gateway.dialect import Dialect
 from wrapper.gateway.identity import Folders, Identity
 from wrapper.gateway.judging import Judge
-from wrapper.gateway.outgoing import Examined, Masked, Outgoing, examine_request, outgoing
+from wrapper.gateway.outgoing import PACKED, Examined, Masked, Outgoing, bytes_to_search, examine_request, outgoing
 from wrapper.gateway.records import Records
+from wrapper.gateway.recurring import Recurring
 from wrapper.gateway.requests import Asked
 from wrapper.gateway.rereading import Reader
 from wrapper.gateway.sending import Held, Lines, closed_path, held, question
@@ -32,6 +33,7 @@ from wrapper.policy.wire import Place
 from wrapper.ports import Asking
 
 _IDENTITY = "identity:"
+_OF_UPLOAD = "take it out of what is packed in the file, since nothing can be replaced there"
 
 
 class Draft(NamedTuple):
@@ -98,8 +100,10 @@ class Checkpoint:
         self._identity = Identity(
             dialect.name, lambda field: terms.policy.identity_action(field).action, terms.folders, vault
         )
-        self._engine = engine.with_sources(*self._identity.sources).watching(functools.cache(self._is_watched))
-        self._memory = remembering(self._engine)
+        engine = engine.with_sources(*self._identity.sources)
+        self._recurring = Recurring(vault, engine.find, self.forget)
+        self._engine = engine.with_sources(self._recurring).watching(functools.cache(self._is_watched))
+        self._memory = remembering(self._engine, self._recurring.marked)
         self._reader = Reader()
         self._answered: dict[str, bool] = {}
 
@@ -111,10 +115,14 @@ class Checkpoint:
         """Search everything anew from now on; from any thread."""
         self._memory.forget()
 
+    def restored(self, value: bytes, joined: bool) -> None:  # noqa: FBT001 (a `restore.Restored`)
+        """Take notice that the inside gets a value for a placeholder; from any thread."""
+        self._recurring.restored(value, joined=joined)
+
     async def clear(self, draft: Draft, wanted: Asked | None) -> Cleared:
         """Give what may leave of a request. DeniedError where policy or the user keeps it here."""
         approval = await self._judge.admit(draft.number, wanted, sends=draft.uploads)
-        looked = await self._offload(len(draft.body), self._looked_at, draft)
+        looked = await self._offload(bytes_to_search(draft.headers, draft.body), self._looked_at, draft)
         leaving = looked.leaving or await self._asked_about(draft.number, looked)
         leaving = leaving._replace(masked=(*looked.added, *leaving.masked))
         if leaving.blocked:
@@ -126,9 +134,14 @@ class Checkpoint:
 
     def _looked_at(self, draft: Draft) -> "_Looked":
         own = self._identity.rewrite(draft.headers, draft.body)
-        examined = examine_request(draft.target, own.headers, own.body, self._engine, self._memory)
+        examined = self._examined(draft.target, own.headers, own.body)
+        if self._recurring.learn(found for found in examined.findings if not self._is_watched(found.kind)):
+            examined = self._examined(draft.target, own.headers, own.body)
         asked_about = held(examined.body, examined.findings, self._sends, self._lines)
         return _Looked(examined, own.notes, asked_about, None if asked_about else self._replaced(examined, frozenset()))
+
+    def _examined(self, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Examined:
+        return examine_request(target, headers, body, self._engine, self._memory)
 
     def _replaced(self, examined: Examined, free: frozenset[int]) -> Outgoing:
         return outgoing(examined, self._engine, lambda found: self._action(found, free))
@@ -186,7 +199,8 @@ class Checkpoint:
         found = ", ".join(dict.fromkeys(map(_named, notes)))
         rules = [self._policy.wire_action(note.kind).rule for note in notes]
         rule = next((one for one in rules if one is not None), None)
-        hint = "go back to before it came into the conversation, or start a new one"
+        is_upload = all(note.where == PACKED for note in notes)
+        hint = _OF_UPLOAD if is_upload else "go back to before it came into the conversation, or start a new one"
         return DeniedError(wording(f"it holds {found}", "", rule, hint), about="kind", rule=notes[0].rule)
 
     def _clean(self, text: str) -> str:

@@ -22,7 +22,7 @@ from wrapper.gateway.inparts import Masking
 from wrapper.gateway.nearly import NearMisses
 from wrapper.gateway.parts import Event, Message, Part, StreamEditor, Verbatim, read, written
 from wrapper.gateway.quoting import Quoting
-from wrapper.gateway.restore import Filling, restore_document, restore_event
+from wrapper.gateway.restore import Filling, Restored, restore_document, restore_event
 from wrapper.gateway.sse import EventParser, ServerSentEvent
 
 _LEAST_CREDENTIAL: Final = 8  # a shorter "credential" is a test's `x`, and masking it would tear answers apart
@@ -34,15 +34,21 @@ class Inward:
     """Masks and restores the answer to one request.
 
     `credentials` are the header values that authenticated the request. `echoes` mask `known` in texts that come in
-    parts; they are best made once for all requests.
+    parts; they are best made once for all requests. `restored` is told each value before it goes in.
     """
 
     def __init__(
-        self, vault: Vault, known: KnownValues, credentials: Sequence[str], echoes: Echoes | None = None
+        self,
+        vault: Vault,
+        known: KnownValues,
+        credentials: Sequence[str],
+        echoes: Echoes | None = None,
+        restored: Restored = lambda _value, _joined: None,
     ) -> None:
         self._vault = vault
         self._known = known
         self._echoes = echoes or Echoes(known, vault)
+        self._restored = restored
         secrets = [secret for secret in map(_bare, credentials) if len(secret) >= _LEAST_CREDENTIAL]
         self._credentials = {secret: vault.issue("API-KEY", secret, Origin.OUTSIDE).encode() for secret in secrets}
         self.masked: dict[tuple[str, str, str], int] = {}
@@ -92,7 +98,7 @@ class Inward:
 
     def filling(self, quoting: Quoting) -> Part:
         """Begin to restore a text that comes in parts."""
-        return Verbatim() if quoting is Quoting.OWN else Filling(self._vault, self.near.text(), quoting)
+        return Verbatim() if quoting is Quoting.OWN else Filling(self._vault, self.near.text(), quoting, self._restored)
 
     def _masked_strings(self, value: Any) -> Any:
         if isinstance(value, str):

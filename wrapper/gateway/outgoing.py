@@ -6,11 +6,13 @@ Rules of this file:
 1. Bytes outside the replaced spans are those the client sent: a body that is written anew breaks the provider's
    hashes, signatures and prompt caches.
 2. A target is searched as it stands and, piece by piece, percent-decoded; a piece is rewritten only if decoding
-   shows a secret that the raw bytes hid.
+   shows a secret that the raw bytes hid. So is the whole, for a secret that goes over the borders of pieces.
 3. Headers and targets lose only what is certain: ids and versions in them look random and must arrive. They are
    redacted whatever policy says, and block like bodies.
 4. Header names are searched as well: a header whose name holds a secret is dropped.
 5. A value that the inside must not know is replaced though policy only wants its kind watched.
+6. What is packed in a body that is no JSON (an upload) is looked at too. Nothing can be replaced there: what is certain
+   keeps the request here.
 """
 
 import re
@@ -24,6 +26,7 @@ from redactors.pieces import Memory
 from redactors.vault import Origin
 from wrapper.gateway.bodies import says_json
 from wrapper.gateway.credential import CREDENTIAL_HEADERS
+from wrapper.gateway.intercept.archives import MOST_UNPACKED, holds_packed, unpacked
 from wrapper.gateway.unfold import Unfolding
 
 Headers = tuple[tuple[str, str], ...]
@@ -37,14 +40,17 @@ _PER_HOP = frozenset({
     "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
 _PIECES = re.compile(rb"([/?&=;,]+)")
-_ENCODINGS = 3  # a value encoded more than three times over is no accident, and no client of ours does it twice
+ENCODINGS: Final = 8
+"""How many times over a target is percent-decoded; a path that is encoded more often is refused (`arrival`)."""
 _SAFE_IN_TARGET = "!$%&'()*+,-./:;=?@[]_~"  # no `#`: what follows it would be a fragment and not be sent
+PACKED: Final = " packed"
+"""Where a value is that stands in something packed in the body."""
 _MONITORED: Final = "monitored"
 _BLOCKED: Final = "blocked"
 
 
 class Masked(NamedTuple):
-    """One value found in one part of a request; `where` is `@OFFSET` in the body, ` url` or ` header NAME`.
+    """One value found in one part of a request; `where` is `@OFFSET` in the body, PACKED, ` url` or ` header NAME`.
 
     `action`: "" it was replaced; `monitored`, it leaves; `blocked`, because of it the request does not.
     """
@@ -62,7 +68,7 @@ class Examined(NamedTuple):
 
     `target` and `headers` are redacted (`masked` notes it) and go without credentials and per-hop headers; `body` is
     as it came, `findings` are in it: sorted, not overlapping, fit to be replaced. Those whose start is in `quotes` get
-    quotation marks.
+    quotation marks. `packed` is what was found in what is packed in the body.
     """
 
     target: str
@@ -71,6 +77,7 @@ class Examined(NamedTuple):
     findings: tuple[Finding, ...]
     quotes: frozenset[int]
     masked: tuple[Masked, ...]
+    packed: tuple[Finding, ...] = ()
 
 
 class Outgoing(NamedTuple):
@@ -86,7 +93,7 @@ class Outgoing(NamedTuple):
 def examine_request(
     target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes, engine: Engine, memory: Memory
 ) -> Examined:
-    """Find what a request must not tell; its body is decoded already, `memory` is `unfold.remembering(engine)`.
+    """Find what a request must not tell; its body is decoded already, `memory` remembers what `engine` found.
 
     Takes tens of milliseconds for megabytes that `memory` has not seen.
     """
@@ -94,7 +101,19 @@ def examine_request(
     clean_target = redact_target(target, engine, masked)
     clean_headers = tuple(_redact_headers(list(headers), engine, masked))
     findings, quotes = _examine_body(body, _content_type(clean_headers), engine, memory)
-    return Examined(clean_target, clean_headers, body, tuple(findings), quotes, tuple(masked))
+    packed = tuple(_in_packed(body, _content_type(clean_headers), engine))
+    return Examined(clean_target, clean_headers, body, tuple(findings), quotes, tuple(masked), packed)
+
+
+def bytes_to_search(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> int:
+    """Give how many bytes `examine_request` may have to search, about."""
+    named = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    return len(body) if says_json(_content_type(named), body) or not holds_packed(body) else MOST_UNPACKED
+
+
+def _in_packed(body: bytes, content_type: str, engine: Engine) -> Iterator[Finding]:
+    for text in () if says_json(content_type, body) else unpacked(body):
+        yield from (found for found in Unfolding(engine).find(text) if found.confidence is Confidence.CERTAIN)
 
 
 def outgoing(examined: Examined, engine: Engine, decide: Decide = lambda _: "redact") -> Outgoing:
@@ -104,6 +123,8 @@ def outgoing(examined: Examined, engine: Engine, decide: Decide = lambda _: "red
     redaction = engine.replace(examined.body, replaced, quotes=examined.quotes)
     notes = _notes(examined.findings, actions, engine)
     notes += [note._replace(action=_BLOCKED) if _blocks(note, decide) else note for note in examined.masked]
+    in_packed = [_MONITORED if _action(one, engine, decide) == _MONITORED else _BLOCKED for one in examined.packed]
+    notes += _notes(examined.packed, in_packed, engine, PACKED)
     return Outgoing(
         examined.target,
         examined.headers,
@@ -177,19 +198,37 @@ def _named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[st
 
 def redact_target(target: bytes, engine: Engine, masked: list[Masked]) -> str:
     """Redact path and query; adds to `masked`."""
+    notes: list[Masked] = []
+    redacted = _redact_pieces(target, engine, notes)
+    decoded = engine.redact(_decoded(target), minimum=Confidence.CERTAIN) if b"%" in target else None
+    if decoded is not None and decoded.findings and decoded.data != _decoded(redacted):  # pieces do not show all of it
+        notes = _notes_of(decoded, " url", engine)
+        redacted = _redact_pieces(decoded.data, engine, notes)
+    masked.extend(notes)
+    return quote_from_bytes(redacted, safe=_SAFE_IN_TARGET)
+
+
+def _redact_pieces(target: bytes, engine: Engine, masked: list[Masked]) -> bytes:
     whole = engine.redact(target, minimum=Confidence.CERTAIN)
     masked.extend(_notes_of(whole, " url", engine))
-    pieces = [_redact_piece(piece, engine, masked) for piece in _PIECES.split(whole.data)]
-    return quote_from_bytes(b"".join(pieces), safe=_SAFE_IN_TARGET)
+    return b"".join(_redact_piece(piece, engine, masked) for piece in _PIECES.split(whole.data))
+
+
+def _decoded(target: bytes) -> bytes:
+    for _ in range(ENCODINGS):
+        target, before = unquote_to_bytes(target), target
+        if target == before:
+            break
+    return target
 
 
 def _redact_piece(piece: bytes, engine: Engine, masked: list[Masked]) -> bytes:
     """Redact a piece of the target as it reads percent-decoded, once or several times over."""
-    text = piece
-    for _ in range(_ENCODINGS):
-        if b"%" not in text and b"+" not in text:
+    text, before = piece, b""
+    for _ in range(ENCODINGS):
+        if text == before or (b"%" not in text and b"+" not in text):
             break
-        text = unquote_to_bytes(text.replace(b"+", b"%20") if text is piece else text)
+        text, before = unquote_to_bytes(text.replace(b"+", b"%20") if text is piece else text), text
         redaction = engine.redact(text, minimum=Confidence.CERTAIN)
         if redaction.findings:
             masked.extend(_notes_of(redaction, " url", engine))
@@ -197,7 +236,7 @@ def _redact_piece(piece: bytes, engine: Engine, masked: list[Masked]) -> bytes:
     return piece
 
 
-def _content_type(headers: Headers) -> str:
+def _content_type(headers: Iterable[tuple[str, str]]) -> str:
     return next((value for name, value in headers if name.lower() == "content-type"), "")
 
 

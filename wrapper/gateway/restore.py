@@ -7,6 +7,8 @@ Rules of this file:
    Nothing is held but such an end, so a text is never delayed by more than one part.
 4. What the provider wrote for itself (reasoning, signatures) is not touched: it is verified when it comes back.
 5. A value is written as what is around it needs (`quoting`); one that cannot stand there stays a placeholder.
+6. Nothing is restored where a tool's arguments name a field as the provider names what it writes for itself: there
+   nobody but the provider is expected to write, and so not all is searched for when it comes back.
 """
 
 import json
@@ -19,9 +21,12 @@ from wrapper.gateway.dialect import Dialect, Reading
 from wrapper.gateway.javascript import JavaScript
 from wrapper.gateway.nearly import NearText
 from wrapper.gateway.parts import Event, Part, written
-from wrapper.gateway.quoting import Context, Json, Quoting, Text, is_plain
+from wrapper.gateway.quoting import OWN_FIELDS, Context, Json, Quoting, Text, is_plain
 
 Begin = Callable[[Quoting], Part]
+
+Restored = Callable[[bytes, bool], None]
+"""Is told a value that goes in, and whether it is a part of a word there; that may be told later, once more."""
 
 _MARK: Final = "MASKED-"
 _BEGINNINGS: Final = tuple(_MARK[:size] for size in range(len(_MARK) - 1, 0, -1))
@@ -32,6 +37,7 @@ _OPEN_END: Final = re.compile(r"MASKED-[A-Z0-9-]*\Z")
 # run is no placeholder of ours, and a model that repeats itself must not make the gateway hold its whole answer.
 _LONGEST: Final = 512
 _FENCE: Final = b"\xff"  # in no UTF-8 text, so it tells where values stand
+_ESCAPES: Final = frozenset(rf"\{letter}" for letter in "bfnrt")  # of a line end: no word goes on there
 _STAND_IN: Final = "M"  # for a value, where only what is around it counts
 
 
@@ -59,14 +65,18 @@ def held_back(text: str) -> int:
 
 
 class Filling:
-    """Restores one text that comes in parts; `near` is shown it."""
+    """Restores one text that comes in parts; `near` is shown it, `restored` is told each value before it leaves."""
 
-    def __init__(self, values: Values, near: NearText, quoting: Quoting) -> None:
+    def __init__(self, values: Values, near: NearText, quoting: Quoting, restored: Restored) -> None:
         self._values = values
         self._near = near
+        self._restored = restored
         self._context = _context(quoting)
+        self._is_json = quoting is Quoting.JSON
         self._unread: list[str] = []  # what the context was not shown yet: it is asked for few values
         self._held = ""
+        self._before = ""  # the last two characters that left
+        self._ended: bytes | None = None  # the value that left last, with nothing behind it yet
 
     def feed(self, text: str) -> str:
         """Take the next part, give what may leave now."""
@@ -96,8 +106,7 @@ class Filling:
         raw = text.encode("utf-8", "surrogatepass")
         self._near.part(raw)
         if _MARK not in text:
-            self._unread.append(text)
-            return text
+            return self._text(text)
         fenced = self._values.restore(raw, to=Origin.INSIDE, quote=self._fenced).split(_FENCE)
         pieces = (piece.decode("utf-8", "surrogatepass") for piece in fenced)
         return "".join(self._value(piece) if at % 2 else self._text(piece) for at, piece in enumerate(pieces))
@@ -111,17 +120,32 @@ class Filling:
         return _FENCE + value + _FENCE
 
     def _text(self, text: str) -> str:
-        self._unread.append(text)
+        if text:
+            if self._ended is not None and _joins(text[0]):
+                self._restored(self._ended, True)
+            self._ended = None
+            self._before = (self._before + text[-2:])[-2:]
+            self._unread.append(text)
         return text
 
     def _value(self, value: str) -> str:
         quoted: str | None = value
-        if not is_plain(value):
+        if self._is_json or not is_plain(value):
             self._context.feed("".join(self._unread))
             self._unread.clear()
             quoted = self._context.quote(value)
         self._unread.append(_STAND_IN)
-        return self._placeholder(value.encode()).decode() if quoted is None else quoted
+        if quoted is None:
+            return self._placeholder(value.encode()).decode()
+        self._tell(value)
+        return quoted
+
+    def _tell(self, value: str) -> None:
+        raw = value.encode()
+        self._restored(raw, _joins(self._before[-1:]) and self._before not in _ESCAPES)
+        if self._ended is not None:
+            self._restored(self._ended, True)
+        self._ended, self._before = raw, value[-2:]
 
     def _placeholder(self, value: bytes) -> bytes:
         return self._values.issue("SECRET", value, Origin.INSIDE).encode()
@@ -160,7 +184,7 @@ def restore_value(value: Any, dialect: Dialect, reading: Reading, begin: Begin, 
 def _members(members: Mapping[str, Any], dialect: Dialect, reading: Reading, begin: Begin) -> dict[str, Any]:
     return {
         (_whole(name, begin(Quoting.TEXT)) if _MARK in name else name): value
-        if name in dialect.opaque_keys
+        if name in dialect.opaque_keys or name in OWN_FIELDS
         else restore_value(value, dialect, reading, begin, reading.quoting(members, name))
         for name, value in members.items()
     }
@@ -178,6 +202,11 @@ def _restored(data: bytes, dialect: Dialect, begin: Begin) -> bytes:
     document = json.loads(data)
     restored = restore_value(document, dialect, dialect.reading(), begin)
     return data if restored == document else written(restored) + data[len(data.rstrip()) :]
+
+
+def _joins(character: str) -> bool:
+    """Tell what makes one word of itself and what it stands beside; what is no ASCII may."""
+    return character.isalnum() or character == "_" or character > "\x7f"
 
 
 def _context(quoting: Quoting) -> Context:

@@ -227,7 +227,9 @@ class Gateway:
         return self._vault.issue("API-KEY", value, Origin.OUTSIDE)
 
     def _inward(self, way: _Way) -> Inward:
-        return Inward(self._vault, self._known, tuple(way.credentials.values()), self._echoes)
+        return Inward(
+            self._vault, self._known, tuple(way.credentials.values()), self._echoes, self._checkpoint.restored
+        )
 
     async def _forward(
         self, number: int, request: web.BaseRequest, outgoing: Outgoing, way: _Way

@@ -1,4 +1,4 @@
-r"""Finds secrets that only show with escapes undone: `\u0041` and `%41` for `A`. Pure.
+r"""Finds secrets that only show with escapes undone: `\u0041` and `%41` for `A`, also `%2541`. Pure.
 
 A provider's JSON parser reads `\u0067hp_…` as the token it stands for, and a search over bytes does not see it. No
 encoder writes printable ASCII that way but for `<`, `>`, `&` and `'` (which known values are searched with). URL
@@ -9,7 +9,7 @@ changes.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from redactors.engine import Engine
 from redactors.finding import Finding
@@ -17,21 +17,28 @@ from redactors.known import KnownValues
 from redactors.pieces import Memory
 
 _UNICODE = re.compile(rb"\\+u00([2-7][0-9a-fA-F])")
-_PERCENT = re.compile(rb"%([2-7][0-9a-fA-F])")
+_PERCENT = re.compile(rb"%(?:25)*([2-7][0-9a-fA-F])")  # however many times over
 _NEEDLESS_UNICODE = re.compile(
     rb"\\u00(?:2[013-589a-fA-F]|3[0-9abdfABDF]|[46][0-9a-fA-F]|5[0-9abd-fABD-F]|7[0-9a-eA-E])"
 )
 _STRUCTURE = b'"\\\x7f'  # stay escaped: undone they would end the string
 # Bytes around an escape that are searched with it: the longest tokens of one line (JWT) are about this long.
 _REACH = 2048
+Marked = Callable[[Sequence[Finding]], Sequence[Finding]]
+"""Goes over findings before anyone sees them; their places stay."""
 _RARE, _MANY = 512, 16384  # a mark that is looked at costs as much as so many bytes; what is let pass at first
+
+
+def _unmarked(findings: Sequence[Finding]) -> Sequence[Finding]:
+    return findings
 
 
 class Unfolding:
     """An engine's search, with what escapes hide."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, marked: Marked = _unmarked) -> None:
         self._engine = engine
+        self._marked = marked
 
     @property
     def known(self) -> KnownValues | None:
@@ -40,6 +47,9 @@ class Unfolding:
 
     def find(self, data: bytes) -> Sequence[Finding]:
         """Find secrets, hidden by escapes or not: sorted, not overlapping; offsets are bytes of `data`."""
+        return self._marked(self._found(data))
+
+    def _found(self, data: bytes) -> Sequence[Finding]:
         seen = self._engine.find(data)
         hidden = [found for start, end in _surroundings(data) for found in self._hidden(data, start, end, seen)]
         if not hidden:
@@ -63,9 +73,9 @@ class Unfolding:
                 yield one._replace(start=start + first, end=start + last)
 
 
-def remembering(engine: Engine) -> Memory:
+def remembering(engine: Engine, marked: Marked = _unmarked) -> Memory:
     """Make a memory that finds what escapes hide too."""
-    return Memory(Unfolding(engine))
+    return Memory(Unfolding(engine, marked))
 
 
 class _Undone:

@@ -14,7 +14,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Final
 
-_MOST: Final = 16 * 2**20  # bytes unpacked of one body: a bomb costs what a long body costs
+MOST_UNPACKED: Final = 16 * 2**20
+"""Bytes unpacked of one body: a bomb costs what a long body costs."""
 _MOST_FILES: Final = 1024
 _MOST_TRIED: Final = 4096  # places that look like a beginning: what is none costs some microseconds
 _MOST_OPEN: Final = 64  # of them at a time: each reads all that follows
@@ -54,7 +55,7 @@ class Unpacking:
     def __init__(self) -> None:
         self._open: list[_Packed] = []
         self._before = b""
-        self._left = _MOST
+        self._left = MOST_UNPACKED
         self._files = self._tried = 0
         self._is_soft = False
 

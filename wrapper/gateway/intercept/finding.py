@@ -24,7 +24,7 @@ from wrapper.gateway.bodies import says_json
 from wrapper.gateway.credential import CREDENTIAL_HEADERS
 from wrapper.gateway.intercept.clean import Clean
 from wrapper.gateway.intercept.exchange import Headers, RequestHead
-from wrapper.gateway.outgoing import Masked, redact_target
+from wrapper.gateway.outgoing import ENCODINGS, Masked, redact_target
 from wrapper.gateway.unfold import Unfolding
 
 REPLACED: Final = ""
@@ -33,7 +33,6 @@ BLOCKED: Final = "blocked"
 _IDENTITY: Final = "identity:"
 _KNOWN: Final = "known"
 _CONTEXT: Final = ("context:", "fingerprint:")
-_ENCODINGS: Final = 3  # as in `outgoing`
 _MOST_NOTES: Final = 200  # of one text: a table of hashes is full of what is likely
 _CREDENTIALS: Final = frozenset(name.encode() for name in CREDENTIAL_HEADERS)
 
@@ -163,7 +162,7 @@ def _readings(target: bytes) -> Iterator[bytes]:
     """Give a target as it stands, and as it reads percent-decoded, once or several times over."""
     yield target
     text = target.replace(b"+", b"%20")
-    for _ in range(_ENCODINGS):
+    for _ in range(ENCODINGS):
         if b"%" not in text:
             return
         text = unquote_to_bytes(text)
