@@ -7,6 +7,7 @@ part of a value may only stand for the whole if it is random: `sk-ant-api03-` be
 
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
 from itertools import accumulate, pairwise
 from operator import ne, sub
@@ -27,6 +28,8 @@ _SHORTEST_NUMBER = 8
 _SHORTEST_WORD = 8
 _FEWEST_DIFFERENT = 4
 _MOST_USUAL_PAIRS = WINDOW - 1 - 5  # five pairs at least that no word has; random base62 has 8 of 11, English 2
+_FEWEST_IN_WINDOW = 4  # different letters; random base62 has 11 of 12, hexadecimal digits 8 or 9
+_MOST_AGAIN = 4  # times that a window comes in its value
 _FEWEST_CHANGES = 5  # of class (upper, lower, digit, other) within a window: `MyServiceName` has four
 _CLASSES = bytes(
     0 if 65 <= byte <= 90 else 1 if 97 <= byte <= 122 else 2 if 48 <= byte <= 57 else 3 for byte in range(256)
@@ -125,7 +128,7 @@ def windows(value: bytes) -> Windows:
     if len(value) < _TRIMMABLE:
         return Windows()
     start, end = secret_part(value)
-    random = _random_places(value, start, end)
+    random = _telling(value, _random_places(value, start, end))
     own = own_parts(value)
     if own is not None:
         random = [place for place in random if any(first <= place <= last - WINDOW for first, last in own)]
@@ -142,6 +145,16 @@ def windows(value: bytes) -> Windows:
     middles = [random[min(bisect_left(random, centre), len(random) - 1)] for centre in centres]
     spare = [place for place in random[:: max(1, len(random) // _SPARE)] if place not in middles]
     return Windows(_spans(edges), _spans(middles), _spans(spare))
+
+
+def _telling(value: bytes, places: list[int]) -> list[int]:
+    """Leave out windows of a few letters only, and those that come again and again: padding, and what is periodic.
+
+    They would be found in all that is padded alike; and a search would look around each of their many places.
+    """
+    seen = Counter([value[at : at + WINDOW] for at in places])
+    telling = {text for text, times in seen.items() if times <= _MOST_AGAIN and len(set(text)) >= _FEWEST_IN_WINDOW}
+    return places if len(telling) == len(seen) else [at for at in places if value[at : at + WINDOW] in telling]
 
 
 def _spans(places: list[int]) -> tuple[tuple[int, int], ...]:

@@ -35,6 +35,7 @@ _PLAIN = re.compile(
     rb"|https?|tcp|smtp|(?:us|eu|ap|ca|sa|af|me)-[a-z]+-\d|postgres(?:ql)?|mysql|redis|sqlite|memory|file|s3|console)$"
 )
 _REFERENCE = re.compile(rb"^(?:\$\{[^}]*\}|\$\w+|\{\{[^}]*\}\}|<[^>]*>|%\(?\w+\)?s?%?|\$\([^)]*\))$")
+_DEFAULT = re.compile(rb"^\$\{\w+:?[-=+](.+)\}$", re.DOTALL)  # of shells, compose and dotenv: what stands for it else
 _URL = re.compile(rb"^[a-z][a-z0-9+.-]*://(?P<user>[^/@\s]*@)?(?P<rest>[^\s]*)$", re.IGNORECASE)
 _LONGEST_HOST = 100
 _LONGEST_WORD = 24
@@ -133,6 +134,9 @@ def _is_inner(data: bytes, found: Finding, *, is_url: bool) -> bool:
 
 
 def _may_be_secret(text: bytes, *, named: bool, every: bool) -> bool:
+    default = _DEFAULT.match(text)
+    if default:
+        return _may_be_secret(default[1], named=named, every=every)
     if _REFERENCE.match(text):
         return False
     if named:

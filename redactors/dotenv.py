@@ -2,8 +2,8 @@ r"""Dotenv files taken apart without losing a byte.
 
 Accepted is what the common readers accept (`dotenv` for Node, Python and Ruby, `docker --env-file`, `source`):
 `export NAME=value`, blanks around `=`, `NAME: value`, `- NAME=value`, an unquoted PEM block, values in `'…'`, `"…"`
-and `` `…` `` that may span lines, `\"` inside double quotes, comments behind a blank and `#`, LF, CRLF or CR, a byte
-order mark, any bytes at all.
+and `` `…` `` that may span lines, `\"` inside double quotes, a backslash at the end of a line that goes on in the next,
+comments behind a blank and `#`, LF, CRLF or CR, a byte order mark, names with any letters, any bytes at all.
 
 Rules:
 1. The pieces of `parse` joined are the input, byte for byte, whatever the input.
@@ -41,7 +41,7 @@ class Assignment(NamedTuple):
 
 _LINE = re.compile(
     rb"[ \t]*(?:-[ \t]+)?(?:export[ \t]+)?"
-    rb"(?P<key>[A-Za-z_][A-Za-z0-9_.-]*)[ \t]*(?:=|:(?=[ \t\r\n]|\Z))[ \t]*(?P<rest>[^\r\n]*)"
+    rb"(?P<key>[A-Za-z_\x80-\xff][A-Za-z0-9_.\x80-\xff-]*)[ \t]*(?:=|:(?=[ \t\r\n]|\Z))[ \t]*(?P<rest>[^\r\n]*)"
 )
 _QUOTED = {  # what may stand between the quotes
     b'"': re.compile(rb'"(?P<value>(?:[^"\\]|\\.)*)"', re.DOTALL),
@@ -92,7 +92,19 @@ def _assignment(data: bytes, line: re.Match[bytes]) -> Assignment:
         return Assignment(*key, *block.span(), b"")
     comment = _COMMENT.search(data, start - 1, end)
     bare = data[start : comment.start() if comment else end].rstrip(b" \t")
-    return Assignment(*key, start, start + len(bare), b"")
+    end = start + len(bare) if comment or not bare.endswith(b"\\") else _continued(data, start + len(bare))
+    return Assignment(*key, start, end, b"")
+
+
+def _continued(data: bytes, end: int) -> int:
+    """Give where a value ends whose line ends in a backslash: behind the next, unless that is an assignment."""
+    while data[end - 1 : end] == b"\\":
+        line = _LINE_END.match(data, end)
+        if line is None or _LINE.match(data, line.end()):
+            break
+        following = _LINE_END.search(data, line.end())
+        end = following.start() if following else len(data)
+    return end
 
 
 def _unescape(escape: re.Match[bytes]) -> bytes:

@@ -151,11 +151,11 @@ class Segment:
         An occurrence with several anchors is given once, with its last one (hits come in order of their ends).
         """
         hits = self._compiled().scan(text)
-        return [match for match in self._agreements(text, hits, within) if match.counts] if hits else []
+        return self._agreements(text, hits, within, enough=True) if hits else []
 
     def agreements(self, text: bytes, within: Pass) -> list[Match]:
         """Find what `search` finds, and what agrees around an anchor without being enough."""
-        return self._agreements(text, self._compiled().scan(text), within)
+        return self._agreements(text, self._compiled().scan(text), within, enough=False)
 
     def look(self, text: bytes) -> Look:
         """Find what `search` finds in the exact pass, and what tells where else something may be."""
@@ -164,18 +164,18 @@ class Segment:
         if first:
             hints = hints_of([(number - first, end) for number, end in hits if number >= first])
             hits = [hit for hit in hits if hit[0] < first]
-        found = self._agreements(text, hits, Pass.EXACT)
-        return Look([match for match in found if match.counts], [end for _, end in hits], hints)
+        return Look(self._agreements(text, hits, Pass.EXACT, enough=True), [end for _, end in hits], hints)
 
     def _compiled(self) -> Patterns:
         """Give what `look` or `probe` has compiled: both find all literals, and few call both."""
         return self._overview if self._overview.is_compiled else self._literals
 
-    def _agreements(self, text: bytes, hits: list[tuple[int, int]], within: Pass) -> list[Match]:
+    def _agreements(self, text: bytes, hits: list[tuple[int, int]], within: Pass, *, enough: bool) -> list[Match]:
+        """Give what agrees around anchors; with `enough` only what counts."""
         found: dict[tuple[int, int, bytes], Match] = {}
         for number, end in hits:
             if number < len(self._found_by):
-                for match in self._group(number).agreements(text, end, within):
+                for match in self._group(number).agreements(text, end, within, enough=enough):
                     found[match.start, match.end, match.target.text] = match
         return list(found.values())
 
@@ -208,19 +208,17 @@ class _Few:
             for within in Pass.__members__.values()
         }
 
-    def agreements(self, text: bytes, end: int, within: Pass) -> Iterator[Match]:
-        for target in self._by_pass[within]:
-            yield _agreement(text, end - self._size, target)
+    def agreements(self, text: bytes, end: int, within: Pass, *, enough: bool) -> Iterator[Match]:
+        return _around(text, end - self._size, self._by_pass[within], enough=enough)
 
 
 class _Many(_Few):
     """Many targets with one anchor: those that stand there whole, and those that agree farthest to either side."""
 
-    def agreements(self, text: bytes, end: int, within: Pass) -> Iterator[Match]:
+    def agreements(self, text: bytes, end: int, within: Pass, *, enough: bool) -> Iterator[Match]:
         place = end - self._size
-        index = self._index[within]
-        for target in {id(target): target for target in index.best(text, place)}.values():
-            yield _agreement(text, place, target)
+        best = {id(target): target for target in self._index[within].best(text, place)}
+        return _around(text, place, best.values(), enough=enough)
 
     @cached_property
     def _index(self) -> dict[Pass, "_Index"]:
@@ -278,10 +276,25 @@ def _group(found_by: list[Target]) -> _Few:
     return (_Few if len(found_by) <= _FEW else _Many)(found_by)
 
 
+def _around(text: bytes, place: int, targets: Iterable[Target], *, enough: bool) -> Iterator[Match]:
+    """Give what agrees around the anchor at `place`; with `enough` only what counts."""
+    for target in targets:
+        # Of what counts only as a whole it need not be worked out how much of it stands there: in a run of one letter
+        # its anchor may stand at every place.
+        if not enough or not target.whole or _is_there(text, place, target):
+            match = _agreement(text, place, target)
+            if not enough or match.counts:
+                yield match
+
+
+def _is_there(text: bytes, place: int, target: Target) -> bool:
+    return place >= target.at and text.startswith(target.text, place - target.at)
+
+
 def _agreement(text: bytes, place: int, target: Target) -> Match:
     """Find the longest stretch around the anchor at `place` on which `text` and the form agree."""
     form, origin = target.text, place - target.at
-    if origin >= 0 and text.startswith(form, origin):
+    if _is_there(text, place, target):
         return Match(origin, origin + len(form), 0, target)
     start = place - _same_end(text[max(0, origin) : place], form[: target.at])
     behind = place + target.size

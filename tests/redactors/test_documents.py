@@ -217,6 +217,7 @@ def test_toml_credentials_still_parse(engine: Engine) -> None:
     [
         (".pgpass", f"# c\ndb.test:5432:app:me:{TOKEN}\n", "# c\ndb.test:5432:app:me:MASKED-"),
         (".htpasswd", f"me:$apr1${TOKEN}\n", "me:MASKED-"),
+        (".env", f"P=${{P:-3000}}\nC=${{D:-}}\nA=${{B:-{TOKEN}}}\n", "P=${P:-3000}\nC=${D:-}\nA=MASKED-"),
         (".git-credentials", f"https://me:{TOKEN}@forge.test\n", "https://me:MASKED-"),
         (
             ".git/config",

@@ -88,6 +88,11 @@ def test_a_line_written_in_any_usual_way_gives_its_name_and_value(name: str, val
         (b"A=\xff\xfe", [("A", b"\xff\xfe")]),
         (b"not a line\nA=1", [("A", b"1")]),
         (b"A==b=", [("A", b"=b=")]),
+        (b"A=\\\nb", [("A", b"\\\nb")]),
+        (b"A=a\\\r\n  b\\\r\nc\r\nB=2", [("A", b"a\\\r\n  b\\\r\nc"), ("B", b"2")]),
+        (b"A=C:\\x\\\nB=2", [("A", b"C:\\x\\"), ("B", b"2")]),
+        (b"A=a\\", [("A", b"a\\")]),
+        ("T\u00d6KEN=x".encode(), [("T\u00d6KEN", b"x")]),
     ],
 )
 def test_corner_cases_are_read_as_written_here(data: bytes, expected: list[tuple[str, bytes]]) -> None:

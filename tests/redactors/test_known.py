@@ -6,6 +6,7 @@ import random
 import re
 import string
 import threading
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -222,6 +223,19 @@ def test_places_are_right_in_data_of_many_blocks() -> None:
     for start in range(0, len(copy.text) - 5, 997):
         places = copy.places(start, start + 5)
         assert bytes(data[place] for place in places) == copy.text[start : start + 5]
+
+
+@pytest.mark.parametrize("padding", [b"x", b"=", b"0", b"ab", b"a1B2c", b"0123456789"])
+def test_a_value_with_much_padding_is_found_and_its_padding_elsewhere_is_not(padding: bytes) -> None:
+    """An anchor in it would stand at each of its places; this takes a minute then."""
+    key = fake_key(4, 20)
+    value = key + (padding * 20_000)[:20_000]
+    values = known(value)
+    before = time.process_time()
+    assert spans(values, b"A=" + value + b"\n") == [(value, "known:raw")]
+    assert spans(values, b"line " + padding * 400 + b" end") == []
+    assert spans(values, b"cut " + key[2:] + padding * 30)
+    assert time.process_time() - before < 5
 
 
 def test_values_added_one_by_one_and_all_at_once_are_found_alike() -> None:
