@@ -15,6 +15,7 @@ from types import MappingProxyType
 from redactors import filters
 from redactors.finding import Confidence
 from redactors.mnemonics import holds_mnemonic
+from redactors.passphrases import is_passphrase
 
 Check = Callable[[bytes], Confidence | None]
 
@@ -36,6 +37,8 @@ _AWS_ACCOUNT_SHIFT = 7
 _AWS_LAST_ACCOUNT = 999_999_999_999
 _AWS_PREFIXES = (b"AKIA", b"ASIA")
 _LONGEST_NUMBER = 21
+_QUOTED_BASE64 = ((b"%2B", b"+"), (b"%2b", b"+"), (b"%2F", b"/"), (b"%2f", b"/"), (b"%3D", b"="), (b"%3d", b"="))
+_SAML_BEGIN = 512  # bytes of XML: the name of the message stands first, with its namespaces
 _SNOWFLAKES = range(10**16, 33 * 10**17)  # milliseconds since 2015, shifted by 22 bits: from its first year to 2039
 _DENSE_ENTROPY = 4.0
 _PEM_LONG, _PEM_ENTROPY = 100, 4.8  # an Ed25519 key in PKCS#8 has 64 characters; text has less entropy
@@ -267,6 +270,31 @@ def password(value: bytes) -> Confidence | None:
     return Confidence.LIKELY if filters.can_be_password(value) else None
 
 
+def passphrase(value: bytes) -> Confidence | None:
+    """Judge words in quotes after a key that says so; see `redactors.passphrases`."""
+    return Confidence.LIKELY if is_passphrase(value) else None
+
+
+def saml(value: bytes) -> Confidence | None:
+    """Judge a message of SAML in base64, perhaps deflated before (SAML 2.0 bindings, 3.4, 3.5) and quoted for a URL.
+
+    Whoever has a response or an assertion is taken for the user; a request to log in says nothing that is secret.
+    """
+    for quoted, sign in _QUOTED_BASE64:
+        value = value.replace(quoted, sign)
+    decoded = _decoded(value) or b""
+    text = decoded if decoded.lstrip().startswith(b"<") else _inflated(decoded)
+    is_secret = text.lstrip().startswith(b"<") and b"AuthnRequest" not in text[:_SAML_BEGIN]
+    return Confidence.CERTAIN if is_secret else None
+
+
+def _inflated(data: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _SAML_BEGIN)
+    except zlib.error:
+        return b""
+
+
 def xml_password(value: bytes) -> Confidence | None:
     """Judge the text of an element for passwords; Maven writes what it encrypted in braces."""
     bare = value[1:-1] if value.startswith(b"{") and value.endswith(b"}") else value
@@ -384,6 +412,8 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "password": password,
         "bare-password": bare_password,
         "dense": dense,
+        "passphrase": passphrase,
+        "saml": saml,
         "strong-password": strong_password,
         "strong-secret": strong_secret,
         "password-xml": xml_password,

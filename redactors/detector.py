@@ -137,7 +137,7 @@ class Assigned:
     def _is_named(self, data: bytes, start: int, reach: int) -> bool:
         for name in self._names.within(data, max(0, start - reach), start):
             match = self._pattern.match(data, name)
-            if match is not None and match.start("secret") == start:
+            if match is not None and match.start("secret") == start and not _names_ours(data, name):
                 return True
         return False
 
@@ -157,7 +157,7 @@ class Keyed:
         done = first
         for name in self._names.within(data, first, last + self._names.longest):
             match = self._pattern.match(data, name) if done <= name <= last else None
-            if match is not None:
+            if match is not None and not _names_ours(data, name):
                 yield match.span("secret")
                 done = match.end("secret")
 
@@ -195,6 +195,9 @@ class Detector:
     def find(self, data: bytes, end: int, tried: dict["Detector", int]) -> Iterator[Finding]:
         """Give the secrets of this rule whose trigger ends at `end`; `tried`: up to where each rule has looked."""
         search = self._search or self._compile()
+        if self.rule.reader:
+            yield from self._read(data, end, tried)
+            return
         first, last = max(tried.get(self, 0), end - search.reach.most), end - search.reach.least
         if first > last:
             return
@@ -204,6 +207,19 @@ class Detector:
             if _is_ours(data, start, stop):
                 continue
             found = self._judge(data, start, stop)
+            if found is not None:
+                yield found
+
+    def _read(self, data: bytes, end: int, tried: dict["Detector", int]) -> Iterator[Finding]:
+        """Give the secrets that stand apart from a key that ends at `end`."""
+        if end <= tried.get(self, 0):
+            return
+        from redactors.readers import READERS  # noqa: PLC0415 (a start that finds no table needs none of them)
+
+        read = READERS[self.rule.reader](data, end)
+        tried[self] = max(end, read.behind)
+        for start, stop in read.values:
+            found = None if _is_ours(data, start, stop) else self._judge(data, start, stop)
             if found is not None:
                 yield found
 
@@ -279,6 +295,13 @@ def _search_for(rule: Rule) -> Token | Assigned | Keyed:
 def _reach(trigger: str, regex: str) -> Reach:
     least, most = widths(trigger)
     return Reach(least, min(most, max(least, widths(regex)[1])))
+
+
+def _names_ours(data: bytes, name: int) -> bool:
+    """Tell a name within a placeholder, which says what that stands for and nothing of what stands behind it."""
+    mark = data.rfind(_MARK, max(0, name - _LONGEST_NAME - len(_MARK)), name)
+    ours = _OURS.match(data, mark) if mark >= 0 else None
+    return ours is not None and name < ours.end()
 
 
 def _is_ours(data: bytes, start: int, end: int) -> bool:

@@ -93,6 +93,7 @@ class Engine:
         self._scanner = scanner
         self._sources = tuple(sources)
         self._added: tuple[Source, ...] = ()
+        self._unread: frozenset[int] = frozenset()
         self._allow = frozenset(one.encode() for one in allow)
         self.yields: Callable[[str], bool] = _never
         """Tells the kinds that are only watched."""
@@ -114,6 +115,18 @@ class Engine:
         wider = copy.copy(self)
         wider._added = (*self._added, *sources)  # noqa: SLF001  (a copy of its own class)
         return wider
+
+    def for_lines(self) -> Self:
+        """Give an engine for who shows line after line, and must not depend on how many come at once.
+
+        It reads no tables, and knows no values.
+        """
+        from redactors.readers import OF_LINES  # noqa: PLC0415 (as where they read)
+
+        other = copy.copy(self)
+        other.known = None
+        other._unread = frozenset(at for at, rule in enumerate(self._rules) if rule.reader in OF_LINES)  # noqa: SLF001
+        return other
 
     def find(self, data: bytes) -> Sequence[Finding]:
         """Find secrets: sorted, not overlapping; offsets are bytes of `data`."""
@@ -213,6 +226,8 @@ class Engine:
                 alone = {ours.start() for ours in _ALONE.finditer(data)}
             if alone and start in alone:
                 continue  # the value would be a placeholder and no byte more, which is none
+            if index in self._unread:
+                continue
             found += self._detectors[index].find(data, end, tried)
         found.sort(key=self._rank, reverse=True)
         return found

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from functools import cached_property
 
-Ask = Callable[[bytes], re.Match[bytes] | None]
+Ask = Callable[..., re.Match[bytes] | None]
 
 
 class OnDemand:

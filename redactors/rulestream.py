@@ -10,7 +10,8 @@ What it promises:
    followed by the sequences that stood in it.
 4. After a `flush` in the middle of a secret its rest is masked, as soon as the secret is recognised.
 What would break it: a secret of several lines that do not look like those of a key: its first lines are shown, or all
-of it if it is short.
+of it if it is short. Tables are not read, nor what stands in a list many lines behind its name: what says that such a
+line holds a secret was shown long before.
 
 Cost: one glance at all new units and a little that stands before them (`redactors.glance`), for anything that a rule
 may match. Where there is something, it is searched with all of the context, and a unit in which that finds something is
@@ -18,7 +19,6 @@ judged.
 """
 
 import base64
-import copy
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -48,9 +48,11 @@ _LINE_END = re.compile(rb"\r?\n|\r")
 _WORD_ENDS = (b" ", b"\t", b'"', b"'", b",", b";", b"}", b"]", b")", b">", b"&", b"\\")  # where to cut, best first
 # Of a BEGIN line (RFC 7468), whatever begins: the first line behind it may be too short to be found alone.
 _KEY_BEGIN = b"-----BEGIN "
-# What follows the first lines of a key: full lines of base64, up to two short ones, and one more (the END line).
+# What follows the first lines of a key: full lines of base64, up to two short ones, and one more (the END line). The
+# groups are atomic: a possessive repeat of a group may stop in the middle of it (seen in Python 3.11.2).
 _KEY_LINES = re.compile(
-    rb"(?:[ \t]{0,15}[A-Za-z0-9+/=]{16,120}[ \t\r]*+\n)*+(?:[ \t]{0,15}[A-Za-z0-9+/=]{1,15}[ \t\r]*+\n){0,2}+[^\n]*+\n"
+    rb"(?>(?:[ \t]{0,15}[A-Za-z0-9+/=]{16,120}[ \t\r]*+\n)*)"
+    rb"(?>(?:[ \t]{0,15}[A-Za-z0-9+/=]{1,15}[ \t\r]*+\n){0,2})[^\n]*+\n"
 )
 _ONE_MORE = base64.b64encode(bytes(89 * at % 256 for at in range(48))) + b"\n"  # a line of a key like any other
 
@@ -70,8 +72,7 @@ class RuleStream:
 
     def __init__(self, engine: Engine, vault: Vault, *, strip: Strip = without_sequences) -> None:
         self.on_mask: Callable[[Finding, str], None] | None = None
-        self._rules = copy.copy(engine)
-        self._rules.known = None  # known values are masked before
+        self._rules = engine.for_lines()  # known values are masked before
         self._glance = engine.probe()
         self._vault = vault
         self._strip = strip

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from redactors.finding import Confidence
 from redactors.rules.model import Rule
 
-FORMAT = 1
+FORMAT = 2
 """Version of the cached form: part of the cache's key."""
 
-_FIELDS = ("id", "kind", "regex", "issuer", "names", "entropy", "check", "trigger")
+_FIELDS = ("id", "kind", "regex", "issuer", "names", "entropy", "check", "trigger", "reader")
 _LISTS = ("keywords", "allow")
 _KNOWN = frozenset((*_FIELDS, *_LISTS, "confidence", "match", "miss"))
 _ALPHABETS = {
@@ -90,8 +90,10 @@ def unpack(packed: bytes) -> tuple[Rule, ...]:
     """Read what `pack` wrote; `ValueError` if it is damaged."""
     try:
         return tuple(
-            Rule(id_, kind, regex, Confidence(sure), issuer, names, tuple(words), bits, check, tuple(allow), trigger)
-            for id_, kind, regex, issuer, names, bits, check, trigger, words, allow, sure in json.loads(packed)
+            Rule(
+                id_, kind, regex, Confidence(sure), issuer, names, tuple(words), bits, check, tuple(allow), trigger, by
+            )
+            for id_, kind, regex, issuer, names, bits, check, trigger, by, words, allow, sure in json.loads(packed)
         )
     except TypeError as error:
         raise ValueError(f"cached rules are damaged: {error}") from error

@@ -2,11 +2,13 @@
 
 A rule is written once and used twice. Hyperscan gets the *trigger*: no groups that matter, no look-around, the last
 repeat cut to its least length, so that it reports one end per secret and not one per further byte. `re` gets the
-*pattern* and runs it on a small window around the reported end to fix the span. Two shapes exist:
+*pattern* and runs it on a small window around the reported end to fix the span. Three shapes exist:
 
 - a token: `regex` is the secret itself, or a context whose group `secret` is the secret;
 - an assigned value: `names` is the key before the value, `regex` the value alone, or all that follows the key, with
-  the group `secret`.
+  the group `secret`;
+- values that stand apart from their key, as in a table: `regex` is the key and what shows that values may follow, only
+  for Hyperscan, and a `reader` reads on from its end.
 """
 
 import re
@@ -55,7 +57,8 @@ class Rule(NamedTuple):
     `keywords`: one of them must stand, in any case, in the 64 bytes before the match. `entropy`: least Shannon
     entropy of the secret in bits per byte. `check`: name of a function in `redactors.checks`. `allow`: a secret that
     one of these matches whole is none. `trigger`: what Hyperscan gets in the place of `regex`, where
-    the derived one does not do; it begins where `regex` begins, and may end sooner.
+    the derived one does not do; it begins where `regex` begins, and may end sooner. `reader`: name of a function in
+    `redactors.readers`.
     """
 
     id: str
@@ -69,6 +72,7 @@ class Rule(NamedTuple):
     check: str = ""
     allow: tuple[str, ...] = ()
     trigger: str = ""
+    reader: str = ""
 
     def pattern(self) -> str:
         """Give the regular expression for `re`; the secret is the group `secret` if there is one, else all."""

@@ -4,7 +4,9 @@ import base64
 import binascii
 import hashlib
 import json
+import time
 import zlib
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -262,3 +264,34 @@ def test_what_stands_farther_from_its_key_is_a_strong_password_or_a_random_key()
     assert CHECKS["strong-secret"](expand("{hex:48}").encode()) is LIKELY
     assert CHECKS["strong-secret"](b"some-name-of-code") is None
     assert CHECKS["strong-secret"](b"default_value2") is None
+
+
+def deflated(text: bytes) -> bytes:
+    return zlib.compress(text, wbits=-zlib.MAX_WBITS)
+
+
+RESPONSE = (
+    b'<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_8e8d"><saml:Assertion/></samlp:Response>'
+)
+
+
+def test_a_message_of_saml_is_xml_perhaps_deflated_and_quoted() -> None:
+    for message in (RESPONSE, deflated(RESPONSE)):
+        written = base64.b64encode(message)
+        for one in (written, quote(written, safe="").encode(), written.rstrip(b"="), written[:80]):
+            assert CHECKS["saml"](one) is CERTAIN
+    assert CHECKS["saml"](base64.b64encode(RESPONSE.replace(b"Response", b"AuthnRequest"))) is None, "no secret yet"
+    for other in (b"A" * 80, base64.b64encode(b"no markup at all, only a text of some length"), b"not=base64"):
+        assert CHECKS["saml"](other) is None
+
+
+def test_a_message_of_saml_is_inflated_only_so_far() -> None:
+    bomb = base64.b64encode(deflated(b"<a>" + b" " * 50_000_000))
+    started = time.process_time()
+    assert CHECKS["saml"](bomb) is CERTAIN
+    assert time.process_time() - started < 1
+
+
+def test_a_passphrase_is_judged_by_its_words() -> None:
+    assert CHECKS["passphrase"](b"orbit velvet cactus lantern") is LIKELY
+    assert CHECKS["passphrase"](b"must be at least 8 letters") is None

@@ -7,6 +7,7 @@ import pytest
 from redactors.checks import CHECKS
 from redactors.engine import Engine
 from redactors.loading import bundled_rules, family_files, load
+from redactors.readers import READERS
 from redactors.rules import catalogue
 from redactors.rules.model import Rule
 from redactors.scanner import HyperscanScanner, compile_rules
@@ -52,6 +53,7 @@ def test_a_rule_is_well_formed(rule: Rule) -> None:
     assert re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", rule.id)
     assert re.fullmatch(r"[A-Z0-9]+(?:-[A-Z0-9]+)*", rule.kind)
     assert not rule.check or rule.check in CHECKS
+    assert not rule.reader or rule.reader in READERS
     re.compile(rule.pattern().encode("ascii"))
     compile_rules([rule])
     unbounded = re.search(r"(?<!\\)(?:[*+](?![^\[]*\])|\{\d+,\})", re.sub(r"\[(?:\\.|[^\]])*\]", "[]", rule.regex))

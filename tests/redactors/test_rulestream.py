@@ -16,7 +16,7 @@ from redactors.loading import bundled_rules, family_files, load
 from redactors.rules import catalogue
 from redactors.rules.model import Rule
 from redactors.rules.openings import openings
-from redactors.rulestream import LONGEST_HELD, RuleStream
+from redactors.rulestream import _KEY_LINES, LONGEST_HELD, RuleStream
 from redactors.scanner import GlancingScanner, compile_glances, compile_rules
 from redactors.squeeze import ESCAPE_SEQUENCE
 from redactors.vault import Origin, Vault
@@ -106,7 +106,7 @@ def test_the_output_is_that_of_the_engine_for_the_whole(engine: Engine, seed: in
     for _ in range(10):
         output = output_of(chance.randint, BETWEEN)
         if not UNLIKE_A_KEY.search(output):
-            assert run(engine, [output]) == engine.redact(output).data
+            assert run(engine, [output]) == engine.for_lines().redact(output).data
 
 
 @st.composite
@@ -457,3 +457,10 @@ def test_no_line_passes_that_begins_a_key_or_is_found_or_whose_beginning_is_held
         assert stream.passes(lines) == passes
     stream.feed(b"half a line")
     assert not stream.passes(b"word\n")
+
+
+@pytest.mark.parametrize("line", [b"A" * 16 + b" AB=", b"A" * 16 + b"\tA", b"A" * 20 + b".", b"AB= AB="])
+def test_a_line_that_begins_as_one_of_a_key_is_taken_as_the_last_one_whole(line: bytes) -> None:
+    found = _KEY_LINES.match(line + b"\nthe next one\n")
+    assert found is not None
+    assert found.end() == len(line) + 1
