@@ -204,16 +204,20 @@ for folder in (".git/logs", ".git/refs", ".git/lfs", "node_modules", "build", "n
     attempt(folder, lambda: read("back/x"))
     attempt(folder, lambda: subprocess.run(["rm", "-rf", "d", "back", folder + "/d"]))
 os.makedirs("conf"); os.rename(".env", "conf/.env"); os.rename("conf", ".git/logs/conf"); attempt("moved", lambda: read(".git/logs/conf/.env"))
-os.rename(".git/logs/conf/.env", ".git/logs/conf/HEAD"); attempt("moved", lambda: read(".git/logs/conf/HEAD"))
-os.rename(".git/logs/conf", "node_modules/conf"); attempt("moved", lambda: read("node_modules/conf/HEAD"))
-os.rename("node_modules/conf/HEAD", ".env"); attempt("back", lambda: read(".env"))
+attempt("moved", lambda: os.rename(".git/logs/conf/.env", ".git/logs/conf/HEAD"))
+os.rename(".git/logs/conf", "node_modules/conf"); attempt("moved", lambda: read("node_modules/conf/.env"))
+os.rename("node_modules/conf/.env", "node_modules/conf/x"); attempt("moved", lambda: read("node_modules/conf/x"))
+os.rename("node_modules/conf/x", ".env"); attempt("back", lambda: read(".env"))
 show("DONE", "")
 """
 )
 
 
 def test_no_place_that_is_shown_otherwise_unmasks_what_is_moved_there(anyones: Machine) -> None:
-    """Promise 2: git's own files, unscanned and native folders, names that policy passes; by rename, link, exchange."""
+    """Promise 2: git's own files, unscanned and native folders, names that policy passes; by rename, link, exchange.
+
+    Promise 3: it comes back as it was.
+    """
     anyones.show_by("fuse", 'pass = ["allowed.txt"]', 'native = ["native/"]')
     (anyones.workspace / "native").mkdir()
     (anyones.workspace / ".git/lfs").mkdir()

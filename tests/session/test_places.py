@@ -1,6 +1,7 @@
 """Where a session can be started, and what it refuses."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -41,6 +42,15 @@ def test_home_is_refused_by_any_name(machine: Machine) -> None:
     (machine.root / "other").mkdir()
     done = machine.host("safe-agent", "exec", "--", "ls", "-A", "../home", cwd=machine.root / "other")
     assert done.stdout == ".cache\n"
+
+
+@pytest.mark.parametrize("variable", ["", "HOME", "XDG_STATE_HOME"])
+def test_a_name_that_is_not_utf8_is_refused(machine: Machine, variable: str) -> None:
+    """Promise 5: it could be said neither in the log nor to safe-agent's other processes."""
+    place = os.fsdecode(os.fsencode(machine.root) + b"/\xff")
+    Path(place).mkdir()
+    more = {variable: place} if variable else {}
+    refused(machine, "is not UTF-8", cwd=machine.workspace if variable else Path(place), **more)
 
 
 def test_safe_agents_own_folders_are_refused(machine: Machine) -> None:

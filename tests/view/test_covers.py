@@ -235,7 +235,7 @@ def test_a_full_disk_leaves_the_real_file_whole(view: FakeView, work: Path, monk
 
 def test_a_file_too_large_to_mask_cannot_be_opened(view: FakeView, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     covers, file = early(view, work, b"A=" + VALUES[0])
-    monkeypatch.setattr(Covers._read, "__defaults__", (100,))
+    monkeypatch.setattr(module, "MOST_BYTES", 100)
     put_in_place(file, b"A=" + VALUES[0] + b"x" * 100)
     covers.host_changed(str(file))
     assert view.seen(str(file)) is None
@@ -260,14 +260,29 @@ def test_a_large_file_that_quotes_a_placeholder_is_named_at_the_end(
     view: FakeView, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MOST_BYTES", 64)
-    monkeypatch.setattr(module, "_MOST_RESTORED", 64)
     monkeypatch.setattr(module, "_WINDOW", 50)
-    monkeypatch.setattr(Covers._read, "__defaults__", (64,))
     covers = covering(view, work, lambda _: None)
     for name, content in (("quoting", b"x" * 90 + SHOWN[0] + b"x" * 70), ("plain", b"x" * 300)):
         (work / name).write_bytes(content)
         covers.host_changed(str(work / name))
     assert list(covers.finish()) == [str(work / "quoting")]
+
+
+def test_no_value_is_written_into_a_file_that_is_larger_than_what_is_looked_at(
+    view: FakeView, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Promise 2: the next session would show what lies behind that as it is."""
+    covers, file = early(view, work, VALUES[0], Document(masked, VAULT, bytes))
+    late = work / "late"
+    covers.host_changed(str(late))
+    monkeypatch.setattr(module, "MOST_BYTES", 64)
+    view.standing[str(file)].write_bytes(SHOWN[0] + b"x" * 64 + SHOWN[0])
+    late.write_bytes(b"x" * 64 + SHOWN[0])
+    covers.host_changed(str(late))
+    covers.inside_wrote(str(view.standing[str(file)]))
+    assert sorted(covers.finish()) == sorted(map(str, (file, late)))
+    assert file.read_bytes() == VALUES[0]
+    assert late.read_bytes() == b"x" * 64 + SHOWN[0]
 
 
 def test_a_closed_file_is_never_written(view: FakeView, work: Path) -> None:

@@ -60,7 +60,7 @@ def test_a_placeholder_in_a_binary_stays_and_is_told_once(view: View) -> None:
     with (view.inside / "image.bin").open("ab") as file:
         file.write(PLACEHOLDER)
     assert (view.real / "image.bin").read_bytes() == data + PLACEHOLDER
-    assert view.told.rows("left") == [(b"image.bin",)]
+    assert view.told.rows("left") == [(b"image.bin", "it is a binary file")]
 
 
 def test_a_nul_that_is_written_over_does_not_make_a_binary(view: View) -> None:
@@ -220,39 +220,79 @@ def test_a_denied_file_is_listed_and_neither_read_written_moved_nor_removed(view
 
 
 @pytest.mark.parametrize("name", ["moved.passed", ".passed/moved"])
-def test_a_name_that_passes_does_not_unmask_what_is_moved_or_linked_there(view: View, name: str) -> None:
+def test_nothing_that_holds_values_gets_a_name_that_passes(view: View, name: str) -> None:
+    """The next session would show it as it is."""
     (view.real / ".passed").mkdir()
-    for kind in ("file", "link", "folder"):
-        (view.real / kind).mkdir()
-        (view.real / kind / "a.env").write_bytes(DOTENV)
-    (view.inside / "file" / "a.env").rename(view.inside / name)
-    assert (view.inside / name).read_bytes() == SHOWN
-    (view.inside / name).unlink()
-    (view.inside / name).hardlink_to(view.inside / "link" / "a.env")
-    (view.inside / "link" / "a.env").unlink()
-    assert (view.inside / name).read_bytes() == SHOWN
-    (view.inside / "folder").rename(view.inside / ".passed" / "folder")
-    assert (view.inside / ".passed" / "folder" / "a.env").read_bytes() == SHOWN
+    (view.real / "folder").mkdir()
+    (view.real / "folder" / "a").write_bytes(DOTENV)
+    (view.inside / "own").write_bytes(SHOWN)
+    for file in ("own", "folder/a"):
+        assert _refused(lambda: (view.inside / file).rename(view.inside / name)) == errno.EACCES  # noqa: B023
+        assert _refused(lambda: (view.inside / name).hardlink_to(view.inside / file)) == errno.EACCES  # noqa: B023
+    assert _refused(lambda: (view.inside / "folder").rename(view.inside / ".passed" / "folder")) == errno.EACCES
+    assert (view.real / "own").read_bytes() == (view.real / "folder" / "a").read_bytes() == DOTENV
 
 
-def test_what_the_inside_made_is_masked_in_a_folder_that_it_moves_to_where_all_passes(view: View) -> None:
+@pytest.mark.parametrize("name", ["moved.passed", ".passed/moved"])
+def test_no_value_is_put_into_what_was_moved_to_where_all_passes(view: View, name: str) -> None:
     (view.real / ".passed").mkdir()
-    (view.inside / "own").mkdir()
-    (view.inside / "own" / "a").write_bytes(SHOWN)
-    (view.inside / "own").rename(view.inside / ".passed" / "own")
-    assert (view.real / ".passed" / "own" / "a").read_bytes() == DOTENV
-    assert (view.inside / ".passed" / "own" / "a").read_bytes() == SHOWN
+    (view.inside / "plain").write_bytes(b"A=1\n")
+    (view.inside / "plain").rename(view.inside / name)
+    (view.inside / name).write_bytes(SHOWN)
+    assert (view.real / name).read_bytes() == SHOWN
+    (view.inside / name).write_bytes(DOTENV)  # its own; what is so shown gets no others
+    until(lambda: (view.inside / name).read_bytes() == SHOWN)
+    with pytest.raises(PermissionError), (view.inside / name).open("ab") as file:
+        file.write(PLACEHOLDER)
+    assert (view.real / name).read_bytes() == DOTENV
 
 
-@pytest.mark.parametrize("by_link", [False, True])
-def test_what_was_written_where_all_passes_is_restored_where_it_is_looked_at(view: View, *, by_link: bool) -> None:
+def test_what_the_inside_has_written_itself_gets_a_name_that_passes(view: View) -> None:
+    """`.env.example` is written beside and put in place."""
+    (view.inside / "own.env").write_bytes(DOTENV)
+    until(lambda: (view.inside / "own.env").read_bytes() == SHOWN)
+    (view.inside / "own.env").rename(view.inside / "own.passed")
+    assert (view.real / "own.passed").read_bytes() == DOTENV
+
+
+@pytest.mark.parametrize("by", ["a placeholder", "a write of the host's", "a file of the host's", "a name of its own"])
+def test_it_does_not_once_something_else_has_come_into_it(view: View, by: str) -> None:
+    (view.real / "host.env").write_bytes(DOTENV)
+    (view.inside / "a.env").write_bytes(DOTENV)
+    match by:
+        case "a placeholder":
+            (view.inside / "a.env").write_bytes(SHOWN)
+        case "a write of the host's":
+            (view.real / "a.env").write_bytes(DOTENV + DOTENV)
+        case "a file of the host's":
+            (view.real / "host.env").rename(view.real / "a.env")
+        case _:
+            (view.inside / "a.env").unlink()
+            (view.inside / "host.env").rename(view.inside / "a.env")
+    assert _refused(lambda: (view.inside / "a.env").rename(view.inside / "a.passed")) == errno.EACCES
+
+
+def test_no_file_has_names_that_pass_and_others(view: View) -> None:
+    """One of them may not be known when a placeholder is written by the other."""
+    (view.inside / ".passed").mkdir()
+    (view.inside / ".passed" / "a").write_bytes(b"1")
+    (view.inside / "b").write_bytes(b"1")
+    assert _refused(lambda: (view.inside / "c").hardlink_to(view.inside / ".passed" / "a")) == errno.EACCES
+    assert _refused(lambda: (view.inside / ".passed" / "c").hardlink_to(view.inside / "b")) == errno.EACCES
+    (view.inside / "c").hardlink_to(view.inside / "b")
+    assert _refused(lambda: (view.inside / "c").rename(view.inside / ".passed" / "c")) == errno.EACCES
+    (view.inside / ".passed" / "folder").mkdir()
+    (view.inside / ".passed" / "folder" / "c").hardlink_to(view.inside / ".passed" / "a")
+    assert _refused(lambda: (view.inside / ".passed" / "folder").rename(view.inside / "folder")) == errno.EACCES
+    (view.inside / ".passed" / "a").unlink()
+    (view.inside / ".passed" / "folder").rename(view.inside / "folder")
+
+
+def test_what_was_written_where_all_passes_is_restored_where_it_is_looked_at(view: View) -> None:
     (view.inside / ".passed").mkdir()
     (view.inside / ".passed" / "a").write_bytes(SHOWN)
     assert (view.real / ".passed" / "a").read_bytes() == SHOWN
-    if by_link:
-        (view.inside / "b").hardlink_to(view.inside / ".passed" / "a")
-    else:
-        (view.inside / ".passed" / "a").rename(view.inside / "b")
+    (view.inside / ".passed" / "a").rename(view.inside / "b")
     assert (view.real / "b").read_bytes() == DOTENV
     assert (view.inside / "b").read_bytes() == SHOWN
 

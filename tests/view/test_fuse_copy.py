@@ -1,6 +1,7 @@
 """What is copied by the kernel's own call (copy_file_range(2)) is masked and restored like what is written."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,35 @@ def test_what_the_host_puts_into_the_source_meanwhile_is_not_read_in_the_copy(re
         assert SECRET not in (inside / target).read_bytes()
 
 
+def test_what_comes_into_the_source_while_it_is_copied_is_not_copied(
+    real: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Promise 2: behind what is looked at of a large file nobody would find it again; another session may write it."""
+    source, copy = real / "one", os.copy_file_range
+
+    def raced(*given: int) -> int:
+        os.pwrite(host, SECRET, 0)
+        return copy(*given)
+
+    def behind() -> bytes:
+        with Path("one").open("rb") as one, Path("other").open("r+b") as other:
+            done = copy(one.fileno(), other.fileno(), 1 << 20, 0, 17 << 20)  # raced in the daemon only
+            assert done == 1 << 20
+            return os.pread(other.fileno(), 1 << 20, 17 << 20)
+
+    source.write_bytes(b"plain\n" * (1 << 18))
+    time.sleep(0.05)  # its next state has other times
+    (real / "other").write_bytes(b"plain\n")
+    host = os.open(source, os.O_WRONLY)
+    monkeypatch.setattr(os, "copy_file_range", raced)
+    with served(real) as inside:
+        seen = called(behind, inside)
+    os.close(host)
+    assert SECRET not in seen
+    assert PLACEHOLDER in seen
+    assert SECRET not in (real / "other").read_bytes()
+
+
 def test_a_placeholder_left_in_a_binary_is_restored_when_the_copy_is_a_text(real: Path, inside: Path) -> None:
     """Promise 3."""
 
@@ -84,5 +114,5 @@ def test_a_copied_binary_is_told_of_only_if_there_is_a_placeholder_in_it(real: P
     with served(real, told=tmp_path / "told") as inside:
         copied(inside, "picture", "picture2")
         copied(inside, "archive", "archive2")
-        until(lambda: (b"archive2",) in Told(tmp_path / "told").rows("left", after=0))
-        assert Told(tmp_path / "told").rows("left") == [(b"archive2",)]
+        until(lambda: (b"archive2", "it is a binary file") in Told(tmp_path / "told").rows("left", after=0))
+        assert Told(tmp_path / "told").rows("left") == [(b"archive2", "it is a binary file")]

@@ -62,7 +62,7 @@ def test_a_long_binary_keeps_its_placeholder_and_is_told_once_it_rests(top: Path
     data = b"\0" + bytes(100_000) + PLACEHOLDER + os.urandom(100_000)
     _write_all(_make(inside / "image.bin"), data)
     _write_all(_make(inside / "other.bin"), data.replace(PLACEHOLDER, b"nothing of the kind"))
-    assert Told(top / "told").rows("left") == [(b"image.bin",)]
+    assert Told(top / "told").rows("left") == [(b"image.bin", "it is a binary file")]
     assert (real / "image.bin").read_bytes() == data
 
 

@@ -87,6 +87,15 @@ def test_a_file_in_the_state_of_the_scan_is_clean_until_it_changes(bench: Bench)
     assert not asked.is_clean(b"src/app.py", file.stat())
 
 
+@pytest.mark.parametrize("name", ["logo.png", ".git/notes", "node_modules/a.js"])
+def test_a_file_that_the_scan_only_lists_is_not_clean(bench: Bench, name: str) -> None:
+    """Promise 2: nobody has searched it for what is known from elsewhere."""
+    bench.git("init", "-q")
+    file = bench.write(name, "text")
+    time.sleep(0.1)
+    assert not tree(bench).is_clean(os.fsencode(name), file.stat())
+
+
 def test_no_file_is_clean_any_more_once_another_value_has_become_known(bench: Bench) -> None:
     """Promise 2: the file may quote it."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wrapper.errors import SessionError, WorkspaceError
 from wrapper.plan.gitinfo import first_line, layout_at, read_small
-from wrapper.plan.places import Places
+from wrapper.plan.places import Places, is_text
 
 NESTED = "SAFE_AGENT_SESSION"  # set inside, so that a session is never started in another
 
@@ -96,6 +96,8 @@ def find_workspace(folder: Path | None, places: Places) -> tuple[Path, Path]:
         here = (folder or Path.cwd()).resolve(strict=True)
     except OSError as error:
         raise WorkspaceError("the current folder does not exist any more", hint="`cd` to a project") from error
+    if not is_text(here):
+        raise WorkspaceError("the name of the current folder is not UTF-8", hint="rename it, or one above it")
     home = places.home
     workspace = next((at for at in (here, *here.parents) if at != home and os.path.exists(at / ".git")), here)  # noqa: PTH110
     if here == home or home.is_relative_to(workspace):

@@ -17,7 +17,7 @@ from typing import Final, Literal
 from redactors.baseline import Baseline, parse_baseline
 from redactors.documents import is_dotenv, mask_document, mask_known
 from redactors.engine import Engine
-from redactors.finding import Finding
+from redactors.finding import Finding, Redaction
 from wrapper.errors import WorkspaceError
 from wrapper.plan.contents import MOST_BYTES, SNIFFED, read_regular, scan
 from wrapper.plan.gitinfo import GitLayout, git_layout, layout_at, tracked
@@ -116,21 +116,34 @@ class Judge:
 
         `data` are its first `MOST_BYTES` and one more at most. `whole` as in a verdict.
         """
+        redaction = self._redacted(path, data, whole=whole)
+        return None if redaction is None else redaction.data
+
+    def hidden(self, path: str, data: bytes, *, whole: bool) -> list[tuple[int, int]] | None:
+        """Give where in it stands what is masked then, in order."""
+        redaction = self._redacted(path, data, whole=whole)
+        return None if redaction is None else _spans(redaction)
+
+    def _redacted(self, path: str, data: bytes, *, whole: bool) -> Redaction | None:
         if whole:
             if b"\0" in data or len(data) > MOST_BYTES:
                 return None
         elif b"\0" in data[:SNIFFED] or len(data) > self.policy.scan_max_bytes:
             code = scan(data, self.policy.scan_max_bytes, self.engine.find, self.find_known)
             if not code & Code.CERTAIN:
-                return data
+                return Redaction(data, (), ())
             if code & (Code.BINARY | Code.PARTIAL):
                 return None
-        return mask_document(path, data, self.engine, whole=whole, baseline=self._baseline).data
+        return mask_document(path, data, self.engine, whole=whole, baseline=self._baseline)
 
     def shown_known(self, data: bytes) -> bytes | None:
-        """Do the same where nothing but values that are known already is looked for."""
+        """Give what the inside sees where nothing but values that are known already is looked for."""
         masked = mask_known(data, self.engine).data
         return None if masked != data and b"\0" in data[:SNIFFED] else masked
+
+    def hidden_known(self, data: bytes) -> list[tuple[int, int]]:
+        """Give where in it stands what is masked then, in order."""
+        return _spans(mask_known(data, self.engine))
 
     def by_name(self, path: str) -> int:
         """Say by `Code` bits what policy says of a path; a folder's ends in `/`."""
@@ -264,6 +277,10 @@ class Judge:
         if verdict is not None:
             self.inodes[inode] = verdict if other is None else stricter(verdict, other) or verdict
         return None if other is None else another_name(other, path)
+
+
+def _spans(redaction: Redaction) -> list[tuple[int, int]]:
+    return [(one.start, one.end) for one in redaction.findings]
 
 
 def _baseline(place: str) -> Baseline:

@@ -11,6 +11,15 @@ from wrapper.errors import StateError
 _FOLDER = "safe-agent"
 
 
+def is_text(path: Path) -> bool:
+    """Tell whether a path can be said in the log and in messages between processes, which are UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """The folders of one user, each ending in `safe-agent` (XDG Base Directory Specification 0.8)."""
@@ -35,12 +44,17 @@ class Places:
             named = Path(environ.get(variable, ""))
             return (named if named.is_absolute() else home / fallback) / _FOLDER
 
-        return cls(
+        places = cls(
             home=home.resolve(),
             config=base("XDG_CONFIG_HOME", ".config"),
             state=base("XDG_STATE_HOME", ".local/state"),
             cache=base("XDG_CACHE_HOME", ".cache"),
         )
+        if not all(map(is_text, (places.home, places.config, places.state, places.cache))):
+            raise StateError(
+                "the name of HOME, or of a folder that XDG_… names, is not UTF-8", hint="set it to one that is"
+            )
+        return places
 
     @property
     def sessions(self) -> Path:

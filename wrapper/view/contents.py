@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from wrapper.view.verdicts import Verdicts
 
 MOST_BYTES: Final = 16 << 20
-"""Of one file that is masked; only the first so many of a larger one are looked at."""
-MOST_RESTORED: Final = 64 << 20
+"""Of one file that is masked; only the first so many of a larger one are looked at.
+
+So no placeholder becomes a value in a larger one: behind what is looked at nobody would find the value again.
+"""
 YOUNG: Final = 20_000_000
 _WRITTEN_BACK: Final = 40_000_000_000
 _MOST_COMPARED: Final = 256 << 10
@@ -91,7 +93,16 @@ class Judge(Protocol):
         """Give what is shown for the content of a KNOWN, SCAN or MASK file; None: it cannot be shown."""
 
     def restored(self, data: bytes) -> bytes:
-        """Give what is real for what was written inside; the same object where there is nothing to restore."""
+        """Give what is real for text that was written inside; the same object where there is nothing to restore."""
+
+    def hangs(self, shown: bytes | bytearray) -> bool:
+        """Say whether a placeholder stands in it that becomes its value in some files only: see `real`."""
+
+    def real(self, path: bytes, shown: bytes, mode: Mode) -> bytes:
+        """Give what is real for the whole content of a file that is shown so; of a PASS file, just that.
+
+        A value that would not be masked there is not put in: its placeholder stays.
+        """
 
     def damaged(self, data: bytes) -> Sequence[Damage]:
         """Give the near-misses of placeholders in what is shown."""
@@ -108,8 +119,8 @@ class Content:
 
     `signature` is that of the state that was looked at or that we wrote, `shown` what is shown in its place, None for
     the file as it is. `is_closed`: its content cannot be shown. `is_written`: the inside has written to it since it was
-    looked at, `has_left` it left a placeholder in what looked like a binary. `young` is the digest of a state that may
-    look like the next one.
+    looked at, `has_left` it left a placeholder where none becomes a value so far. `young` is the digest of a state that
+    may look like the next one.
     """
 
     __slots__ = ("has_left", "has_told_left", "is_closed", "is_written", "shown", "signature", "young")
@@ -250,6 +261,7 @@ class Contents:
 
     def changed_outside(self, node: Node) -> None:
         """Take notice that someone outside has changed the file."""
+        node.is_insides = False
         if node.content is not None:
             node.content.signature, node.content.is_written, node.content.has_left = None, False, False
             if node.content.shown is not None:
@@ -311,6 +323,16 @@ class Contents:
             self._look(node, content, about)
         if content.is_closed:
             raise forbidden()
+
+    def holds_values(self, node: Node) -> bool:
+        """Tell whether a file holds what the inside may not see, or may do so, looking at it. Raises OSError.
+
+        A secret that the inside has written itself is none, though it is masked by now.
+        """
+        if node.is_insides and node.written == signature_of(os.fstat(self._lower.reading(node))):
+            return False
+        self.look(node)
+        return self.is_shown(node) or self.is_closed(node)
 
     def real_now(self, node: Node) -> bytes:
         """Give the real content of a file that shows placeholders. Raises OSError."""
@@ -416,9 +438,14 @@ def forbidden() -> OSError:
     return OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
+def too_large() -> OSError:
+    """Give the error for a file that would be larger than one in which placeholders stand may be."""
+    return OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+
 def whole(descriptor: int) -> bytearray:
     """Read a file whole. Raises OSError: EFBIG where it is too large to be held in memory."""
     size = os.fstat(descriptor).st_size
-    if size > MOST_RESTORED:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    if size > MOST_BYTES:
+        raise too_large()
     return bytearray(os.pread(descriptor, size, 0))

@@ -33,7 +33,6 @@ from wrapper.plan.contents import MOST_BYTES
 from wrapper.view.beneath import open_beneath, open_regular
 from wrapper.view.sockets import is_bound_outside
 
-_MOST_RESTORED = 64 << 20  # bytes of one file; the guard's memory is no place for what an agent can make larger
 _MOST_SEARCHED = 1 << 30
 _WINDOW = 1 << 20
 _OVERLAP = 128  # longer than any placeholder
@@ -191,7 +190,7 @@ class Covers:
                 yield path
         late = {path for path, cover in self._covers.items() if not cover.early}
         for path in sorted(self._quoting | late):
-            content = self._read(path, _MOST_RESTORED)
+            content = self._read(path)
             if content is None:
                 if self._quotes(path):
                     yield path
@@ -240,7 +239,7 @@ class Covers:
         staged = self._view.staged(path)
         if staged is None or not cover.shown:
             return True
-        written = self._read(str(staged), _MOST_RESTORED)
+        written = self._read(str(staged))
         if written is None or _digest(written) == cover.shown:
             return written is not None
         restored = cover.disguise.restore(written)
@@ -252,13 +251,13 @@ class Covers:
         self.report(path, "restored")
         return True
 
-    def _read(self, path: str, most: int = MOST_BYTES) -> bytes | None:
+    def _read(self, path: str) -> bytes | None:
         try:
             with os.fdopen(open_regular(self._roots, path, os.O_RDONLY), "rb") as opened:
-                content = opened.read(most + 1)
+                content = opened.read(MOST_BYTES + 1)
         except OSError:
             return None
-        return content if len(content) <= most else None
+        return content if len(content) <= MOST_BYTES else None
 
     def _quotes(self, path: str) -> bool:
         """Search a file that is too large to be restored for a placeholder."""
@@ -296,7 +295,12 @@ class Covers:
         return False
 
     def _write(self, path: str, content: bytes, identity: _Identity | None = None) -> bool:
-        """Write in place, whole or not at all where the disk is full; only to the file of `identity` if given."""
+        """Write in place, whole or not at all where the disk is full; only to the file of `identity` if given.
+
+        Nothing that is larger than what is looked at: the next session would show a value behind that (`writing`).
+        """
+        if len(content) > MOST_BYTES:
+            return False
         try:
             descriptor = open_regular(self._roots, path, os.O_WRONLY)
             with os.fdopen(descriptor, "wb") as opened:

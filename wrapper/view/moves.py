@@ -9,7 +9,7 @@ from typing import Final
 
 from wrapper.view import wire
 from wrapper.view.changes import MOVED_FROM, MOVED_TO
-from wrapper.view.contents import Mode
+from wrapper.view.contents import Mode, forbidden
 from wrapper.view.history import MOST_HASHED, digest
 from wrapper.view.names import Names
 from wrapper.view.nodes import Node, Role, below
@@ -70,9 +70,9 @@ class Moves:
             self._removals.remove(parent, name, pid)
             parts.tell(wire.invalidate_name(target.number, new_name))  # the kernel thinks that it was replaced
             return wire.done(unique)
-        self._must_be_movable(node, path, new_path, is_own=node.is_own or there is None)
+        self._must_be_movable(node, about, path, new_path, is_own=node.is_own or there is None)
         if there is not None:
-            self._must_be_movable(there[0], new_path, path if flags & _EXCHANGE else None, is_own=True)
+            self._must_be_movable(*there, new_path, path if flags & _EXCHANGE else None, is_own=True)
         if there is not None and there[0] is node:
             parts.lower.rename(parent, name, target, new_name, flags)  # two names of one file: nothing is done
             return wire.done(unique)
@@ -122,7 +122,9 @@ class Moves:
         shown = parts.contents.shown_now(there, MOST_HASHED)
         return shown is not None and shown == parts.contents.shown_now(node, MOST_HASHED)
 
-    def _must_be_movable(self, node: Node, path: bytes, new_path: bytes | None, *, is_own: bool) -> None:
+    def _must_be_movable(
+        self, node: Node, about: os.stat_result, path: bytes, new_path: bytes | None, *, is_own: bool
+    ) -> None:
         """Raise OSError where a node may not leave its path, or may not be made at the new one."""
         verdicts = self._parts.verdicts
         if node.is_folder:
@@ -130,15 +132,19 @@ class Moves:
         if new_path is not None:
             verdicts.must_be_makeable(new_path, is_folder=node.is_folder, is_own=is_own)
             if node.is_folder:
-                self._must_bring_nothing_protected(node, new_path)
+                self._must_bring_nothing_protected(node, path, new_path)
+            elif stat.S_ISREG(node.kind):
+                self._names.must_stay_looked_at(node, new_path, is_alone=about.st_nlink == 1)
             elif stat.S_ISLNK(node.kind):
                 verdicts.must_not_lead(new_path)
 
-    def _must_bring_nothing_protected(self, folder: Node, path: bytes) -> None:
+    def _must_bring_nothing_protected(self, folder: Node, former: bytes, path: bytes) -> None:
         """Raise OSError where something in a folder would stand at a protected path, at which it may not be made.
 
-        EXDEV where that is too much to look at: who moves it copies it then, file by file.
+        Neither may a file stand where none is looked at, whatever is in it, or have names of both sorts (see
+        `must_stay_looked_at`). EXDEV where that is too much to look at: who moves it copies it then, file by file.
         """
+        verdicts = self._parts.verdicts
         top, count, waiting = self._parts.lower.folder(folder), 0, [b"."]
         while waiting:
             below = waiting.pop()
@@ -147,9 +153,13 @@ class Moves:
                 with os.scandir(opened) as found:
                     for one in found:
                         name = below + b"/" + os.fsencode(one.name)
-                        self._parts.verdicts.must_be_free_at(path + name[1:])
+                        verdicts.must_be_free_at(path + name[1:])
                         if one.is_dir(follow_symlinks=False):
                             waiting.append(name)
+                        elif verdicts.passes(path + name[1:]) != verdicts.passes(former + name[1:]) and (
+                            verdicts.passes(path + name[1:]) or one.stat(follow_symlinks=False).st_nlink > 1
+                        ):
+                            raise forbidden()
                         count += 1
             finally:
                 os.close(opened)

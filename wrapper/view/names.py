@@ -68,12 +68,27 @@ class Names:
         if parts.verdicts.hides(parent, name, about, parts.verdicts.at(parent, name, about)):
             raise forbidden()
 
+    def must_stay_looked_at(self, node: Node, path: bytes, *, is_alone: bool) -> None:
+        """Raise OSError (EACCES) where a file would be given a name by which the next session shows its values.
+
+        This session keeps in mind what held for the former one; the next sees names only. What holds no values may go
+        there: none is put into it then (rule 5 of `writing`). That cannot be said of a file which would have names of
+        both sorts (not `is_alone`), since one of them may not be known.
+        """
+        parts = self._parts
+        passes = parts.verdicts.passes(path)
+        if passes == parts.verdicts.passes_by_name(node):
+            return
+        if not is_alone or (passes and parts.contents.holds_values(node)):
+            raise forbidden()
+
     def judged_anew(self, node: Node, before: Mode) -> None:
         """Take notice that something else holds for a node than before, by what the inside did to its names."""
         parts = self._parts
         if parts.contents.judged_anew(node):
             parts.tell(wire.invalidate_node(node.number))
-        if before is Mode.PASS and stat.S_ISREG(node.kind):  # what it wrote there was not looked at
+        # what it wrote there was not looked at, or is masked by the name that it has now only
+        if stat.S_ISREG(node.kind) and (before is Mode.PASS or parts.verdicts.of(node) is Mode.MASK):
             with contextlib.suppress(OSError):
                 parts.writing.restore(node)
                 parts.history.wrote(node, 0, 0)

@@ -83,6 +83,7 @@ class Node:
         "former",
         "has_pages",
         "is_folder",
+        "is_insides",
         "is_kept",
         "is_own",
         "is_pinned",
@@ -120,6 +121,7 @@ class Node:
         self.is_kept = False  # the descriptor must stay: no name leads to the file any more
         self.has_pages = False  # it was read: the kernel may hold pages of it
         self.mode: Mode | None = None
+        self.is_insides = False  # the inside made it, and nothing has come into it but what the inside wrote
         self.is_own = False  # the inside made it, or gave it a name at which nothing stood
         self.former: bytes | None = None  # the path by which policy knew it, where the inside gave it a milder one
         self.is_pinned = False  # what is said of it above must not be forgotten

@@ -135,6 +135,8 @@ class Operations:
         parts.verdicts.must_be_makeable(path, is_folder=False)
         if stat.S_ISLNK(node.kind):
             parts.verdicts.must_not_lead(path)
+        elif stat.S_ISREG(node.kind):
+            self._names.must_stay_looked_at(node, path, is_alone=False)
         before, known_as, after = self._names.state(node), parts.verdicts.policy_path(node), ""
         if stat.S_ISREG(node.kind) and parts.resting.is_told(node):
             after = digest(parts.contents.shown_now(node, MOST_HASHED) or b"")  # never unknown: a link brings something
@@ -190,7 +192,7 @@ class Operations:
         node = parts.nodes.named(parent, name, about, is_new=True)
         parts.lower.take(node, opened)
         parts.verdicts.made(node, path)
-        node.written = signature_of(about)
+        node.written, node.is_insides = signature_of(about), True
         process = parts.history.process(pid) if parts.resting.is_told(node) else None  # it may end with the answer
         parts.after.append((self._tell_file, node, path, process))
         return node, about

@@ -68,8 +68,16 @@ class Repository:
         return self._tree.masked(path, data, mode)
 
     def restored(self, data: bytes) -> bytes:
-        """Give what is real for what was written inside."""
+        """Give what is real for text that was written inside."""
         return self._tree.restored(data)
+
+    def hangs(self, shown: bytes | bytearray) -> bool:
+        """Say whether a placeholder stands in it that becomes its value in some files only."""
+        return self._tree.hangs(shown)
+
+    def real(self, path: bytes, shown: bytes, mode: Mode) -> bytes:
+        """Give what is real for the whole content of a file that is shown so."""
+        return self._tree.real(path, shown, mode)
 
     def damaged(self, data: bytes) -> Sequence[Damage]:
         """Give the places that were meant as placeholders and are none."""

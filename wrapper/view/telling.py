@@ -108,9 +108,9 @@ class Telling:
         """Keep what was there before, and tell."""
         self._queue.put(partial(self._damaged, path, text, real, refused=refused))
 
-    def left(self, path: bytes) -> None:
+    def left(self, path: bytes, why: str) -> None:
         """Tell of a placeholder that stays one."""
-        self.say(f"a placeholder was written into the binary file `{self._text(path)}` and stays there as it is")
+        self.say(f"a placeholder was written into `{self._text(path)}` and stays there as it is: {why}")
 
     def refused(self, path: bytes) -> None:
         """Tell of a write to a protected path."""
@@ -228,9 +228,9 @@ class Elsewhere:
         """Keep what was there before, and tell."""
         self._telling.damaged(self._place + path, text, real, refused=refused)
 
-    def left(self, path: bytes) -> None:
+    def left(self, path: bytes, why: str) -> None:
         """Tell of a placeholder that stays one."""
-        self._telling.left(self._place + path)
+        self._telling.left(self._place + path, why)
 
     def refused(self, path: bytes) -> None:
         """Tell of a write to a protected path."""

@@ -2,7 +2,7 @@
 
 Rules of this file:
 1. What the inventory has found out about a file counts while the file is in exactly that state and no value has become
-   known since; else the content is looked at.
+   known since; else the content is looked at. So it is where the scan did not read the file: it was only listed then.
 2. A name that policy closes is closed whatever is in the file; one that it knows nothing of is judged by its content.
 3. In folders that policy does not scan only values that are known already are masked. What git keeps of commits
    (objects, refs, messages) passes as it is: a value put into one would be there for good.
@@ -14,12 +14,13 @@ Rules of this file:
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from redactors.vault import Vault
 from wrapper.plan.inventory import Inventory
 from wrapper.plan.judge import FileVerdict
+from wrapper.plan.restoring import Restoring
 from wrapper.plan.scancache import ACTIONS, Code, FileRow, Folder
 from wrapper.view.contents import CLOSED, Damage, Mode
 from wrapper.view.nodes import Key
@@ -47,6 +48,7 @@ class Tree:
         self._policy = inventory.judge.policy
         self._folders = inventory.folders
         self._vault = vault
+        self._restoring = Restoring(vault, inventory.judge.engine.known)
         self._learned = learned
         self._values = len(vault)
         self._told = len(vault)
@@ -95,12 +97,13 @@ class Tree:
         if len(self._vault) != self._values:
             return False
         row, code = self._row(os.fsdecode(path))
-        return not code & (Code.CERTAIN | Code.UNREADABLE | Code.ACTION) and row[1:] == (
+        is_same = not code & (Code.CERTAIN | Code.UNREADABLE | Code.ACTION) and row[1:] == (
             about.st_ino,
             about.st_size,
             about.st_mtime_ns,
             about.st_ctime_ns,
         )
+        return is_same and self.by_name(path, is_folder=False) is not Mode.KNOWN  # the scan has no word on those
 
     def masked(self, path: bytes, data: bytes, mode: Mode) -> bytes | None:
         """Give what is shown for the content of a KNOWN, SCAN or MASK file; None: it cannot be shown."""
@@ -114,8 +117,23 @@ class Tree:
         return shown
 
     def restored(self, data: bytes) -> bytes:
-        """Give what is real for what was written inside."""
+        """Give what is real for text that was written inside, whatever file it is in."""
         return self._vault.restore_in_file(data)
+
+    def hangs(self, shown: bytes | bytearray) -> bool:
+        """Say whether a placeholder stands in it that becomes its value in some files only."""
+        return self._restoring.hangs(shown)
+
+    def real(self, path: bytes, shown: bytes, mode: Mode) -> bytes:
+        """Give what is real for the whole content of a file that is shown so; of a PASS file, just that."""
+        if mode is Mode.PASS:
+            return shown
+        if mode is Mode.KNOWN:
+            return self._restoring.real(shown, self._judge.hidden_known)
+        hidden = partial(self._judge.hidden, os.fsdecode(path), whole=mode is Mode.MASK)
+        real = self._restoring.real(shown, hidden)
+        self._tell()
+        return real
 
     def damaged(self, data: bytes) -> Sequence[Damage]:
         """Give the places that were meant as placeholders and are none."""

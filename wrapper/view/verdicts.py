@@ -161,6 +161,19 @@ class Verdicts:
         """Give what policy says of a file by its path alone."""
         return self._judge.by_name(path, is_folder=False)
 
+    def passes(self, path: bytes) -> bool:
+        """Tell whether a file is shown as it is by this path alone: so does the next session, which knows no other."""
+        return self.by_path(path) is Mode.PASS
+
+    def lasting(self, node: Node) -> Mode:
+        """Give the mildest of what holds for a file and of what one of its names alone says: the next session's."""
+        modes = (self.of(node), *(self.by_path(below(parent, name)) for parent, name in node.names()))
+        return min(modes, key=_STRENGTH.__getitem__)
+
+    def passes_by_name(self, node: Node) -> bool:
+        """Tell whether that is so by one of a file's names."""
+        return any(self.passes(below(parent, name)) for parent, name in node.names())
+
     def _judged(self, node: Node) -> Mode:
         mode = Mode.PASS if node.parent is not None or node.former is not None else Mode.SCAN
         for parent, name in node.names():

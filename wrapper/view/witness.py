@@ -53,8 +53,8 @@ class Witness(Protocol):
     def damaged(self, path: bytes, text: str, real: bytes, *, refused: bool) -> None:
         """Take notice of a damaged placeholder; `real` is the real content from before."""
 
-    def left(self, path: bytes) -> None:
-        """Take notice of a placeholder that was written into a binary file and stays there as it is."""
+    def left(self, path: bytes, why: str) -> None:
+        """Take notice of a placeholder that was written into a file and stays there as it is."""
 
     def refused(self, path: bytes) -> None:
         """Take notice of an attempt to change a protected path; once for each path."""

@@ -9,16 +9,31 @@ Rules:
    file that has NULs only while it is made (a mapping, room made in advance) is no binary: it is restored at rest. So
    a long write with a NUL in it is searched at rest, where no placeholder in it could be restored before anyway.
 4. Where policy is strict, a write that breaks a placeholder is refused, unless the next write may heal it.
+5. A value is put only where every later look at the file finds it, also that of the next session, which knows nothing
+   of this one: not into a file that is larger than what is looked at, nor one whose name alone lets it pass unseen; and
+   what is masked only where it stands (`plan.restoring`) not where it would be seen. There its placeholder stays, and
+   that is told; a file that holds values cannot grow so large.
 """
 
 import contextlib
 import errno
 import os
 
-from wrapper.view.contents import CLOSED, MOST_RESTORED, Content, Contents, Judge, Mode, content_of, forbidden, whole
+from wrapper.view.contents import (
+    CLOSED,
+    MOST_BYTES,
+    Content,
+    Contents,
+    Judge,
+    Mode,
+    content_of,
+    forbidden,
+    too_large,
+    whole,
+)
 from wrapper.view.history import History
 from wrapper.view.lower import Lower
-from wrapper.view.nodes import Node
+from wrapper.view.nodes import Node, signature_of
 from wrapper.view.placeholders import (
     LARGE,
     LONGEST,
@@ -56,6 +71,8 @@ class Writing:
         about = os.fstat(self._lower.writing(node))
         if mode is not Mode.PASS:
             self._contents.stands(node, about)
+            if self._contents.is_shown(node) and self._verdicts.passes_by_name(node):
+                raise forbidden()  # rule 5: it would get values
         return about
 
     def write(self, node: Node, offset: int, buffer: bytearray, start: int, end: int) -> None:
@@ -75,21 +92,30 @@ class Writing:
     def copy(self, source: Node, offset: int, node: Node, start: int, length: int) -> int:
         """Copy bytes of one file into another that is `ready`; give how many.
 
-        Raises OSError: EOPNOTSUPP where one of them is not looked at or shows placeholders, so that the bytes come
-        through us as a write. What was copied is the source's, not the inside's: it is looked at before it is read.
+        Raises OSError: EOPNOTSUPP where one of them is not looked at or shows placeholders, or the source is changed
+        meanwhile, so that the bytes come through us as a write. What was copied is the source's, not the inside's: it
+        is looked at before it is read.
         """
         self._contents.look(source)
         if self._verdicts.of(source) in CLOSED or self._contents.is_closed(source):
             raise forbidden()
         content = node.content
         if content is None or source.content is None or content.shown is not None or source.content.shown is not None:
-            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+            raise _not_as_a_copy()
+        seen = source.content.signature
+        if source.content.young is not None:
+            raise _not_as_a_copy()  # its next state may look like this one
         most = min(length, _MOST_COPIED)
         read, write = self._lower.reading(source), self._lower.writing(node)
+        node.is_insides = False
         copied = os.copy_file_range(read, write, most, offset, start)
+        if signature_of(os.fstat(read)) != seen and source is not node:
+            _write_all(write, memoryview(bytes(copied)), start)  # what was copied is not what was looked at
+            self._contents.wrote(node)
+            raise _not_as_a_copy()
         self._contents.wrote(node)
         content.signature, content.is_written = None, False
-        content.has_left = start + copied <= MOST_RESTORED
+        content.has_left = start + copied <= MOST_BYTES
         return copied
 
     def cut(self, node: Node, size: int) -> None:
@@ -122,12 +148,14 @@ class Writing:
         return os.fstat(self._lower.writing(node)).st_size
 
     def restore(self, node: Node) -> None:
-        """Restore what was written into a file while nobody looked at it, now that it is looked at. Raises OSError."""
+        """Restore what stayed a placeholder in a file of which something else holds now. Raises OSError.
+
+        Nobody looked at it before, or what it held would have been seen there.
+        """
         content = content_of(node)
-        if self._contents.is_closed(node) or os.fstat(self._lower.writing(node)).st_size > MOST_RESTORED:
-            return
-        content.has_left = True
-        self._restore_left(node, content)
+        if not self._contents.is_closed(node):
+            content.has_left = content.has_left or content.shown is None
+            self._restore_left(node, content)
 
     def look_again(self, node: Node) -> None:
         """Look at what the inside wrote, now that it has come to rest."""
@@ -135,7 +163,7 @@ class Writing:
         if content is None or self._contents.is_closed(node):
             return
         with contextlib.suppress(OSError):  # it is gone meanwhile
-            if content.has_left and content.shown is None:
+            if content.has_left:
                 self._restore_left(node, content)
             if content.is_written:
                 self._contents.settle(node, content)
@@ -149,6 +177,8 @@ class Writing:
         elif self._completes(node, offset, buffer, start, end):
             if self._will_be_binary(node, offset, memoryview(buffer)[start:end]):
                 content.has_left = True
+            elif why := self._why_it_stays(node, offset + end - start):
+                self._tell_left(node, content, why)
             else:
                 self._contents.show(node, content, whole(self._lower.reading(node)))
 
@@ -173,6 +203,17 @@ class Writing:
     def _restores(self, window: bytes) -> bool:
         return MARK in window and self._judge.restored(window) != window
 
+    def _why_it_stays(self, node: Node, end: int) -> str:
+        """Say why placeholders stay as they are in a file that is written to up to `end` (rule 5); "": they do not."""
+        if max(end, self._contents.size_now(node)) > MOST_BYTES:
+            return f"it is larger than {MOST_BYTES >> 20} MiB"
+        return "what has this name is shown as it is" if self._verdicts.passes_by_name(node) else ""
+
+    def _tell_left(self, node: Node, content: Content, why: str) -> None:
+        if not content.has_told_left:
+            content.has_told_left = True
+            self._history.put(self._history.witness.left, node.path(), why)
+
     def _will_be_binary(self, node: Node, offset: int, data: memoryview) -> bool:
         """Tell whether a file is a binary once this is written: with a NUL at its beginning or in what is written."""
         if b"\0" in bytes(data):
@@ -183,10 +224,13 @@ class Writing:
     def _restore_left(self, node: Node, content: Content) -> None:
         """Restore what was left in a file that looked like a binary while it was made, and is none; tell if it is.
 
-        A large file stays as it is.
+        So with what would have been seen then, when more was to be written around it. A large file stays as it is.
         """
         descriptor = self._lower.reading(node)
-        if os.fstat(descriptor).st_size > MOST_RESTORED:
+        if self._why_it_stays(node, 0):
+            return
+        if content.shown is not None:
+            self._restore_shown(node, content, bytes(content.shown))
             return
         if not self._holds_mark(descriptor):
             content.has_left = False
@@ -198,9 +242,23 @@ class Writing:
                 self._contents.show(node, content, data)
                 self._rewrite(node, content)
                 self._contents.wrote(node)
+            if content.has_left:
+                content.has_left = False
+                self._tell_left(node, content, "its value would be seen there")
         elif not content.has_told_left and self._restores(bytes(data)):  # what was copied was not looked at for any
-            content.has_told_left = True
-            self._history.put(self._history.witness.left, node.path())
+            self._tell_left(node, content, "it is a binary file")
+
+    def _restore_shown(self, node: Node, content: Content, shown: bytes) -> None:
+        """Do so in a file that shows placeholders, if nobody else has changed it meanwhile; tell of what stays."""
+        content.has_left = False
+        if node.written != signature_of(os.fstat(self._lower.reading(node))):
+            return
+        if self._real(node, shown) != self._contents.real_now(node):
+            self._rewrite(node, content)
+            self._contents.wrote(node)
+        if content.has_left or self._restores(self._contents.real_now(node)):
+            content.has_left = False
+            self._tell_left(node, content, "its value would be seen there")
 
     def _holds_mark(self, descriptor: int) -> bool:
         """Tell whether a file may hold a placeholder; read in pieces, so that a large one takes no memory."""
@@ -229,12 +287,14 @@ class Writing:
     def _write_shown(self, node: Node, content: Content, offset: int, data: bytes) -> None:
         shown = content.shown
         assert shown is not None  # noqa: S101 (the caller has looked)
-        if offset + len(data) > MOST_RESTORED:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        if offset + len(data) > MOST_BYTES:
+            raise too_large()
         end = len(shown)
-        if offset > end or (offset == end and self._stands_alone(shown, data)):
+        hangs = self._judge.hangs(shown) or self._judge.hangs(data)
+        if not hangs and (offset > end or (offset == end and self._stands_alone(shown, data))):
             self._append(node, shown, offset, data)
             return
+        shown += bytes(max(0, offset - end))
         shown[offset : offset + len(data)] = data
         self._rewrite(node, content)
 
@@ -242,8 +302,11 @@ class Writing:
         """Put data behind what is shown, with NULs between; what stands before needs no look."""
         self._lengthen(node, shown, offset)
         descriptor, real = self._lower.writing(node), self._judge.restored(data)
+        size = os.fstat(descriptor).st_size
+        if size + len(real) > MOST_BYTES:
+            raise too_large()
         try:
-            _write_all(descriptor, memoryview(real), os.fstat(descriptor).st_size)
+            _write_all(descriptor, memoryview(real), size)
         except OSError:
             self._contents.changed_outside(node)  # a part of it may be on disk
             raise
@@ -252,12 +315,13 @@ class Writing:
 
     def _lengthen(self, node: Node, shown: bytearray, size: int) -> None:
         """Put NULs behind what is shown and what is real."""
-        if size > MOST_RESTORED:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         more = size - len(shown)
         if more:
             descriptor = self._lower.writing(node)
-            os.ftruncate(descriptor, os.fstat(descriptor).st_size + more)
+            real = os.fstat(descriptor).st_size + more
+            if max(size, real) > MOST_BYTES:
+                raise too_large()
+            os.ftruncate(descriptor, real)
             shown += bytes(more)
 
     def _stands_alone(self, shown: bytearray, data: bytes) -> bool:
@@ -271,7 +335,9 @@ class Writing:
         assert shown is not None  # noqa: S101 (as above)
         descriptor = self._lower.writing(node)
         try:
-            real = self._judge.restored(bytes(shown))
+            real = self._real(node, bytes(shown))
+            if len(real) > MOST_BYTES:
+                raise too_large()
             size = os.fstat(descriptor).st_size
             if len(real) > size:
                 os.posix_fallocate(descriptor, size, len(real) - size)
@@ -280,14 +346,23 @@ class Writing:
         except (OSError, MemoryError):
             self._contents.changed_outside(node)  # what is shown is not what is on disk
             raise
+        content.has_left = content.has_left or self._restores(real)  # what is written next to it may change that
         if real == shown:
             self._contents.show(node, content, None)
         else:
             self._has_restored(node, is_so=True)
 
+    def _real(self, node: Node, shown: bytes) -> bytes:
+        return self._judge.real(node.path(), shown, self._verdicts.lasting(node))
+
     def _has_restored(self, node: Node, *, is_so: bool) -> None:
+        node.is_insides = node.is_insides and not is_so
         if is_so and node.work is not None:
             node.work.has_restored = True
+
+
+def _not_as_a_copy() -> OSError:
+    return OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
 
 def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
