@@ -1,4 +1,4 @@
-"""What Claude Code's background service, running outside, does with files that an agent writes into the client's folder."""
+"""What clients that run outside do with files that an agent writes into their folders."""
 
 import json
 import time
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.codex import FREE, trust
 from tests.clients.scene import asking_shell, write_json
 from tests.fakes.provider import FaultyProvider
 from tests.machine import Machine, fake
@@ -76,6 +77,33 @@ def test_it_runs_nothing_for_an_agent_that_leaves_it_a_job(served: Machine) -> N
 
     (orders / "0badcafe.json").write_text(job(served, "0badcafe", outside))
     assert came(outside, 20), "the control: it does run what stands there"
+
+
+def test_shells_of_a_bare_codex_run_nothing_that_an_agent_writes(machine: Machine) -> None:
+    """Promise 2: it runs a snapshot of the shell before each command, and finds its own tools by a folder in PATH."""
+    write_json(machine.home / ".codex" / "auth.json", {"OPENAI_API_KEY": fake("sk" + "-proj-", 80)})
+    folder = machine.home / ".codex"
+    held = {
+        "shell_snapshots/live.1.sh": "# Snapshot file\n",
+        "tmp/arg0-linux/codex-arg0live/apply_patch": "#!/bin/sh\n",
+    }
+    for name, text in held.items():
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(text)
+    tries = (
+        "for f in $(find ~/.codex/shell_snapshots ~/.codex/tmp -name '*live*'); do echo evil > $f; done",
+        f"cd ~/.codex; for f in {' '.join(held)}; do mkdir -p $(dirname $f); echo evil > $f; ln -sf /tmp/evil $f; done",
+        "mv tmp moved; rm -rf shell_snapshots; umount tmp; echo evil > shell_snapshots/evil.sh; ls shell_snapshots; echo tried",
+    )
+    with FaultyProvider(asking_shell("; ".join(tries))) as provider:
+        machine.environ["OPENAI_BASE_URL"] = f"{provider.url}/v1"
+        trust(machine)
+        result = machine.host("safe-codex", "exec", FREE, "go")
+        assert result.stdout == "All done.\n", result.stderr
+        assert "tried" in provider.said()
+    assert {name: (folder / name).read_text() for name in held} == held
+    assert not any((folder / name).is_symlink() for name in held)
+    assert list(folder.rglob("evil.sh")) == []
 
 
 def test_a_link_in_its_place_is_refused(machine: Machine) -> None:

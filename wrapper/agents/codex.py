@@ -14,6 +14,8 @@ Facts below without another source were seen with codex-cli 0.169.0 against a sc
   `login --device-auth` shows a code instead. Of a token it reads the claims, not the signature.
 - `--no-daemon` is known before every subcommand, not behind all of them, and not twice. Without it the client starts
   (or talks to) a server shared with other sessions, which would act outside.
+- Each command of the agent first runs a file of `shell_snapshots`, and finds the client's own tools below `tmp`, both in
+  its folder: what the inside wrote there of another session's would run where that one runs.
 """
 
 import contextlib
@@ -74,6 +76,7 @@ _COMMANDS = {
 }  # fmt: skip
 _KEPT = ("forced_login_method", "forced_chatgpt_workspace_id")  # settings that a login heeds
 _BY_VARIABLE = {"exec", "e", "review"}  # subcommands that take CODEX_API_KEY before the login file
+_APART = ("shell_snapshots", "tmp")
 _RUN = ("hooks", "mcp_servers", "notify", "plugins", "shell_environment_policy")
 _PASSED = ("CODEX_HOME", "CODEX_SQLITE_HOME", "CODEX_TUI_*", "CODEX_OSS_*", "RUST_LOG", "RUST_BACKTRACE")
 
@@ -110,6 +113,7 @@ class Codex:
             providers=(UPSTREAM, CHATGPT_UPSTREAM),
             credential=credential,
             folders=() if room else (folder, *_sqlite(folder, facts)),
+            apart=() if room else tuple(folder / name for name in _APART),
             masked=tuple(folder / name for name in _MASKED),
             login_hosts=LOGIN_HOSTS if room or may_login else {},
             login_client=_RENEW_CLIENT,
