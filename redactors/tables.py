@@ -26,6 +26,7 @@ _Form = re.Pattern[bytes]
 _Pick = Callable[[Sequence[bytes]], list[int]]  # of the names of columns, the places of those that are wanted
 
 _MOST_COLUMNS = 128
+_NEAR = 64  # bytes
 _MOST_MISSED = 1  # lines in a row that have another number of cells: a remark, a comma that nobody quoted
 _TAB, _BAR = b"\t", b"|"
 _SIGNS = (b",", b";", _TAB, _BAR)
@@ -159,13 +160,17 @@ def _table(data: bytes, at: int) -> _Table | None:
 
 def _line(data: bytes, at: int, depth: Depth) -> int:
     """Give where the line around `at` begins; -1 if that is farther away than names stand."""
-    first = max(0, at - LONGEST_LINE)
-    start = -1 if first else 0
     if depth is DEPTHS[0]:
+        first = max(0, at - LONGEST_LINE)
         line_end = data.rfind(b"\n", first, at)
-        return start if line_end < 0 else line_end + 1
-    while border := depth.before.search(data, first, at):
-        start = first = border.end()
+        return line_end + 1 if line_end >= 0 else -1 if first else 0
+    for reach in (_NEAR, LONGEST_LINE):  # mostly it is near, and each border on the way is a search
+        first = max(0, at - reach)
+        start = -1 if first else 0
+        while border := depth.before.search(data, first, at):
+            start = first = border.end()
+        if start >= 0:
+            break
     return start
 
 
