@@ -14,8 +14,8 @@ Facts below without another source were seen with codex-cli 0.169.0 against a sc
   `login --device-auth` shows a code instead. Of a token it reads the claims, not the signature.
 - `--no-daemon` is known before every subcommand, not behind all of them, and not twice. Without it the client starts
   (or talks to) a server shared with other sessions, which would act outside.
-- Each command of the agent first runs a file of `shell_snapshots`, and finds the client's own tools below `tmp`, both in
-  its folder: what the inside wrote there of another session's would run where that one runs.
+- Each command of the agent first runs a file of `shell_snapshots`, and finds the client's own tools below `tmp`, both
+  in its folder: what the inside wrote there of another session's would run where that one runs.
 """
 
 import contextlib
