@@ -12,6 +12,8 @@ from redactors.ondemand import OnDemand
 
 LONGEST_LINE = 1_024
 """Bytes behind a place in which its depth is looked for."""
+BLANK = rb"(?:\s|\\{1,7}[nrt])*"
+"""Any blanks, at whatever depth."""
 _DEEPEST = 3
 _FIRST = re.compile(rb'[^\\\r\n]{0,%d}+(?:(?P<run>\\{1,8}+)(?P<what>["nrt])|\r?\n)' % LONGEST_LINE)
 _BACKSLASH = 0x5C

@@ -12,20 +12,20 @@ import re
 from collections.abc import Iterator
 
 from redactors import columns
+from redactors.escaping import BLANK
 from redactors.ondemand import OnDemand
 from redactors.reading import Read
 
-_BLANK = rb"(?:\s|\\{1,7}[nrt])*"
-_NAMES = OnDemand(rb"(?P<names>[^()']{1,4096}+)\)" + _BLANK + rb"(?i:values?)" + _BLANK + rb"\(")
+_NAMES = OnDemand(rb"(?P<names>[^()']{1,4096}+)\)" + BLANK + rb"(?i:values?)" + BLANK + rb"\(")
 _TOKEN = OnDemand(
     rb"(?x)"
-    + _BLANK
+    + BLANK
     + rb"""(?: (?P<sign>[(),])
     | '(?P<single> (?: [^'\\]++ | '' | \\++[^'\\] | \\++'(?!\s{0,8}[,)]) | \\++(?='\s{0,8}[,)]) )* )'
     | (?P<mark>\\{0,7}")(?P<double>[^"\\\r\n]*+)(?P=mark)
     | [^'"(),;]++ )"""
 )
-_NEXT_ROW = OnDemand(_BLANK + b"," + _BLANK + rb"\(")
+_NEXT_ROW = OnDemand(BLANK + b"," + BLANK + rb"\(")
 _FORM = re.compile(rb"\S{6,512}")
 _DEEPEST = 6
 

@@ -11,17 +11,17 @@ Rules of this file:
 import re
 
 from redactors import columns, labels
+from redactors.escaping import BLANK
 from redactors.ondemand import OnDemand
 from redactors.reading import Read
 
 FARTHEST = 650
 """Bytes from the sign behind the name to the end of the last value."""
-_BLANK = rb"(?:\s|\\{1,7}[nrt])*"
 _VALUE = (
     rb"(?:(?P<mark>\\{0,7}[\"'`])(?P<quoted>(?:(?!(?P=mark))[^\r\n]){0,512})(?P=mark)"
     rb"|(?P<bare>[^\s\"'`\\,;:=\[\](){}]{1,512}+={0,2}))"
 )
-_IN_BRACKETS = OnDemand(_BLANK + _VALUE + _BLANK + rb"(?:(?P<more>,)|(?=[\])]))")
+_IN_BRACKETS = OnDemand(BLANK + _VALUE + BLANK + rb"(?:(?P<more>,)|(?=[\])]))")
 _LINE_END = rb"(?:\r?\n|(?:\\{1,7}r)?\\{1,7}n)"
 _ON_LINE = OnDemand(
     _VALUE + rb"[ \t]*(?:#[^\r\n\\]{0,200})?(?:(?P<more>" + _LINE_END + rb"[ \t]*-[ \t]+)|(?=[\r\n\\\"'`]|\Z))"

@@ -76,7 +76,6 @@ _RUN = (
     "subagentStatusLine",
 )  # fmt: skip
 _APART = ("daemon", "jobs", "session-env", "sessions", "shell-snapshots")
-_FIXED = ("daemon.json",)
 _SECRET_WORDS = ("token", "secret", "key", "jwt")
 _KEYS = {
     "ANTHROPIC_AUTH_TOKEN": ("authorization", "Bearer "),
@@ -123,7 +122,8 @@ class ClaudeCode:
         folder = _folder(facts)
         state = folder / ".claude.json" if facts.environ.get("CLAUDE_CONFIG_DIR") else facts.home / ".claude.json"
         managed = tuple(_managed(facts))
-        settings = _settings(folder, facts) | _env_of(managed, facts)
+        imposed = _env_of(managed, facts)
+        settings = _settings(folder, facts) | imposed
         environ = {**facts.environ, **settings}
         _refuse_other_clouds(environ)
         _refuse_to_show_a_token(arguments)
@@ -134,14 +134,14 @@ class ClaudeCode:
             environment=_environment(facts),
             passed=_PASSED,
             kind="anthropic",
-            upstream=_upstream(arguments, settings, _env_of(managed, facts), facts),
+            upstream=_upstream(arguments, settings, imposed, facts),
             providers=(UPSTREAM,),
             credential=_credential(login, state, environ, facts, has_room=may_login),
             folders=(folder,),
             files=() if state.is_relative_to(folder) else (state,),
             made=(login,) if may_login else (),
             apart=tuple(folder / name for name in _APART),
-            fixed=tuple(folder / name for name in _FIXED),
+            fixed=(folder / "daemon.json",),
             masked=tuple(dict.fromkeys((state, *(folder / name for name in _MASKED), login))),
             of_system=(*managed, _MANAGED / "managed-mcp.json", _MANAGED / "CLAUDE.md"),
             above=_above,
@@ -154,7 +154,7 @@ class ClaudeCode:
             runs=dict(_runs(folder, state, facts)),
             unneeded=_UNNEEDED,
             early=_EARLY,
-            outward=settings | _given_settings(arguments, facts) | _env_of(managed, facts),
+            outward=settings | _given_settings(arguments, facts) | imposed,
             notes=tuple(_notes(settings, folder, facts)),
         )
 
@@ -250,9 +250,9 @@ def _refuse_other_clouds(environ: Mapping[str, str]) -> None:
 
 
 def _upstream(
-    arguments: Sequence[str], settings: Mapping[str, str], managed: Mapping[str, str], facts: ClientFacts
+    arguments: Sequence[str], settings: Mapping[str, str], imposed: Mapping[str, str], facts: ClientFacts
 ) -> str:
-    sources = (managed, _given_settings(arguments, facts), settings, facts.environ)
+    sources = (imposed, _given_settings(arguments, facts), settings, facts.environ)
     said = (one.get("ANTHROPIC_BASE_URL") for one in sources)
     return (facts.upstreams.get("anthropic") or next(filter(None, said), UPSTREAM)).rstrip("/")
 

@@ -71,7 +71,7 @@ def message(turn: Turn, number: int, model: str) -> dict[str, Any]:
 _USAGE = {"input_tokens": 100, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 1}
 
 
-_CHECK = "dangerous_tool_use"
+_CHECK, _RESULTS = "dangerous_tool_use", "safeguard_results"
 
 
 def checked(whole: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
@@ -81,19 +81,19 @@ def checked(whole: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
         return whole
     fine = {"type": "evaluated", "outcome": "not_flagged"}
     calls = {block["id"]: fine for block in whole["content"] if block["type"] == "tool_use"}
-    return whole | {"safeguard_results": [{"type": _CHECK, "status": {"type": "available", "tool_uses": calls}}]}
+    return whole | {_RESULTS: [{"type": _CHECK, "status": {"type": "available", "tool_uses": calls}}]}
 
 
 def stream(whole: dict[str, Any]) -> Iterator[bytes]:
     """Yield the SSE events that carry `whole`, one event a piece."""
-    results = {name: whole[name] for name in ("safeguard_results",) if name in whole}
-    start = {name: value for name, value in whole.items() if name not in results}
-    start |= {"content": [], "stop_reason": None, "usage": _USAGE}
+    start = whole | {"content": [], "stop_reason": None, "usage": _USAGE}
+    stop = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
+    if _RESULTS in start:
+        stop[_RESULTS] = start.pop(_RESULTS)  # known when the calls are
     yield event({"type": "message_start", "message": start})
     yield event({"type": "ping"})
     for index, block in enumerate(whole["content"]):
         yield from _block(index, block)
-    stop = {"stop_reason": whole["stop_reason"], "stop_sequence": None, **results}
     yield event({"type": "message_delta", "delta": stop, "usage": whole["usage"]})
     yield event({"type": "message_stop"})
 

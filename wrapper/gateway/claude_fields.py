@@ -1,9 +1,9 @@
 r"""What Claude Code adds to its requests by itself. Pure.
 
 Seen with 2.1.197 and 2.1.330 (`claude -p` and on the screen) against a recording server, and read in its program where
-a request showed none (`userEmail`, `Additional working directories`). Prompts are looked at only where
-the client writes them: in `system`, in messages of role `system`, and in `<system-reminder>`. In auto mode the newer
-one tells the server that is to check tool calls where it works: `safeguards`, with a `classifier_context`.
+a request showed none (`userEmail`, `Additional working directories`). Prompts are looked at only where the client
+writes them: in `system`, in messages of role `system`, and in `<system-reminder>`. In auto mode the newer one tells the
+server that is to check tool calls where it works: `safeguards`, with a `classifier_context`.
 """
 
 import re

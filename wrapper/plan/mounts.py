@@ -61,10 +61,7 @@ def plan_mounts(  # noqa: PLR0913 (what is shown, each for a reason of its own)
     names, with the copies that are shown, `settings` likewise the files of /etc that the client reads, `own` and
     `written` the session's own files and folders by where they stand inside, the latter read-write.
     """
-    trusted = tuple(
-        Mount("read-only", path, copy, "certificates that a variable names")
-        for path, copy in (certificates or {}).items()
-    )
+    trusted = tuple(_shown(certificates, "certificates that a variable names"))
     # what the workspace itself has in PATH (a virtual environment) is the workspace's, and as writable as the rest
     toolchains = (path for path in facts.toolchains if not _below(path, (facts.workspace,)))
     bound = [
@@ -74,10 +71,7 @@ def plan_mounts(  # noqa: PLR0913 (what is shown, each for a reason of its own)
         *(Mount("read-write", path, path, "policy `home.read_write`") for path in read_write),
         *(Mount("read-write", path, path, "the client's state") for path in state),
         *(Mount("empty", path, reason="private to the session: the client runs what stands there") for path in apart),
-        *(
-            Mount("read-only", path, shown, "the client acts on what stands there")
-            for path, shown in (fixed or {}).items()
-        ),
+        *_shown(fixed, "the client acts on what stands there"),
         *((Mount("read-write", posixpath.join(facts.home, ".cache"), cache, "the project's cache"),) if cache else ()),
         *(Mount("read-write", path, path, "git's folder of this worktree") for path in facts.git_folders),
         *(mount for mount in trusted if not _below(mount.target, ("/etc",))),
@@ -88,18 +82,20 @@ def plan_mounts(  # noqa: PLR0913 (what is shown, each for a reason of its own)
     )
     of_etc = (
         *(mount for mount in trusted if _below(mount.target, ("/etc",))),
-        *(
-            Mount("read-only", path, copy, "settings for all of this machine")
-            for path, copy in (settings or {}).items()
-        ),
+        *_shown(settings, "settings for all of this machine"),
     )
     why = "safe-agent's own, for this session"
     return (
         *_system(facts, hosts_file, of_etc),
         *sorted(outside_system, key=_depth),
-        *(Mount("read-only", path, source, why) for path, source in (own or {}).items()),
-        *(Mount("read-write", path, source, why) for path, source in (written or {}).items()),
+        *_shown(own, why),
+        *_shown(written, why, "read-write"),
     )
+
+
+def _shown(files: Mapping[str, str] | None, reason: str, kind: Kind = "read-only") -> Iterable[Mount]:
+    """Give a mount for each path inside of what is shown there."""
+    return (Mount(kind, path, source, reason) for path, source in (files or {}).items())
 
 
 def _system(facts: HostFacts, hosts_file: str | None, more: Iterable[Mount]) -> Iterable[Mount]:
