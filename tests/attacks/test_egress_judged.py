@@ -8,10 +8,8 @@ nor in the log.
 import asyncio
 import base64
 import gzip
-import io
 import json
 import secrets
-import tarfile
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
@@ -24,6 +22,7 @@ import zstandard
 
 from redactors import Origin
 from tests.gateway.intercept.desk import FORGE_KEY, HOST, JSON, SECRET, TOKEN, Desk, Pieces, chunked, run
+from tests.gateway.wire import tarball
 from tests.guard.duty import OWN_CODE
 from tests.guard.duty import Desk as GuardDesk
 from tests.policy.writing import policy
@@ -93,15 +92,6 @@ def comment(text: bytes) -> bytes:
 
 def multipart(content: bytes, name: bytes = b"notes.txt") -> bytes:
     return b'--b\r\nContent-Disposition: form-data; name="f"; filename="%b"\r\n\r\n%b\r\n--b--\r\n' % (name, content)
-
-
-def tarball(content: bytes) -> bytes:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as archive:
-        info = tarfile.TarInfo("package/index.js")
-        info.size = len(content)
-        archive.addfile(info, io.BytesIO(content))
-    return made.getvalue()
 
 
 def test_a_clean_comment_reaches_the_forge_and_a_leak_would_be_seen(desk: Desk) -> None:

@@ -4,13 +4,12 @@ import base64
 import gzip
 import io
 import secrets
-import tarfile
 import zipfile
 from collections.abc import Callable
 
 import pytest
 
-from tests.gateway.wire import World, forge_token, in_loop, wired, zipped
+from tests.gateway.wire import World, forge_token, in_loop, tarball, wired, zipped
 from wrapper.audit.events import Judged, Request
 
 SECRET = b"Tr0ub4dor-" + secrets.token_urlsafe(18).encode()
@@ -26,19 +25,10 @@ def zip_of(content: bytes) -> bytes:
     return file.getvalue()
 
 
-def tarball_of(content: bytes) -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz") as archive:
-        info = tarfile.TarInfo("notes/.env")
-        info.size = len(content)
-        archive.addfile(info, io.BytesIO(content))
-    return file.getvalue()
-
-
 PACKINGS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": zipped,
     "zip": zip_of,
-    "tarball": tarball_of,
+    "tarball": tarball,
     "gzip in base64": lambda content: base64.encodebytes(zipped(content)),
     "UTF-16": lambda content: b"\xff\xfe" + content.decode().encode("utf-16-le"),
     "UTF-32": lambda content: content.decode().encode("utf-32-be"),

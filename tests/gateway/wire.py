@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import functools
 import gzip
+import io
 import json
 import secrets
 import socket
+import tarfile
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -370,6 +372,16 @@ def forge_token(payload: str) -> bytes:
         number, digit = divmod(number, 62)
         checksum = digits[digit] + checksum
     return f"gh{'p'}_{payload}{checksum}".encode()
+
+
+def tarball(content: bytes) -> bytes:
+    """Pack a file as npm does."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        info = tarfile.TarInfo("package/index.js")
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    return made.getvalue()
 
 
 def zipped(data: bytes) -> bytes:
