@@ -7,10 +7,8 @@ What the inside prints is masked on its way to the screen, so a leak would not s
 inside itself saw, by letting it write in a cipher that no redactor knows.
 """
 
-import atexit
 import base64
 import contextlib
-import functools
 import os
 import secrets
 import shutil
@@ -24,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from tests import compiled
 from tests.devices import entering
 
 COMMANDS = Path(sys.executable).parent
@@ -35,18 +34,6 @@ CIPHER = ("tr", _LETTERS, _ROTATED)
 
 ORDINARY = 12345
 """The id of an ordinary user, for tests that run as root; nobody has it."""
-
-
-@functools.cache
-def _compiled_rules() -> Path:
-    """Compile the rules once, as a user's first session does: half a second that tests need not wait for each time."""
-    from redactors.loading import load
-    from redactors.vault import Vault
-
-    folder = Path(tempfile.mkdtemp(prefix="safe-agent-test-rules-", dir="/var/tmp"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    load(Vault(bytes(32)), cache_dir=folder)
-    return folder
 
 
 def deciphered(text: str) -> str:
@@ -96,7 +83,7 @@ class Machine:
         path = f"{COMMANDS}:{CLIENTS}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin"
         machine.environ = {"HOME": str(machine.home), "PATH": path, "LANG": "C.UTF-8", "TERM": "xterm-256color"}
         machine._plant()
-        shutil.copytree(_compiled_rules(), machine.home / ".cache/safe-agent/rules")
+        shutil.copytree(compiled.rules(), machine.home / ".cache/safe-agent/rules")
         machine.give()
         machine.host("safe-agent", "keys", "make").check_returncode()
         return machine

@@ -19,6 +19,7 @@ import msgspec
 
 import redactors
 from redactors import KnownValues, Origin, Vault
+from tests import compiled
 from tests.policy.writing import DEFAULT
 from tests.policy.writing import policy as merged
 from wrapper.audit.deltas import Bodies
@@ -311,7 +312,7 @@ def unchunked(data: bytes) -> bytes:
 @functools.cache
 def _rules() -> redactors.Engine:
     """Compile the rules once for all tests of the process."""
-    return redactors.load(Vault(MASKING_KEY))
+    return compiled.load(Vault(MASKING_KEY))
 
 
 def engine(vault: Vault, known: KnownValues) -> redactors.Engine:

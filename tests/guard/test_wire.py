@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from redactors import Engine, KnownValues, Origin, Vault
-from redactors.loading import load
+from tests.compiled import load
 from tests.guard.duty import OWN_CODE, Desk
 from tests.machine import until
 from tests.policy.writing import policy

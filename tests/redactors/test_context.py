@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import redactors
 from redactors import Confidence, Engine, Finding, KnownValues, Origin, Vault
 from redactors.context import Context, ContextRule, as_read
+from tests import compiled
 
 KEY = bytes(range(32))
 SPELLINGS = ("Falcon", "falcon", "FALCON", "Café", "café", "blue_heron", "Blue Heron")
@@ -130,6 +130,6 @@ def test_a_list_of_thousands_finds_what_one_term_finds() -> None:
 def test_the_loaded_engine_takes_the_source_beside_its_rules() -> None:
     vault = Vault(KEY)
     token = "gh" + "p_" + "Zk3vQ8sLw0pXr5Ty7Nb2Mc9Dd4Ff6G" + "0000ab"
-    found = redactors.load(vault, sources=[Context(RULES)]).find(f"falcon password = 'x9K!{token[4:20]}'".encode())
+    found = compiled.load(vault, sources=[Context(RULES)]).find(f"falcon password = 'x9K!{token[4:20]}'".encode())
     assert {one.kind for one in found} >= {"CODE-NAME"}
     assert len(found) > 1

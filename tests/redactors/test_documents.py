@@ -13,31 +13,27 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redactors import Engine, KnownValues, Origin, Vault, load
+from redactors import Engine, KnownValues, Origin, Vault
 from redactors.baseline import parse_baseline
 from redactors.documents import is_dotenv, mask_document
 from redactors.rules.catalogue import expand
+from tests.compiled import load
 
 TOKEN = expand("{base62:20}4")
 GITHUB = expand(["gh", "p_{base62:30}{crc32}"])
 PEM = expand(["-----BEGIN PRIVATE ", "KEY-----\n{base64:64}\n{base64:64}\n-----END PRIVATE ", "KEY-----\n"])
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
-def engine(cache: Path) -> Engine:
+def engine() -> Engine:
     vault = Vault(os.urandom(32))
-    return load(vault, KnownValues(vault), cache_dir=cache)
+    return load(vault, KnownValues(vault))
 
 
 @pytest.fixture(scope="module")
-def shared(cache: Path) -> Engine:
+def shared() -> Engine:
     vault = Vault(os.urandom(32))
-    return load(vault, KnownValues(vault), cache_dir=cache)
+    return load(vault, KnownValues(vault))
 
 
 def masked(engine: Engine, path: str, text: str, *secrets: str) -> str:

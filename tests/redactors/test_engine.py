@@ -18,6 +18,7 @@ from redactors.context import Context, ContextRule
 from redactors.engine import _NOWHERE
 from redactors.rules.catalogue import expand
 from redactors.stream import StreamRedactor
+from tests import compiled
 from tests.machine import private_key
 
 GITHUB = expand(["gh", "p_{base62:30}{crc32}"]).encode()
@@ -28,8 +29,8 @@ PEM = expand(
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def cache() -> Path:
+    return compiled.rules()
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def engine(vault: Vault, cache: Path) -> Engine:
 
 @pytest.fixture(scope="module")
 def shared() -> Engine:
-    return load(Vault(bytes(32)))
+    return compiled.load()
 
 
 def test_data_without_secrets_is_given_back_as_the_same_object(engine: Engine) -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import redactors
 from redactors.fillers import is_alphabet, is_filler, is_for_sandbox
 from redactors.finding import Confidence
+from tests import compiled
 from tests.redactors.drawing import BASE62, drawn
 
 
@@ -52,7 +52,7 @@ def test_any_bytes_can_be_judged(value: bytes) -> None:
 
 
 def _sure_of(text: str) -> list[Confidence]:
-    return [found.confidence for found in redactors.load().find(text.encode())]
+    return [found.confidence for found in compiled.load().find(text.encode())]
 
 
 def test_a_filled_token_is_likely_and_one_for_a_sandbox_is_none() -> None:

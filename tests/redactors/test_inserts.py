@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from redactors import Vault, load
+from redactors import Vault
 from redactors.engine import Engine
 from redactors.rules.catalogue import expand
+from tests.compiled import load
 
 NAME = "pass" + "word"
 FIRST, SECOND = (expand(f"{{base62:12}}{number}!") for number in (7, 8))

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redactors import Confidence, Engine, Vault, load
+from redactors import Confidence, Engine, Vault
 from redactors.issued import IssuedShapes, heads, literal, telling
 from redactors.loading import bundled_rules
 from redactors.rules.catalogue import expand
 from redactors.rules.model import Rule
+from tests.compiled import load
 
 RULES = bundled_rules()
 SHAPES = IssuedShapes(RULES)

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from redactors import Vault, load
+from redactors import Vault
 from redactors.engine import Engine
 from redactors.lists import FARTHEST
 from redactors.pieces import Memory
 from redactors.remembered import REACH
 from redactors.rules.catalogue import expand
+from tests.compiled import load
 
 KEYS = tuple(expand(f"{{base62:24}}{number}") for number in range(5))
 NAME = "api_" + "keys"

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redactors import Vault, load
+from redactors import Vault
 from redactors.mnemonics import holds_mnemonic
+from tests.compiled import load
 
 LIST = (pkgutil.get_data("redactors", "bip39.words") or b"").decode().split()
 KEYS = st.sampled_from((16, 20, 24, 28, 32)).flatmap(lambda size: st.binary(min_size=size, max_size=size))

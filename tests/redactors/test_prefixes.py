@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from redactors.documents import mask_document
 from redactors.engine import Engine
 from redactors.known import KnownValues
-from redactors.loading import bundled_rules, load
+from redactors.loading import bundled_rules
 from redactors.prefixes import issuer_prefix
 from redactors.rules.catalogue import expand
 from redactors.rules.model import Rule
 from redactors.stream import StreamRedactor
 from redactors.vault import Origin, Vault
+from tests.compiled import load
 from wrapper.filter.restoring import Restorer
 
 KEY = bytes(range(32))

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from redactors import published
 from redactors.engine import Engine
-from redactors.loading import load
 from redactors.published import is_published
 from redactors.vault import Vault
+from tests.compiled import load
 
 RFC_6749 = b"2YotnFZFEjr1" + b"zCsicMWpAA"
 PRINTED = (

@@ -6,12 +6,13 @@ import pytest
 
 from redactors.checks import CHECKS
 from redactors.engine import Engine
-from redactors.loading import bundled_rules, family_files, load
+from redactors.loading import bundled_rules, family_files
 from redactors.readers import READERS
 from redactors.rules import catalogue
 from redactors.rules.model import Rule
 from redactors.scanner import HyperscanScanner, compile_rules
 from redactors.vault import Vault
+from tests.compiled import load
 
 RULES = {rule.id: rule for rule in bundled_rules()}
 EXAMPLES = [one for path in family_files() for one in catalogue.examples(path.read_text())]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from redactors.engine import Engine
 from redactors.finding import Confidence, Finding
 from redactors.glance import REACH, Glance
-from redactors.loading import bundled_rules, family_files, load
+from redactors.loading import bundled_rules, family_files
 from redactors.rules import catalogue
 from redactors.rules.model import Rule
 from redactors.rules.openings import openings
@@ -20,6 +20,7 @@ from redactors.rulestream import _KEY_LINES, LONGEST_HELD, RuleStream
 from redactors.scanner import GlancingScanner, compile_glances, compile_rules
 from redactors.squeeze import ESCAPE_SEQUENCE
 from redactors.vault import Origin, Vault
+from tests.compiled import load
 
 VAULT = Vault(bytes(32))
 TOKEN = catalogue.expand(["gh", "p_{base62:30}{crc32}"]).encode()

@@ -13,11 +13,11 @@ from redactors.finding import Finding
 from redactors.glance import Glance
 from redactors.known import KnownValues
 from redactors.knownstream import KnownStream
-from redactors.loading import load
 from redactors.rules.catalogue import expand
 from redactors.rulestream import LONGEST_HELD, RuleStream
 from redactors.stream import StreamRedactor
 from redactors.vault import Origin, Vault
+from tests.compiled import load
 
 VAULT = Vault(bytes(32))
 KNOWN = bytes(random.Random(5).choices((string.ascii_letters + string.digits).encode(), k=40))  # noqa: S311  (a fake)

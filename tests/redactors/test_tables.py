@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redactors import Origin, Vault, load, tables
+from redactors import Origin, Vault, tables
 from redactors.documents import mask_document
 from redactors.engine import Engine
 from redactors.finding import Confidence
@@ -18,6 +18,7 @@ from redactors.pieces import Memory
 from redactors.rules.catalogue import expand
 from redactors.rulestream import RuleStream
 from redactors.scanner import GlancingScanner, compile_glances, compile_rules
+from tests.compiled import load
 
 NAME = "pass" + "word"
 FIRST, SECOND, THIRD = (expand(f"{{base62:12}}{number}!") for number in (7, 8, 9))

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from redactors.engine import Engine
 from redactors.known import KnownValues
-from redactors.loading import load
 from redactors.rules.catalogue import expand
 from redactors.stream import StreamRedactor
 from redactors.vault import Vault
+from tests.compiled import load
 from wrapper.audit.events import Event, Output, Typed
 from wrapper.terminal.transcript import Transcript
 
