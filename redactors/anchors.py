@@ -23,6 +23,8 @@ CHARACTERS_PER_GAP = 16
 _SHORTEST_PIECE = 3
 _LEAST_HALF = 6
 _FARTHEST = 64  # from a piece to the anchor
+_LONG = 1_024
+_MOST_IN_ITSELF = 64  # times that an anchor comes in a long value
 _PLAIN = re.compile(rb"[A-Za-z0-9_.:@%+=,^-]+")  # nothing puts a backslash between these
 _USUAL = Gaps()
 _WITHOUT_GAPS = frozenset({"hex", "base64"})
@@ -58,6 +60,17 @@ def anchors(value: bytes, marks: Windows, breaks: frozenset[int], owner: object)
         max(found.reach for found in by_form),
         [tail for found in by_form for tail in found.tails],
     )
+
+
+def says_it_over_and_over(value: bytes) -> bool:
+    """Tell a long value of which no part is known, and whose anchor stands in it again and again.
+
+    A search would compare all of it at each of these places; and nothing in it tells it from what is repeated alike.
+    """
+    if len(value) <= _LONG or windows(value).edges:
+        return False
+    texts = (value, squeeze(value, _USUAL))
+    return any(text.count(text[slice(*_anchor(text, 0, len(text)))]) > _MOST_IN_ITSELF for text in texts)
 
 
 def _halves(text: bytes) -> tuple[bytes, bytes]:

@@ -39,6 +39,9 @@ _OF_BASE64 = frozenset({b"+", b"/"})  # behind these a token may be a chance run
 _DISTINCT = 6
 _LONGEST_CONTEXT = 1_024  # a search that fails looks so far beyond the last place; longer patterns are tried one by one
 _BEYOND = 64  # what looks ahead sees the text as it goes on
+# So many places are searched in the time in which one is tried. A search that fails goes on beyond the last place: of
+# text that is full of candidates it would look at all again for each of them.
+_SEARCHED_LIKE_TRIED = 10
 # What is glued to such a token goes with it. For shorter beginnings a few characters more are another length of the
 # same shape, which is none of the issuer's.
 _GLUED = "[A-Za-z0-9_-]{%d,99}"
@@ -84,7 +87,11 @@ class Token:
         A context may begin at hundreds of places before its secret: there `re` looks, not a loop.
         """
         if self._most <= _LONGEST_CONTEXT:
-            found = self._pattern.search(data, first, last + self._most + _BEYOND)
+            end = last + self._most + _BEYOND
+            if (last - first) * _SEARCHED_LIKE_TRIED < end - last:
+                places = range(first, last + 1)
+                return next(filter(None, (self._pattern.match(data, place, end) for place in places)), None)
+            found = self._pattern.search(data, first, end)
             return found if found is not None and found.start() <= last else None
         while first <= last:
             first = data.find(self._head, first, last + len(self._head)) if self._head else first

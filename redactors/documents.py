@@ -8,6 +8,7 @@ same again, byte for byte. The value as a program sees it is what joins the know
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice, pairwise
 from typing import NamedTuple
@@ -111,7 +112,8 @@ def _of_fields(path: str, data: bytes, found: Sequence[Finding], engine: Engine)
         named = key.startswith("secret.") or bool(_SECRET_KEY.search(key) and not _PUBLIC_KEY.search(key))
         if not text or _was_masked(text, engine) or not _may_be_secret(text, named=named, every=every):
             continue
-        within = [one for one in found if start <= one.start and one.end <= end]
+        first, last = bisect_left(found, start, key=_start), bisect_left(found, end, key=_start)
+        within = [one for one in found[first:last] if one.end <= end]
         is_url = bool(_URL.match(text))
         inner = [one for one in within if (one.start, one.end) != (start, end) and _is_inner(data, one, is_url=is_url)]
         if inner:
@@ -197,11 +199,18 @@ def _is_allowed(path: str, data: bytes, found: Finding, baseline: Baseline | Non
 
 
 def _merge(first: Sequence[_Value], second: Sequence[_Value]) -> list[_Value]:
+    """Put values in order; of those that overlap the earlier one of `first`, then of `second`, is taken."""
     taken: list[_Value] = []
     for value in (*first, *second):
-        if not any(one.start < value.end and value.start < one.end for one in taken):
-            taken.append(value)
-    return sorted(taken)
+        at = bisect_right(taken, value.start, key=_start)
+        if (at and taken[at - 1].end > value.start) or (at < len(taken) and taken[at].start < value.end):
+            continue
+        taken.insert(at, value)
+    return taken
+
+
+def _start(one: _Value | Finding) -> int:
+    return one.start
 
 
 def _replace(data: bytes, values: Sequence[_Value], engine: Engine) -> Redaction:

@@ -50,7 +50,9 @@ _QUOTED = {  # what may stand between the quotes
 }
 _AFTER_QUOTE = re.compile(rb"[ \t]*(?:[;#][^\r\n]*)?(?=\r|\n|\Z)")
 _COMMENT = re.compile(rb"[ \t]#")
-_PEM_BLOCK = re.compile(rb"-----BEGIN [A-Z0-9 ]{1,64}-----.{1,65536}?-----END [A-Z0-9 ]{1,64}-----", re.DOTALL)
+_PEM_BLOCK = re.compile(  # with no other that begins in it: text full of such lines is not read again for each
+    rb"-----BEGIN [A-Z0-9 ]{1,64}-----(?>(?:[^-]++|-(?!----(?:BEGIN|END) ))+)-----END [A-Z0-9 ]{1,64}-----"
+)
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _MEANT = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}

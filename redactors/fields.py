@@ -2,6 +2,10 @@
 
 One reader per notation, each a small lexer that never fails: what it does not understand it passes over, and the
 engine's rules look at the rest. A span leaves out quotation marks, so that a placeholder can stand in its place.
+
+Whoever wrote the file, reading it takes time in proportion to its size: no expression goes over the same bytes for each
+of many places. What nothing closes is looked for once, and groups are atomic where nothing is to be given back (a
+possessive repeat of a group may stop in the middle of it, in Python 3.11.2).
 """
 
 import re
@@ -17,9 +21,12 @@ class Field(NamedTuple):
     end: int
 
 
-_JSON_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[\[\]{},]|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_JSON_TOKEN = re.compile(
+    rb'"(?P<text>(?:[^"\\]++|\\.)*)(?P<close>"(?P<colon>\s*:)?)?|[\[\]{},]|//[^\n]*|(?P<comment>/\*)', re.DOTALL
+)
 _INI_LINE = re.compile(
-    rb"""(?xm) ^[ \t]* (?:export[ \t]+|set[ \t]+)? (?P<key> (?:"[^"\r\n]*" | [^\s=:\#;\["'][^=\r\n]*?) )
+    rb"""(?xm) ^[ \t]* (?:export[ \t]+|set[ \t]+)?
+    (?P<key> (?:"[^"\r\n]*" | [^\s=:\#;\["'] (?>(?: [^=:\r\n \t]++ | :(?![ \t]) | [ \t]++(?!=|:[ \t]) )*)) )
     [ \t]* (?:=|:(?=[ \t])) [ \t]* (?P<rest>[^\r\n]*)"""
 )
 _QUOTED_REST = re.compile(rb'"""(?:(?!""").)*"""|"(?:[^"\\\r\n]|\\.)*"|\'[^\'\r\n]*\'', re.DOTALL)
@@ -27,10 +34,11 @@ _YAML_LINE = re.compile(
     rb"""(?xm) ^(?P<indent>[ \t]*) (?:-[ \t]+)* (?P<key>"[^"\r\n]+"|'[^'\r\n]+'|[A-Za-z0-9_./$@-]+) [ \t]*:
     (?:[ \t]+(?P<rest>[^\r\n]*))? (?:\r?$)"""
 )
-_YAML_ITEM = re.compile(rb"(?m)^(?P<indent>[ \t]*)-[ \t]+(?P<rest>[^\r\n]*?)[ \t]*\r?$")
+_YAML_ITEM = re.compile(rb"(?m)^(?P<indent>[ \t]*)-[ \t]++(?P<rest>(?>(?:[^ \t\r\n]++|[ \t]++(?!\r?$))*))[ \t]*\r?$")
 _YAML_REST = re.compile(
     rb"""(?x) (?:(?:!\S+|&\S+)[ \t]+)* (?: "(?P<double>(?:[^"\\]|\\.)*)" | '(?P<single>(?:[^']|'')*)'
-    | (?P<block>[|>][-+0-9]*[ \t]*(?:\#.*)?$) | (?P<bare>[^\s\#{\[&*!|>%@`"'][^\r\n]*?) [ \t]*(?:[ \t]\#.*)?$ )"""
+    | (?P<block>[|>][-+0-9]*[ \t]*(?:\#.*)?$)
+    | (?P<bare>[^\s\#{\[&*!|>%@`"'] (?>(?:[^ \t\r\n]++ | [ \t]++(?!\#|$))*)) (?:[ \t]++\#.*+ | [ \t]*+)$ )"""
 )
 _FLOW_BEGINS = (b"{", b"[")
 _FLOW_TOKEN = re.compile(
@@ -47,18 +55,23 @@ def json_fields(data: bytes) -> Iterator[Field]:
     """Strings of JSON (with comments), each under its key; strings in lists stand under the list's key."""
     keys: list[str] = [""]
     key = ""
-    for token in _JSON_TOKEN.finditer(data):
-        first = data[token.start()]
+    at, last_comment = 0, data.rfind(b"*/")
+    while token := _JSON_TOKEN.search(data, at):
+        first, at = data[token.start()], token.end()
         if first in b"[{":
             keys.append(key)
         elif first in b"]}":
             key = keys.pop() if len(keys) > 1 else ""
         elif first == 0x2C:
             key = keys[-1]
-        elif token[2]:
-            key = token[1].decode("utf-8", "replace")
-        elif token[1]:
-            yield Field(key, *token.span(1))
+        elif token["comment"]:
+            at = data.index(b"*/", at) + 2 if at <= last_comment else at
+        elif token["text"] is not None and not token["close"]:
+            return  # nothing closes it, and so nothing closes any that begins within
+        elif token["colon"]:
+            key = token["text"].decode("utf-8", "replace")
+        elif token["text"]:
+            yield Field(key, *token.span("text"))
 
 
 def ini_fields(data: bytes) -> Iterator[Field]:
@@ -82,7 +95,8 @@ def yaml_fields(data: bytes) -> Iterator[Field]:
     """
     is_secret = bool(re.search(rb"(?m)^kind:[ \t]*[\"']?Secret\b", data))
     at, list_key, list_indent, secret_indent = 0, "", -1, -1
-    while line := _next_line(data, at):
+    lines = _Lines(data)
+    while line := lines.next(at):
         at = line.end() + 1
         indent = len(line["indent"])
         key = _text(line["key"]) if line.re is _YAML_LINE else list_key
@@ -97,9 +111,10 @@ def yaml_fields(data: bytes) -> Iterator[Field]:
             continue
         if data[line.start("rest") : line.start("rest") + 1] in _FLOW_BEGINS:
             prefix = "secret." if secret_indent >= 0 or (is_secret and key in {"data", "stringData"}) else ""
-            for field in _flow(data, line.start("rest"), key):
-                at = max(at, field.end)
+            flow = _Flow(data, line.start("rest"))
+            for field in flow.fields(key):
                 yield field._replace(key=prefix + field.key)
+            at = max(at, flow.at)
             continue
         name = f"secret.{key}" if secret_indent >= 0 else key
         for start, end in _yaml_value(data, line, indent):
@@ -122,30 +137,46 @@ def colon_fields(data: bytes, field: int) -> Iterator[Field]:
         yield Field("password", *found.span("value"))
 
 
-def _next_line(data: bytes, at: int) -> re.Match[bytes] | None:
-    line = _YAML_LINE.search(data, at)
-    item = _YAML_ITEM.search(data, at, line.start() if line else len(data))
-    return item or line
+class _Lines:
+    """The lines of YAML that have a key or are an item; each is looked for once."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._keyed = _YAML_LINE.search(data)
+
+    def next(self, at: int) -> re.Match[bytes] | None:
+        """Give the first one from `at` on; `at` never falls."""
+        if self._keyed is not None and self._keyed.start() < at:
+            self._keyed = _YAML_LINE.search(self._data, at)
+        most = self._keyed.start() if self._keyed is not None else len(self._data)
+        return _YAML_ITEM.search(self._data, at, most) or self._keyed
 
 
-def _flow(data: bytes, start: int, name: str) -> Iterator[Field]:
-    """Values of a mapping or list in flow style that opens at `start`, each under its key or its list's."""
-    names = [name]
-    while names and (token := _FLOW_TOKEN.match(data, start)):
-        start = token.end()
-        if token["open"]:
-            names.append(name)
-        elif token["close"]:
-            names.pop()
-            name = names[-1]
-            if len(names) == 1:
-                return
-        elif token["comma"]:
-            name = names[-1]
-        elif token["key"]:
-            name = _text(token["key"])
-        else:
-            yield from (Field(name, *token.span(style)) for style in ("double", "single", "bare") if token[style])
+class _Flow:
+    """A mapping or list in flow style that opens at `at`; once its fields are read, that is where it ends."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self._data = data
+        self.at = at
+
+    def fields(self, name: str) -> Iterator[Field]:
+        """Give its values, each under its key or its list's."""
+        names = [name]
+        while names and (token := _FLOW_TOKEN.match(self._data, self.at)):
+            self.at = token.end()
+            if token["open"]:
+                names.append(name)
+            elif token["close"]:
+                names.pop()
+                name = names[-1]
+                if len(names) == 1:
+                    return
+            elif token["comma"]:
+                name = names[-1]
+            elif token["key"]:
+                name = _text(token["key"])
+            else:
+                yield from (Field(name, *token.span(style)) for style in ("double", "single", "bare") if token[style])
 
 
 def _yaml_value(data: bytes, line: re.Match[bytes], indent: int) -> Iterator[tuple[int, int]]:

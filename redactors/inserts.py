@@ -4,8 +4,9 @@ Rules of this file:
 1. Only texts between quotation marks are values; within a call too, as in `crypt('…', gen_salt('bf'))`.
 2. A quotation mark is doubled or escaped within a text (ISO 9075; MySQL's manual, "String Literals"). The statement may
    stand in a string: its double quotation marks and line ends may be escaped, once or more.
-3. What does not go on as rows do ends the reading. Brackets are within brackets only so deep, so that text full of
-   statements that are never closed is not read again for each.
+3. What does not go on as rows do ends the reading. Brackets are within brackets only so deep, and no text between
+   single quotation marks holds what another statement's rows begin with: so text full of statements that are never
+   closed is not read again for each.
 """
 
 import re
@@ -16,12 +17,15 @@ from redactors.escaping import BLANK
 from redactors.ondemand import OnDemand
 from redactors.reading import Read
 
-_NAMES = OnDemand(rb"(?P<names>[^()']{1,4096}+)\)" + BLANK + rb"(?i:values?)" + BLANK + rb"\(")
+_VALUES = rb"(?i:values?)" + BLANK + rb"\("
+_NAMES = OnDemand(rb"(?P<names>[^()']{1,4096}+)\)" + BLANK + _VALUES)
 _TOKEN = OnDemand(
     rb"(?x)"
     + BLANK
     + rb"""(?: (?P<sign>[(),])
-    | '(?P<single> (?: [^'\\]++ | '' | \\++[^'\\] | \\++'(?!\s{0,8}[,)]) | \\++(?='\s{0,8}[,)]) )* )'
+    | '(?P<single> (?: [^'\\Vv]++ | (?!"""
+    + _VALUES
+    + rb""")[Vv] | '' | \\++[^'\\] | \\++'(?!\s{0,8}[,)]) | \\++(?='\s{0,8}[,)]) )* )'
     | (?P<mark>\\{0,7}")(?P<double>[^"\\\r\n]*+)(?P=mark)
     | [^'"(),;]++ )"""
 )

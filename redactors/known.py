@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from redactors.anchors import Anchors, anchors
+from redactors.anchors import Anchors, anchors, says_it_over_and_over
 from redactors.commonplace import Windows, why_unmatched, windows
 from redactors.cuts import cuts_in, neighbourhood
 from redactors.finding import Finding
@@ -35,6 +35,7 @@ _DUMP_MARGIN = 320  # bytes before and behind a line with an offset that belong 
 _LINE_MARGIN = 120
 _RUN_REACH = 256  # characters, and gaps between them, beside a long run that may be of the same base64
 _USUAL, _WRITTEN = Gaps(), Gaps(written=True)
+_REPEATED = "long, and the same text over and over"
 
 
 class _Waiting(NamedTuple):
@@ -92,7 +93,7 @@ class KnownValues:
         a value twice only settles its origin. A PEM block is known by its body: BEGIN and END lines are no secret.
         """
         value = body(value) or value.strip()
-        reason = why_unmatched(value)
+        reason = why_unmatched(value) or (_REPEATED if says_it_over_and_over(value) else "")
         if reason:
             if name:
                 self._unmatched[name] = reason

@@ -39,6 +39,9 @@ MOST_AT_A_GLANCE = 16 * 1024
 _KEPT = _CONTEXT + 1  # bytes that are kept of what passed: the context, and the byte before it
 _MOST_SINCE = 32  # times that lines pass before it is dropped what need not be kept of them: 16 KB
 _LAST = slice(-BEFORE, None)
+# Of a key that goes on, longer than all but the rarest are, so many parts must come before it is judged again: else text
+# that only looks like one would be searched whole for each of its lines.
+_LONG_KEY, _GROWS = 4_096, 8
 _CONTEXT_LINES = 4  # netrc may spread over four; each costs, where many lines hold secrets
 _LINE_FEED, _ESCAPE = 0x0A, 0x1B  # as numbers: asking for one takes a third of the time of asking for bytes
 _NOTHING, _MAY_FIND = Glance.NOTHING, Glance.MAY_FIND  # looking up a member takes a tenth of a glance
@@ -80,6 +83,7 @@ class RuleStream:
         self._behind: list[bytes] = []  # what came since, without a line end
         self._size = 0  # bytes of both
         self._unit = 0  # where in the buffer the unit begins that is not over
+        self._going_on = 0  # so many bytes of it were judged to be a key that goes on
         self._shown = 0  # so many bytes of the buffer were given out
         self._passed = 0  # bytes of the stream before the buffer, and those that passed since
         self._after_return = False
@@ -193,6 +197,7 @@ class RuleStream:
         self._passed += len(self._buffer) - len(kept)
         self._buffer = kept
         self._unit = self._shown = self._size = len(kept)
+        self._going_on = 0
 
     def _passes_without_sequences(self, text: bytes, lines: bytes) -> bool:
         """Whether no rule can match in `text` without its sequences either; it ends with `lines`.
@@ -230,11 +235,11 @@ class RuleStream:
         out: list[bytes] = []
         if _KEY_BEGIN not in text and not (found and found[-1].end > self._unit):
             out.append(self._show(border, ()))
-            self._unit = border
+            self._unit, self._going_on = border, 0
         if self._unit < border or not whole:
             while unit := self._next_unit(found, border):
                 out.append(self._show(*unit))
-                self._unit = unit.end
+                self._unit, self._going_on = unit.end, 0
         self._plain = None
         self._forget()
         return b"".join(out)
@@ -254,14 +259,20 @@ class RuleStream:
         context = self._context()
         if not self._is_touched(found, context, end):
             return _Unit(end, ())
+        end = max(end, self._unit + self._going_on)
         while True:
-            findings = self._judge(context, end)
-            if not self._goes_on(context, end, findings):
-                return _Unit(end, findings)
-            more = _KEY_LINES.match(self._buffer, end, border)
-            if more is None or more.end() - self._unit >= LONGEST_HELD:
-                return None
-            end = more.end()
+            size = end - self._unit
+            if self._going_on < size:
+                findings = self._judge(context, end)
+                if not self._goes_on(context, end, findings):
+                    return _Unit(end, findings)
+                self._going_on = size
+            least = self._unit + size + (size // _GROWS if size > _LONG_KEY else 0)
+            while end < least or end == self._unit + size:
+                more = _KEY_LINES.match(self._buffer, end, border)
+                if more is None or more.end() - self._unit >= LONGEST_HELD:
+                    return None
+                end = more.end()
 
     def _piece(self, limit: int, found: Sequence[Finding]) -> _Unit:
         """Take a piece of a line that is too long: up to a word's end in its second half, if there is one."""

@@ -115,7 +115,7 @@ def copied(data: bytes, end: int) -> Read:
     if begin is None or depth is None:
         return Read([], end)
     cells = _cells(depth, _TAB)
-    stop = cells.stop.search(data, begin.end())
+    stop = cells.stop.search(data, begin.end(), begin.end() + LONGEST_LINE)  # nearer than that something told the depth
     if stop is None or not stop["goes_on"]:
         return Read([], end)
     names = [name.strip(b' \t"\\') for name in begin["names"].split(b",")]

@@ -22,7 +22,8 @@ from typing import NamedTuple
 
 from redactors.nearly import NearMiss, Parts, near_misses
 
-PLACEHOLDER = rb"MASKED-[A-Z0-9]+(?:-[A-Z0-9]+)*-[0-9A-HJKMNP-TV-Z]{8}"
+# No kind is longer than that may be; without an end, text full of marks would be read again from each of them.
+PLACEHOLDER = rb"MASKED-[A-Z0-9]{1,64}(?:-[A-Z0-9]{1,64}){0,31}-[0-9A-HJKMNP-TV-Z]{8}"
 """The shape of a placeholder as a regular expression over bytes (not anchored)."""
 
 MARK = b"MASKED-"
