@@ -39,8 +39,8 @@ MOST_AT_A_GLANCE = 16 * 1024
 _KEPT = _CONTEXT + 1  # bytes that are kept of what passed: the context, and the byte before it
 _MOST_SINCE = 32  # times that lines pass before it is dropped what need not be kept of them: 16 KB
 _LAST = slice(-BEFORE, None)
-# Of a key that goes on, longer than all but the rarest are, so many parts must come before it is judged again: else text
-# that only looks like one would be searched whole for each of its lines.
+# Of a key that goes on, longer than all but the rarest are, one part in so many must come before it is judged again:
+# else text that only looks like one would be searched whole for each of its lines.
 _LONG_KEY, _GROWS = 4_096, 8
 _CONTEXT_LINES = 4  # netrc may spread over four; each costs, where many lines hold secrets
 _LINE_FEED, _ESCAPE = 0x0A, 0x1B  # as numbers: asking for one takes a third of the time of asking for bytes
@@ -229,6 +229,8 @@ class RuleStream:
 
     def _release(self, border: int) -> bytes:
         """Give out the lines up to `border`, and pieces of what is too long behind it."""
+        if border - self._unit < self._awaited() and self._size - self._unit < LONGEST_HELD:
+            return b""
         whole = self._size - border < LONGEST_HELD
         text = self._buffer[:border] if whole else self._buffer
         found = self._find(text)
@@ -261,18 +263,21 @@ class RuleStream:
             return _Unit(end, ())
         end = max(end, self._unit + self._going_on)
         while True:
-            size = end - self._unit
-            if self._going_on < size:
+            if self._going_on < end - self._unit:
                 findings = self._judge(context, end)
                 if not self._goes_on(context, end, findings):
                     return _Unit(end, findings)
-                self._going_on = size
-            least = self._unit + size + (size // _GROWS if size > _LONG_KEY else 0)
-            while end < least or end == self._unit + size:
+                self._going_on = end - self._unit
+            while end - self._unit < self._awaited():
                 more = _KEY_LINES.match(self._buffer, end, border)
                 if more is None or more.end() - self._unit >= LONGEST_HELD:
                     return None
                 end = more.end()
+
+    def _awaited(self) -> int:
+        """Give how many bytes the unit must have to be judged, if it is a key that goes on."""
+        size = self._going_on
+        return size + size // _GROWS if size > _LONG_KEY else size + 1
 
     def _piece(self, limit: int, found: Sequence[Finding]) -> _Unit:
         """Take a piece of a line that is too long: up to a word's end in its second half, if there is one."""
