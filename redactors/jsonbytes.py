@@ -1,7 +1,8 @@
-r"""JSON read as raw bytes: in which string an offset lies, which fields are opaque, how spans keep a document valid.
+r"""JSON read as raw bytes: in which string an offset lies, how spans keep a document valid and the provider's own.
 
 Documents are never parsed and written anew: that would change bytes that providers have signed or cached. What is
-needed is little and near: the quotation mark that opens the string around a finding, and the key before it.
+needed is little and near: the quotation mark that opens the string around a finding, and the key before it. Only where
+that is called like a field of the provider's own, what leads there is looked at (`ownfields`).
 
 Rules of this file:
 1. A quotation mark that no backslash escapes opens or closes a string. It cannot open one unless `{`, `[`, `,` or `:`
@@ -14,18 +15,14 @@ Rules of this file:
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from redactors.finding import Finding
+from redactors.ownfields import NAMES, OwnFields
 from redactors.patterns import Patterns, shared
 
-# Fields that the provider wrote and checks again when it gets them back: Anthropic `thinking` and `signature`,
-# `data` of `redacted_thinking`; OpenAI `encrypted_content`.
-_OPAQUE_KEY = re.compile(rb'"(?:thinking|signature|encrypted_content)"\s*:\s*\Z')
-_DATA_KEY = re.compile(rb'"data"\s*:\s*\Z')
-_OPAQUE_TYPE = b'"redacted_thinking"'
+_KEY = re.compile(rb'"(?:%b)"[ \t\r\n]*:[ \t\r\n]*\Z' % b"|".join(sorted(name.encode() for name in NAMES)))
 _KEY_REACH = 64  # of a key and the blanks around its colon
-_TYPE_REACH = 256  # of what may stand between `data` and the type of its block
 _BEFORE_OPENING = frozenset(b"{[,:")
 _BEHIND_CLOSING = frozenset(b",:}]")
 _BLANKS = b" \t\r\n"
@@ -147,27 +144,33 @@ class Strings:
         return None
 
 
-def is_opaque(data: bytes, opening: int) -> bool:
-    """Tell whether the string that opens at `opening` is the value of a field that belongs to the provider."""
-    before = data[max(0, opening - _KEY_REACH) : opening]
-    if not before.rstrip(_BLANKS).endswith(b":"):
-        return False
-    key = _OPAQUE_KEY.search(before)
-    if key is None and _DATA_KEY.search(before) is None:
-        return False
-    if key is not None:
-        return before[key.start() - 1 : key.start()] != b"\\"
-    closing = closing_quote(data, opening + 1, len(data))
-    ahead = data[max(0, opening - _TYPE_REACH) : opening].rpartition(b"{")[2]
-    behind = data[closing : closing + _TYPE_REACH].partition(b"}")[0]
-    return _OPAQUE_TYPE in ahead or _OPAQUE_TYPE in behind
-
-
 def fit(data: bytes, findings: Sequence[Finding]) -> tuple[list[Finding], frozenset[int]]:
     """Keep and trim findings so that replacing them leaves valid JSON and the provider's own fields untouched.
 
     The second answer are the starts of those that are bare numbers: their placeholder needs quotation marks.
     """
+    return _fitted(data, findings, OwnFields(data).holds)
+
+
+def fit_anywhere(data: bytes, findings: Sequence[Finding]) -> tuple[list[Finding], frozenset[int]] | None:
+    """Give what `fit` gives in every document that holds the strings around these findings; None if they differ."""
+    try:
+        return _fitted(data, findings, _not_known)
+    except _LeadsError:
+        return None
+
+
+class _LeadsError(Exception):
+    """What leads to a string says whose it is."""
+
+
+def _not_known(_opening: int) -> bool:
+    raise _LeadsError
+
+
+def _fitted(
+    data: bytes, findings: Sequence[Finding], is_own: Callable[[int], bool]
+) -> tuple[list[Finding], frozenset[int]]:
     strings = Strings(data)
     kept: list[Finding] = []
     bare: set[int] = set()
@@ -176,14 +179,21 @@ def fit(data: bytes, findings: Sequence[Finding]) -> tuple[list[Finding], frozen
         opening = strings.opening(found.start)
         if opening < 0:
             fitted = _bare(data, found) if known else None
+        elif not known and _is_named_so(data, opening) and is_own(opening):
+            fitted = None
         else:
-            fitted = None if not known and is_opaque(data, opening) else _in_string(data, found)
+            fitted = _in_string(data, found)
         if fitted is None or (kept and kept[-1].end > fitted.start):
             continue
         kept.append(fitted)
         if opening < 0:
             bare.add(fitted.start)
     return kept, frozenset(bare)
+
+
+def _is_named_so(data: bytes, opening: int) -> bool:
+    """Whether a string may be the value of a field of the provider's own, by what stands before it."""
+    return _KEY.search(data, max(0, opening - _KEY_REACH), opening) is not None
 
 
 def _in_string(data: bytes, found: Finding) -> Finding | None:

@@ -12,6 +12,8 @@ Rules of this file:
 5. What is no JSON, and what exceeds half of the memory, is searched whole and not remembered. Where there is a new
    known value, all is searched anew, once.
 6. What is remembered is bounded: at the bound, the half that was not needed of late is dropped.
+7. Whether a field is the provider's own, what leads to it says, and a piece may stand at another place the next time:
+   where something was found in one that is called so, that is asked of each document anew.
 """
 
 from bisect import bisect_left, bisect_right
@@ -22,9 +24,9 @@ from typing import NamedTuple, Protocol
 from redactors.context import as_read
 from redactors.enclosure import within_strings
 from redactors.finding import Finding
-from redactors.jsonbytes import Strings, fit
+from redactors.jsonbytes import Strings, fit, fit_anywhere
 from redactors.nesting import is_json, is_json_lines
-from redactors.remembered import NOTHING, REACH, Fit, Path, Piece, Pieces, Placed, Step, moved
+from redactors.remembered import NOTHING, REACH, Fit, Path, Pieces, Placed, Step, moved
 
 _KEPT = 800  # what is found further beyond a border may be due to the cut that was made there
 _STRETCH = 65_536  # what is searched at once, about: other threads of the process wait for its parts
@@ -32,7 +34,6 @@ _STRETCH = 65_536  # what is searched at once, about: other threads of the proce
 # reads code takes that for a blank; but no code goes on across marks that none has, and no comment.
 _BLANK, _NO_CODE = b"\x02" * (REACH // 2), b"?~" * 8
 _APART = b"\n".join((b"", _BLANK, _NO_CODE, b"# " + _NO_CODE, _BLANK, b""))
-_DATA = b'"data"'  # a field that belongs to the provider or not, as another one says (see `jsonbytes.is_opaque`)
 
 
 class Values(Protocol):
@@ -217,11 +218,11 @@ def _take_in(data: bytes, found: Sequence[Finding], step: Step) -> None:
     piece, link = step.piece, step.link
     if piece.findings is None:
         own = _within(found, step.start, step.end)
-        piece.fit = _fit(data, own, step.start, (piece,))
+        piece.fit = _fit(data, own, step.start)
         piece.findings = tuple(moved(own, -step.start))
     if found:
         around = list(_around(data, found, step))
-        link.fit = _fit(data, around, step.start, (*step.before, piece))
+        link.fit = _fit(data, around, step.start)
         link.findings = tuple(moved(around, -step.start))
 
 
@@ -259,16 +260,17 @@ def _around(data: bytes, found: Sequence[Finding], step: Step) -> Iterator[Findi
             yield one if (start, end) == one[:2] else _cut(data, one, start, end)
 
 
-def _fit(data: bytes, findings: Sequence[Finding], start: int, pieces: Iterable[Piece]) -> Fit | None:
-    """Fit what was found in some pieces, once for all, unless a neighbour says what the provider wrote in them.
+def _fit(data: bytes, findings: Sequence[Finding], start: int) -> Fit | None:
+    """Fit what was found in some pieces, once for all, unless what leads to it says whose it is.
 
-    A string stands in one piece, and so does its key: but for `data` there is nothing else to ask.
+    A string stands in one piece, and so does its key; but a piece may stand elsewhere in another document.
     """
     if not findings:
         return NOTHING
-    if any(_DATA in piece.text for piece in pieces):
+    fitted = fit_anywhere(data, findings)
+    if fitted is None:
         return None
-    kept, bare = fit(data, findings)
+    kept, bare = fitted
     return Fit(tuple(moved(kept, -start)), frozenset(at - start for at in bare))
 
 

@@ -10,6 +10,7 @@ import json
 import secrets
 import zlib
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 import brotli  # type: ignore[import-untyped]
@@ -388,6 +389,63 @@ async def test_a_redirect_is_not_followed() -> None:
     async with wired(plain(b"", status="307 Temporary Redirect", headers=["Location: http://127.0.0.1:9/x"])) as world:
         assert (await world.ask_json({})).status == 307
         assert len(world.provider.requests) == 1
+
+
+OWN = {"type": "thinking", "thinking": f"it is {TOKEN.decode()}", "signature": TOKEN.decode()}
+NAMED_LIKE_OWN: dict[str, Any] = {
+    "arguments": [{"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "sign", "input": OWN}]}],
+    "an argument beside a type": [
+        {"content": [{"type": "tool_use", "input": {"type": "redacted_thinking", "data": TOKEN.decode()}}]}
+    ],
+    "a conversation as an argument": [{"content": [{"type": "tool_use", "input": {"messages": [{"content": [OWN]}]}}]}],
+    "a tool's result": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [OWN]}]}],
+    "data of a document": [{"content": [{"title": "redacted_thinking", "source": {"data": TOKEN.decode()}}]}],
+}
+
+
+@pytest.mark.parametrize("place", NAMED_LIKE_OWN)
+def test_no_token_leaves_in_a_field_that_is_named_like_one_of_the_providers_own(place: str) -> None:
+    """Rules leave alone what the provider signed; what leads to a field says whether it is that, not its name."""
+
+    @in_loop
+    async def scenario() -> None:
+        async with wired() as world:
+            theirs = [{"role": "assistant", "content": [OWN]}]
+            for messages in (NAMED_LIKE_OWN[place], theirs, NAMED_LIKE_OWN[place], [*theirs, *NAMED_LIKE_OWN[place]]):
+                before = len(world.provider.requests)
+                assert (await world.ask_json({"model": "m", "messages": messages})).status == 200
+                sent = world.provider.requests[before].document["messages"]
+                assert (sent[0] == theirs[0]) is (messages[0] is theirs[0])
+                rest = sent[len(messages) - len(NAMED_LIKE_OWN[place]) :] if messages is not theirs else []
+                assert TOKEN not in json.dumps(rest).encode()
+
+    scenario()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"fallbacks": [{"model": "dear-1"}]},
+        {"fallbacks": "default"},
+        {"models": ["dear-1"]},
+        {"tools": [{"type": "advisor", "model": "dear-1"}]},
+        {"model": "dear-1"},
+    ],
+)
+def test_no_model_that_is_not_approved_is_asked_in_the_place_of_one_that_is(more: dict[str, Any]) -> None:
+    policy = '[approved]\n[[approved.rules]]\nmodels = ["dear-*"]\naction = "deny"\nreason = "too dear"\n'
+
+    @in_loop
+    async def scenario() -> None:
+        async with wired(policy=policy) as world:
+            messages = [{"role": "user", "content": "hi"}]
+            await world.ask_json({"model": "cheap", "messages": messages})
+            assert len(world.provider.requests) == 1
+            reply = await world.ask_json({"model": "cheap", "messages": messages} | more)
+            assert b"not approved" in reply.body
+            assert len(world.provider.requests) == 1
+
+    scenario()
 
 
 @in_loop

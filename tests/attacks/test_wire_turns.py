@@ -131,7 +131,7 @@ def test_a_tools_argument_named_like_a_field_of_the_providers_own_carries_nothin
     text: str,
     streamed: bool,  # noqa: FBT001
 ) -> None:
-    """Rules are not asked about what providers write for themselves: the model must not get a value written there."""
+    """Rules are not asked about what providers write for themselves: what leads to a field says whether it is that."""
 
     @in_loop
     async def scenario() -> None:

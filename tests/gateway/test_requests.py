@@ -302,10 +302,37 @@ def test_a_model_named_in_the_path_is_read_there(target: str) -> None:
         ({"models": ["second", "third"]}, ("second", "third")),
         ({"models": "second"}, ("second",)),
         ({"models": [3]}, ("?",)),
+        ({"fallbacks": [{"model": "second"}, {"model": "third", "max_tokens": 9}]}, ("second", "third")),
+        ({"fallbacks": ["second"]}, ("second",)),
+        ({"fallbacks": "default"}, ("?",)),
+        ({"fallbacks": [{"max_tokens": 9}]}, ("?",)),
+        ({"fallbacks": []}, ()),
     ],
 )
 def test_further_models_of_a_request_are_read(more: dict[str, object], others: tuple[str, ...]) -> None:
     assert of_claude(spoken("user", text("x")), **more).others == others
+
+
+@pytest.mark.parametrize(
+    ("target", "document"),
+    [
+        ("/v1/responses", {"model": "m", "prompt": {"id": "pmpt_1", "variables": {"what": "a benchmark"}}}),
+        ("/v1/responses", {"model": "m", "prompt": {"id": "pmpt_1", "variables": {"what": {"text": "a benchmark"}}}}),
+        ("/v1/x", {"model": "m", "contents": [{"role": "user", "parts": [{"text": "a benchmark"}]}]}),
+        ("/v1/conversations", {"items": [user("a benchmark")]}),
+        ("/v1/conversations/conv_1/items", {"items": [user("a benchmark")]}),
+    ],
+)
+def test_what_the_user_says_is_read_under_whatever_name(target: str, document: object) -> None:
+    found = asked("openai", target, json.dumps(document).encode())
+    assert found is not None
+    assert "a benchmark" in found.prompt
+
+
+def test_the_variables_of_a_prompt_that_is_stored_name_no_model() -> None:
+    found = asked("openai", "/v1/responses", b'{"prompt":{"id":"pmpt_1"}}')
+    assert found is not None
+    assert found.model == "?"
 
 
 # What asks nothing.

@@ -556,14 +556,12 @@ def test_two_values_side_by_side_are_both_in_a_word() -> None:
 
 def test_a_value_that_stays_a_placeholder_is_not_told_of() -> None:
     assert told(["*** Begin Patch\n*** Add File: ", INSIDE, "\n"]) == []
-    assert told([f'{{"signature":"{PLAIN}"}}'], Quoting.JSON) == []
 
 
 @pytest.mark.parametrize("name", ["thinking", "signature", "encrypted_content", "sign\\u0061ture"])
-def test_in_arguments_nothing_is_restored_where_a_field_has_the_name_of_one_of_the_providers_own(name: str) -> None:
-    text = f'{{"a":"{PLAIN}","{name}":"x {PLAIN}","b":{{"{name}":["{PLAIN}"]}},"c":"{PLAIN}"}}'
+def test_a_tools_argument_may_be_named_like_a_field_of_the_providers_own(name: str) -> None:
+    """What leads to a field says whose it is (`redactors.ownfields`): what comes back in an argument is searched."""
+    text = f'{{"a":"{PLAIN}","{name}":"x {PLAIN}","b":{{"{name}":["{PLAIN}"]}}}}'
     arguments = json.loads(filled(text, Quoting.JSON))
     own = name.replace("\\u0061", "a")
-    assert arguments == {"a": "plainvalue", own: f"x {PLAIN}", "b": {own: [PLAIN]}, "c": "plainvalue"}
-    whole = {"content": [{"type": "tool_use", "input": {own: PLAIN, "b": PLAIN}}]}
-    assert json.loads(document(json.dumps(whole).encode()))["content"][0]["input"] == {own: PLAIN, "b": "plainvalue"}
+    assert arguments == {"a": "plainvalue", own: "x plainvalue", "b": {own: ["plainvalue"]}}

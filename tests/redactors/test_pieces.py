@@ -14,13 +14,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from redactors import Engine, Finding, KnownValues, Origin, Vault, load
+from redactors import Engine, Finding, KnownValues, Origin, Vault
 from redactors.finding import Confidence
 from redactors.fingerprint import Fingerprints
 from redactors.jsonbytes import fit
 from redactors.pieces import _APART, Memory
 from redactors.remembered import REACH
 from redactors.rules.catalogue import expand
+from tests.compiled import load
 
 GITHUB = expand(["gh", "p_{base62:30}{crc32}"])
 VALUE = expand("{base62:26}9")
@@ -263,7 +264,7 @@ def test_what_a_neighbour_makes_the_providers_own_is_found_without_that_neighbou
 
     def block(kind: str) -> bytes:
         items = [text_block(PROSE * 40), {"type": kind, "data": data}, text_block(PROSE * 40)]
-        return json.dumps({"messages": items}).encode()
+        return json.dumps({"messages": [{"content": items}]}).encode()
 
     assert memory.find(block("redacted_thinking")).findings == []
     for _ in range(3):
@@ -295,10 +296,11 @@ def test_lines_of_documents_keep_what_the_provider_signed_and_stay_documents() -
     assert known.add("PIN", pin.encode(), Origin.OUTSIDE)
     compiled = rules()
     engine = Engine([one.rule for one in compiled._detectors], compiled._scanner, vault, known)
-    line = json.dumps({"encrypted_content": GITHUB, "text": GITHUB, "pin": int(pin)}).encode()
+    item = {"encrypted_content": GITHUB, "text": GITHUB, "pin": int(pin)}
+    line = json.dumps({"body": {"input": [item]}}).encode()
     found = Memory(engine).find(line + b"\r\n" + line + b"\n")
     out = engine.replace(line + b"\r\n" + line + b"\n", found.findings, quotes=found.quotes).data
-    for document in map(json.loads, out.splitlines()):
+    for document in (json.loads(one)["body"]["input"][0] for one in out.splitlines()):
         assert document["encrypted_content"] == GITHUB
         assert GITHUB not in document["text"]
         assert document["pin"] == vault.issue("PIN", pin.encode(), Origin.OUTSIDE)

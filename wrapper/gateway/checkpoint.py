@@ -16,6 +16,7 @@ from redactors.engine import Engine
 from redactors.finding import Finding
 from redactors.vault import Vault
 from wrapper.audit.events import Judged
+from wrapper.gateway import attached
 from wrapper.gateway.answer import Offload
 from wrapper.gateway.denial import DeniedError, wording
 from wrapper.gateway.dialect import Dialect
@@ -34,6 +35,8 @@ from wrapper.ports import Asking
 
 _IDENTITY = "identity:"
 _OF_UPLOAD = "take it out of what is packed in the file, since nothing can be replaced there"
+_OF_ATTACHED = "take it out of the file before it is attached, since nothing can be replaced in there"
+_IN_CONVERSATION = "go back to before it came into the conversation, or start a new one"
 
 
 class Draft(NamedTuple):
@@ -126,7 +129,7 @@ class Checkpoint:
         leaving = looked.leaving or await self._asked_about(draft.number, looked)
         leaving = leaving._replace(masked=(*looked.added, *leaving.masked))
         if leaving.blocked:
-            raise self._blocked(draft.number, leaving.blocked)
+            raise self._blocked(draft.number, leaving.blocked, looked.examined.body)
         secrets = [note for note in leaving.masked if not note.rule.startswith(_IDENTITY)]
         await self._judge.over_budget(draft.number, secrets)
         model = self._clean(wanted.model) if wanted is not None else ""  # the client's word, and it goes into the log
@@ -190,24 +193,30 @@ class Checkpoint:
         )
         return yes
 
-    def _blocked(self, number: int, notes: Sequence[Masked]) -> DeniedError:
+    def _blocked(self, number: int, notes: Sequence[Masked], body: bytes) -> DeniedError:
         self._records.kept_back(number, notes)
         for note in notes:
             self._records.append(
                 Judged(at=self._clock(), number=number, about="kind", rule=note.rule, action="blocked", by="policy")
             )
-        found = ", ".join(dict.fromkeys(map(_named, notes)))
+        found = ", ".join(dict.fromkeys(_named(note, body) for note in notes))
         rules = [self._policy.wire_action(note.kind).rule for note in notes]
         rule = next((one for one in rules if one is not None), None)
         is_upload = all(note.where == PACKED for note in notes)
-        hint = _OF_UPLOAD if is_upload else "go back to before it came into the conversation, or start a new one"
+        hint = _OF_UPLOAD if is_upload else _IN_CONVERSATION
+        if any(note.rule.startswith(attached.PACKED) for note in notes):
+            hint = f"{_OF_ATTACHED}; {_IN_CONVERSATION}"
         return DeniedError(wording(f"it holds {found}", "", rule, hint), about="kind", rule=notes[0].rule)
 
     def _clean(self, text: str) -> str:
         return self._engine.redact(text.encode("utf-8", "backslashreplace")).data.decode("utf-8", "replace")
 
 
-def _named(note: Masked) -> str:
-    """Name what was found without showing it: its kind, and the file where that is known."""
-    path = note.rule.removeprefix("fingerprint:")
-    return f"text of `{path}` ({note.kind})" if path != note.rule else note.kind
+def _named(note: Masked, body: bytes) -> str:
+    """Name what was found without showing it: its kind, the file where that is known, the attachment that it is in."""
+    rule = note.rule.removeprefix(attached.PACKED)
+    path = rule.removeprefix("fingerprint:")
+    name = f"text of `{path}` ({note.kind})" if path != rule else note.kind
+    if rule == note.rule:
+        return name
+    return f"{name} in what is attached as base64 at `{attached.place_of(body, int(note.where[1:]))}`"

@@ -11,8 +11,8 @@ Rules of this file:
    redacted whatever policy says, and block like bodies.
 4. Header names are searched as well: a header whose name holds a secret is dropped.
 5. A value that the inside must not know is replaced though policy only wants its kind watched.
-6. What is packed in a body that is no JSON (an upload) is looked at too. Nothing can be replaced there: what is certain
-   keeps the request here.
+6. What is packed in a body that is no JSON (an upload), and what is attached to one that is (`attached`), is looked at
+   too. Nothing can be replaced there: what is certain keeps the request here.
 """
 
 import re
@@ -24,9 +24,10 @@ from redactors.engine import Engine
 from redactors.finding import Confidence, Finding, Redaction
 from redactors.pieces import Memory
 from redactors.vault import Origin
+from wrapper.gateway import attached
 from wrapper.gateway.bodies import says_json
 from wrapper.gateway.credential import CREDENTIAL_HEADERS
-from wrapper.gateway.intercept.archives import MOST_UNPACKED, holds_packed, unpacked
+from wrapper.gateway.intercept.archives import MOST_UNPACKED, holds_packed
 from wrapper.gateway.unfold import Unfolding
 
 Headers = tuple[tuple[str, str], ...]
@@ -45,6 +46,7 @@ ENCODINGS: Final = 8
 _SAFE_IN_TARGET = "!$%&'()*+,-./:;=?@[]_~"  # no `#`: what follows it would be a fragment and not be sent
 PACKED: Final = " packed"
 """Where a value is that stands in something packed in the body."""
+_LONG: Final = 1 << 16  # bytes: more are never searched with all else waiting, whatever they hold (`server`)
 _MONITORED: Final = "monitored"
 _BLOCKED: Final = "blocked"
 
@@ -106,13 +108,16 @@ def examine_request(
 
 
 def bytes_to_search(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> int:
-    """Give how many bytes `examine_request` may have to search, about."""
+    """Give how many bytes `examine_request` may have to search, about; what is long is not asked what it holds."""
     named = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-    return len(body) if says_json(_content_type(named), body) or not holds_packed(body) else MOST_UNPACKED
+    if len(body) > _LONG:
+        return len(body)
+    is_json = says_json(_content_type(named), body)
+    return MOST_UNPACKED if (attached.holds_attached if is_json else holds_packed)(body) else len(body)
 
 
 def _in_packed(body: bytes, content_type: str, engine: Engine) -> Iterator[Finding]:
-    for text in () if says_json(content_type, body) else unpacked(body):
+    for text in () if says_json(content_type, body) else attached.texts_in(body):
         yield from (found for found in Unfolding(engine).find(text) if found.confidence is Confidence.CERTAIN)
 
 
@@ -157,10 +162,13 @@ def _examine_body(
 
 
 def _action(found: Finding, engine: Engine, decide: Decide) -> str:
-    decided = decide(found)
+    rule = found.rule.removeprefix(attached.PACKED)
+    decided = decide(found._replace(rule=rule))
     if decided == "block":
         return _BLOCKED
-    return _MONITORED if decided == "monitor" and not _is_outsides(found, engine) else ""
+    if decided == "monitor" and not _is_outsides(found, engine):
+        return _MONITORED
+    return "" if rule == found.rule else _BLOCKED
 
 
 def _is_outsides(found: Finding, engine: Engine) -> bool:

@@ -115,7 +115,7 @@ def _items(conversation: msgspec.Raw) -> Iterator[tuple[int, _Item | str]]:
         return
     if isinstance(read, str):
         yield 0, read
-    elif holds(conversation, _REFUSED_IN_JSON):
+    elif holds(conversation, _REFUSED_IN_JSON) or any(map(_is_odd, read)):
         yield from _singly(conversation)
     else:
         yield from enumerate(read)
@@ -129,11 +129,23 @@ def _singly(conversation: msgspec.Raw) -> Iterator[tuple[int, _Item | str]]:
         items = [conversation]
     for place, item in enumerate(items):
         try:
-            yield place, _one.decode(item)
+            read = _one.decode(item)
         except msgspec.DecodeError:
+            read = None
+        if read is None or _is_odd(read):
             yield place, "\n".join(strings(_anything.decode(item)))
         else:
+            yield place, read
             yield from ((place, text) for text in _on_refusing(item))
+
+
+def _is_odd(item: _Item | str) -> bool:
+    """Whether it is the user's by role and type, and its text stands under another name, as a prompt's variables do."""
+    if isinstance(item, str) or item.text is not None or item.content is not None:
+        return False
+    if item.role in _THE_MODEL or item.role in _NOT_THE_USER:
+        return False
+    return item.role is not None or item.type in _SAID
 
 
 def _told_apart(item: _Item | str) -> tuple[str, str]:

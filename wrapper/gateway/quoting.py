@@ -6,8 +6,7 @@ The text is what a tool or a user gets, or the notation of it:
   is JSON from its first byte on (a file that the model writes, a structured answer), a value in a string is escaped,
   in JSON within JSON once more. In a patch for `apply_patch`, a value of several lines gets the mark of its line (`+`,
   `-` or a blank) before each further line; where none can be (the name of a file) the placeholder stays.
-- **JSON** is JSON for certain (tool arguments). The strings in it are TEXT. In a field named like one that the provider
-  writes for itself the placeholder stays: what comes back in such a field is not searched for all there is.
+- **JSON** is JSON for certain (tool arguments). The strings in it are TEXT.
 - **JAVASCRIPT** is source: see `javascript`.
 - **OWN** is the provider's own (reasoning, signatures): it is verified when it comes back, and nothing is restored.
 
@@ -21,8 +20,6 @@ import re
 from typing import Final, Protocol
 
 _ODD: Final = re.compile("[\"'`\\\\$\x00-\x1f\x7f\u2028\u2029]|^{")
-OWN_FIELDS: Final = frozenset({"thinking", "signature", "encrypted_content"})
-"""Names of fields that the providers write for themselves; `redactors.jsonbytes` knows them by the same names."""
 _SHELL_KEYS: Final = frozenset({"cmd", "command", "script"})  # `[ "$a" = … ]` begins like JSON and is a command
 _STRING: Final = re.compile(r'[^"\\\x00-\x1f]+')
 _ESCAPE: Final = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
@@ -133,8 +130,6 @@ class Json:
 
     def quote(self, value: str) -> str | None:
         """Write `value` for the place behind what was fed."""
-        if self._certain and self._string is not None and self._key in OWN_FIELDS:
-            return None
         inner = value if self._string is None else self._string.quote(value)
         return None if inner is None else escaped_for_json(inner)
 

@@ -25,6 +25,7 @@ from redactors.finding import Confidence, Finding
 from redactors.known import KnownValues
 from redactors.terms import spelled
 from redactors.vault import MARK, Origin, Vault
+from wrapper.gateway.attached import PACKED
 
 _RULE: Final = "again:"
 _KNOWN: Final = "known:"
@@ -114,4 +115,4 @@ class Recurring:
 
 
 def _is_fresh(found: Finding, seen: dict[bytes, str]) -> bool:
-    return found.value not in seen and not found.rule.startswith(_FOUND_OTHERWISE)
+    return found.value not in seen and not found.rule.removeprefix(PACKED).startswith(_FOUND_OTHERWISE)

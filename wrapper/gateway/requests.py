@@ -82,7 +82,7 @@ class _Tool(msgspec.Struct, frozen=True):
 class Left(NamedTuple):
     """What was left out of a body: the first items of its only conversation, `name`, which were read before.
 
-    `told` is what they say, `marks` are those of MARKS that stand in them. One item without a member stands for them.
+    `told` is what they say, `marks` are those of MARKS that stand in them. One item that says nothing stands for them.
     """
 
     name: str
@@ -248,6 +248,8 @@ def _pairs(body: bytes) -> Iterator[tuple[str, msgspec.Raw]]:
 def _asked(members: _Members, target: str, left: Left = _NOTHING) -> Asked | None:
     path, _, query = target.partition("?")
     named = _named(path, query)
+    if "items" in members and "conversations" in _parts_of(path):  # stored, for whoever asks with them
+        members = {**members, "input": [*members.get("input", ()), *members["items"]]}
     if "requests" in members:
         return _batch(members, named)
     return _one_asked(members, named, counts=not _COUNTING.isdisjoint(_parts_of(path)), left=left)
@@ -302,7 +304,7 @@ def _models(members: _Members) -> tuple[str, ...]:
 
 
 def _others(members: _Members, in_target: str) -> tuple[str, ...]:
-    """Return the models that the target and tools name, and those that some servers fall back on."""
+    """Return the models that the target and tools name, and those that servers fall back on."""
     named: list[object] = [in_target] if in_target else []
     for raw in members.get("tools", ()):
         try:
@@ -312,6 +314,11 @@ def _others(members: _Members, in_target: str) -> tuple[str, ...]:
     for raw in members.get("models", ()):
         several = _anything.decode(raw)
         named += several if isinstance(several, list) else [several]
+    for raw in members.get("fallbacks", ()):
+        several = _anything.decode(raw)
+        # One word stands for what the provider chooses; an object may change more than the model.
+        listed = several if isinstance(several, list) else [None]
+        named += [one.get("model") if isinstance(one, dict) else one for one in listed]
     return tuple(dict.fromkeys(map(_one_name, named)))
 
 

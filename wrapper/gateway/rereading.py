@@ -6,9 +6,9 @@ to it. What an item of it says only that item's bytes tell.
 Rules of this file:
 1. The answer is the one that reading the whole body gives (`requests.asked`).
 2. What a body shares with an earlier one is found by comparing bytes. Left out are items of the list that is its
-   conversation, each with the comma behind it, from the first one on; an empty item stands for them. JSON is read from
-   left to right: behind the same bytes a reader is where it was in the earlier body, which could be read, namely in
-   this list behind a comma, and there it also is behind the empty item. So what is left can be read exactly if the
+   conversation, each with the comma behind it, from the first one on; an item that says nothing stands for them. JSON
+   is read from left to right: behind the same bytes a reader is where it was in the earlier body, which could be read,
+   namely in this list behind a comma, and there it also is behind that item. So what is left can be read exactly if the
    whole can be, and all of its members are those of the whole but for the items that are left out.
 3. Where that does not tell (a conversation that stands there twice, a batch, what cannot be read), the whole is read.
 4. What is remembered is bounded in bytes.
@@ -36,7 +36,7 @@ from wrapper.gateway.requests import (
 _MOST: Final = 32 << 20  # bytes of bodies: the search for secrets holds the same ones, mostly
 _WORTH: Final = 1 << 14  # bytes; less is read as soon as it is found
 _PER_ITEM: Final = 64  # bytes that an item takes here, about
-_STAND_IN: Final = b"{},"  # says nothing, and is an item like others
+_STAND_IN: Final = b'{"content":[]},'  # says nothing, and is an item like others
 
 
 @dataclass(slots=True, eq=False)

@@ -7,8 +7,6 @@ Rules of this file:
    Nothing is held but such an end, so a text is never delayed by more than one part.
 4. What the provider wrote for itself (reasoning, signatures) is not touched: it is verified when it comes back.
 5. A value is written as what is around it needs (`quoting`); one that cannot stand there stays a placeholder.
-6. Nothing is restored where a tool's arguments name a field as the provider names what it writes for itself: there
-   nobody but the provider is expected to write, and so not all is searched for when it comes back.
 """
 
 import json
@@ -21,7 +19,7 @@ from wrapper.gateway.dialect import Dialect, Reading
 from wrapper.gateway.javascript import JavaScript
 from wrapper.gateway.nearly import NearText
 from wrapper.gateway.parts import Event, Part, written
-from wrapper.gateway.quoting import OWN_FIELDS, Context, Json, Quoting, Text, is_plain
+from wrapper.gateway.quoting import Context, Json, Quoting, Text, is_plain
 
 Begin = Callable[[Quoting], Part]
 
@@ -184,7 +182,7 @@ def restore_value(value: Any, dialect: Dialect, reading: Reading, begin: Begin, 
 def _members(members: Mapping[str, Any], dialect: Dialect, reading: Reading, begin: Begin) -> dict[str, Any]:
     return {
         (_whole(name, begin(Quoting.TEXT)) if _MARK in name else name): value
-        if name in dialect.opaque_keys or name in OWN_FIELDS
+        if name in dialect.opaque_keys
         else restore_value(value, dialect, reading, begin, reading.quoting(members, name))
         for name, value in members.items()
     }

@@ -15,8 +15,10 @@ from redactors.engine import Engine
 from redactors.finding import Finding
 from redactors.known import KnownValues
 from redactors.pieces import Memory
+from wrapper.gateway.attached import Attached
 
-_UNICODE = re.compile(rb"\\+u00([2-7][0-9a-fA-F])")
+# Only from where a run of backslashes begins: else one that no escape ends would be read again from each of them.
+_UNICODE = re.compile(rb"\\(?<!\\\\)\\*+u00([2-7][0-9a-fA-F])")
 _PERCENT = re.compile(rb"%(?:25)*([2-7][0-9a-fA-F])")  # however many times over
 _NEEDLESS_UNICODE = re.compile(
     rb"\\u00(?:2[013-589a-fA-F]|3[0-9abdfABDF]|[46][0-9a-fA-F]|5[0-9abd-fABD-F]|7[0-9a-eA-E])"
@@ -74,8 +76,8 @@ class Unfolding:
 
 
 def remembering(engine: Engine, marked: Marked = _unmarked) -> Memory:
-    """Make a memory that finds what escapes hide too."""
-    return Memory(Unfolding(engine, marked))
+    """Make a memory that finds what escapes and attachments hide too."""
+    return Memory(Attached(Unfolding(engine, marked)))
 
 
 class _Undone:

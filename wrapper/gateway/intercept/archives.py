@@ -44,18 +44,18 @@ def holds_packed(body: bytes) -> bool:
     return any(mark in body for mark, _, _ in _BEGINNINGS)
 
 
-def unpacked(body: bytes) -> Iterator[bytes]:
-    """Give what is packed or disguised in a whole body, each as far as it can be read."""
-    return Unpacking().feed(body)
+def unpacked(body: bytes, most: int = MOST_UNPACKED) -> Iterator[bytes]:
+    """Give what is packed or disguised in a whole body, each as far as it can be read, up to `most` bytes."""
+    return Unpacking(most).feed(body)
 
 
 class Unpacking:
     """Bytes of a body in, texts out; the beginning of a text may repeat the end of one that was given before."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_UNPACKED) -> None:
         self._open: list[_Packed] = []
         self._before = b""
-        self._left = MOST_UNPACKED
+        self._left = most
         self._files = self._tried = 0
         self._is_soft = False
 
