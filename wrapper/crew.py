@@ -6,6 +6,7 @@
 """
 
 import contextlib
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from wrapper.audit.client import RecorderClient
-from wrapper.errors import AuditError, ProtectionError
+from wrapper.errors import AuditError, ProtectionError, SessionError
 from wrapper.guard.watcher import WATCH_ALL, WATCH_REST, Failed, Message, Standing, Watched, receive
 from wrapper.guard.watcher import serve as serve_watch
 from wrapper.look import Looked
@@ -54,7 +55,8 @@ class Recorder:
             report="" if looked.report is None else str(looked.report),
             index=_task(folder, looked),
         )
-        self._word.send(msgspec.msgpack.encode(duty))
+        with _must_live("recorder"):
+            self._word.send(msgspec.msgpack.encode(duty))
         self._word.close()
         return RecorderClient(self._relay)
 
@@ -98,7 +100,8 @@ class Watcher:
 
     def begin(self, *, workspace: bool) -> None:
         """Say whether the workspace is to be watched: a view that serves it hears of its changes by itself."""
-        self.connection.send(WATCH_ALL if workspace else WATCH_REST)
+        with _must_live("watcher"):
+            self.connection.send(WATCH_ALL if workspace else WATCH_REST)
 
     def wait(self) -> None:
         """Wait until all watches stand. Raises ProtectionError `watch` where they cannot be had."""
@@ -116,6 +119,15 @@ class Watcher:
         self.process.wait()
 
 
+@contextlib.contextmanager
+def _must_live(name: str) -> Iterator[None]:
+    """Say of a process that is spoken to whether it is gone."""
+    try:
+        yield
+    except ConnectionError as error:
+        raise SessionError(f"the {name} ended before the session could begin", hint="start it again") from error
+
+
 @dataclass(frozen=True, slots=True)
 class Crew:
     """The early processes of one session."""
@@ -124,6 +136,14 @@ class Crew:
     watcher: Watcher
     view: BindsView
     walker: Walker
+
+
+def clear(folder: Path) -> None:
+    """Take away what stood in a session's folder for as long as it ran; the folder, too, where nothing was recorded."""
+    for staged in ("view", "inside", "login"):
+        shutil.rmtree(folder / staged, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _record(word: socket.socket, *connections: socket.socket) -> int:
@@ -136,9 +156,11 @@ def _record(word: socket.socket, *connections: socket.socket) -> int:
     word.close()
     duty = msgspec.msgpack.decode(said, type=_Duty)
     limits = Limits(*duty.segment)
+    folder = Path(duty.folder)
     with _reporting(duty) as on_event, _indexing(duty.index) as listener:
-        folder = Path(duty.folder)
         code = serve(connections, folder, duty.recipients, limits=limits, on_event=on_event, listener=listener)
+    if code in (0, NOT_TOLD):  # all others have ended: where the wrapper was killed, nobody else clears up
+        clear(folder)
     if code == NOT_TOLD:
         say("warning: the log is sealed, but the ledger could not be told that the session ended")
     state = Path(duty.folder).parent.parent

@@ -8,7 +8,6 @@ restore what waits, seal the log and go: nothing outlives the session.
 import contextlib
 import gc
 import os
-import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -33,7 +32,7 @@ def run(wishes: Wishes) -> int:
 
 def _run(wishes: Wishes, walker: Walker, recorder: "Recorder") -> int:
     from wrapper import status  # noqa: PLC0415 (imported by now)
-    from wrapper.crew import Crew, Watcher  # noqa: PLC0415
+    from wrapper.crew import Crew, Watcher, clear  # noqa: PLC0415
     from wrapper.look import look, make_state  # noqa: PLC0415
     from wrapper.view.binds import BindsView  # noqa: PLC0415
 
@@ -42,7 +41,8 @@ def _run(wishes: Wishes, walker: Walker, recorder: "Recorder") -> int:
         linux.set_dumpable(dumpable=False)
         session = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(3).hex()}"
         folder = looked.places.sessions / session
-        looked.places.private(looked.places.sessions, folder, folder / "view")
+        state = looked.places.state  # before what lies in it: a folder above is made as open as the umask has it
+        looked.places.private(state, looked.places.sessions, folder, folder / "view")
     except BaseException:
         recorder.give_up()
         raise
@@ -58,10 +58,7 @@ def _run(wishes: Wishes, walker: Walker, recorder: "Recorder") -> int:
             code = run_recorded(session, folder, looked, Crew(recorder, watcher, view, walker))
     finally:
         recorder.give_up()
-        for staged in ("view", "inside", "login"):
-            shutil.rmtree(folder / staged, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # only where the session was refused before its first record
+        clear(folder)
     status.tell(status.ended(session, code), wanted=looked.policy.status_line, environ=looked.facts.environ)
     gc.freeze()  # the process is about to end: looking for garbage in all of it first costs 10 ms
     return code

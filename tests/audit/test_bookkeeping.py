@@ -1,4 +1,7 @@
+import errno
+import fcntl
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -9,7 +12,8 @@ from wrapper.audit import entries, ledger, reader
 from wrapper.audit import format as layout
 from wrapper.audit.bookkeeping import Bookkeeping
 from wrapper.audit.client import RecorderClient
-from wrapper.audit.writer import Limits
+from wrapper.audit.writer import Limits, SessionWriter
+from wrapper.errors import AuditError
 
 
 def _told(user: Home) -> list[entries.Entry]:
@@ -101,6 +105,68 @@ def test_a_session_that_runs_is_left_alone_by_others(user: Home) -> None:
     books.opened("0" * 64)
     Bookkeeping(user.state, "mine").recover_others()
     assert [type(entry) for entry in _told(user)] == [entries.Opened]
+
+
+def test_a_session_that_has_made_its_mark_and_not_locked_it_yet_is_left_alone(user: Home) -> None:
+    writer = SessionWriter(user.directory("other"), user.keys.load_recipients())
+    (user.state / "running").mkdir()
+    (user.state / "running/other").touch()
+    Bookkeeping(user.state, "mine").recover_others()
+    assert not (user.state / "ledger").exists()
+    assert (user.state / "running/other").exists()
+    writer.close()
+    Bookkeeping(user.state, "mine").recover_others()
+    assert [type(entry) for entry in _told(user)] == [entries.Recovered]
+
+
+def test_a_mark_that_is_taken_away_before_it_is_locked_is_made_anew(user: Home) -> None:
+    path = user.state / "running/s-1"
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as taken:
+        fcntl.flock(taken, fcntl.LOCK_EX)
+        books = Bookkeeping(user.state, "s-1")
+        begins = threading.Thread(target=books.opened, args=("0" * 64,))
+        begins.start()
+        begins.join(0.1)
+        assert begins.is_alive()
+        path.unlink()
+    begins.join(20)
+    with path.open("rb") as mark, pytest.raises(BlockingIOError):
+        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_session_that_ends_while_others_look_at_its_mark_is_not_stated_as_left(
+    user: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user.write("other", [warned("x")])
+    path = user.state / "running/other"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    lock = fcntl.flock
+
+    def ended_just_now(descriptor: int, how: int) -> None:
+        path.unlink(missing_ok=True)
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", ended_just_now)
+    Bookkeeping(user.state, "mine").recover_others()
+    assert not (user.state / "ledger").exists()
+
+
+def test_a_folder_of_marks_that_cannot_be_written_is_said(user: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    books = Bookkeeping(user.state, "s-1")
+    books.opened("0" * 64)
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(AuditError, match="Read-only file system"):
+        books.closed(layout.Position(1, 5, "ab" * 32))
+    user.write("killed", [warned("x")], seal=False)
+    _killed(user, "killed")
+    with pytest.raises(AuditError, match="Read-only file system"):
+        Bookkeeping(user.state, "mine").recover_others()
 
 
 def test_a_mark_without_a_session_is_taken_away(user: Home) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.audit.recording import Home, ended, home, start_event, warned
-from wrapper.audit import entries, events, reader
+from wrapper.audit import disclosure, entries, events, reader
 from wrapper.audit import format as layout
 from wrapper.audit.disclosure import Disclosure, disclose, encode, prove
 from wrapper.audit.evidence import evidence
@@ -239,6 +239,16 @@ def test_a_log_of_version_1_is_refused_by_who_makes_it_and_by_who_checks_it(whol
 def test_a_record_that_claims_to_unpack_to_gigabytes_is_refused(whole: Disclosure) -> None:
     data = encode(msgspec.structs.replace(whole, frame=whole.frame[:5] + b"\x01" + whole.frame[6:]))
     assert _is_refused(data)
+
+
+def test_a_file_that_is_too_long_and_a_header_of_another_length_than_it_says_are_refused(
+    whole: Disclosure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(TamperedError, match="the log's header is not as long as it says"):
+        prove(encode(msgspec.structs.replace(whole, header=whole.header + b" ")))
+    monkeypatch.setattr(disclosure, "_MAX_FILE", len(encode(whole)) - 1)
+    with pytest.raises(AuditError, match="too large"):
+        disclosure.decode(encode(whole))
 
 
 def test_the_file_has_no_random_part(user: Home) -> None:

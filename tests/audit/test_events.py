@@ -108,6 +108,12 @@ def test_bytes_that_are_no_event_raise_an_audit_error(record: bytes) -> None:
         events.decode(record)
 
 
+def test_a_field_that_nests_without_end_makes_it_no_event() -> None:
+    nested = b"\x82\xa4type\xa7warning\xa3new" + b"\x91" * 100_000 + b"\x01"
+    with pytest.raises(AuditError, match="not an event of this version"):
+        events.decode(nested)
+
+
 def test_an_event_of_a_later_version_is_refused_with_a_hint() -> None:
     with pytest.raises(AuditError) as raised:
         events.decode(msgspec.msgpack.encode({"type": "telepathy", "at": 1.0}))

@@ -228,6 +228,11 @@ def test_other_bytes_are_no_entry(data: bytes) -> None:
     assert msgspec.msgpack.decode(data)["type"]
 
 
+def test_an_entry_that_nests_without_end_is_none() -> None:
+    with pytest.raises(TamperedError, match="frame 3: holds no entry"):
+        entries.decode(3, b"\x82\xa4type\xa4beat\xa3new" + b"\x91" * 100_000 + b"\x01")
+
+
 # --- checkpoints ---------------------------------------------------------------------------------------------------
 
 
@@ -315,7 +320,7 @@ def test_a_place_that_cannot_hold_a_ledger_is_refused_with_the_reason(tmp_path: 
     (tmp_path / "file").touch()
     with pytest.raises(AuditError, match=r"^cannot write the ledger: Not a directory$") as raised:
         ledger.Ledger(tmp_path / "file" / "ledger").append(beat(0))
-    assert raised.value.hint == "see that the state folder can be written"
+    assert raised.value.hint == f"see that `{tmp_path}/file/ledger` can be written"
 
 
 def test_a_ledger_that_another_process_keeps_is_given_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.audit.recording import Home, asked, ended, frames_of, home, put, recording, start_event, warned
-from wrapper.audit import events, reader, seal
+from wrapper.audit import events, reader, seal, segment
 from wrapper.audit import format as layout
 from wrapper.audit.client import RecorderClient
 from wrapper.audit.deltas import Deltas
@@ -147,9 +148,19 @@ def test_a_damaged_session_is_listed_and_hides_no_other(user: Home) -> None:
     user.write("good")
     user.write("bad")
     (user.directory("bad") / layout.LOG_FILE).write_bytes(b"something else, long enough")
-    user.directory("empty").mkdir()
+    (user.directory("cut") / "recovery").mkdir(parents=True)
     states = {session.id: session.state for session in reader.list_sessions(user.state)}
-    assert states == {"good": reader.State.SEALED, "bad": reader.State.DAMAGED, "empty": reader.State.DAMAGED}
+    assert states == {"good": reader.State.SEALED, "bad": reader.State.DAMAGED, "cut": reader.State.DAMAGED}
+
+
+def test_a_start_that_was_killed_before_its_log_began_is_no_session(user: Home) -> None:
+    for made in ("view", "login", "inside"):
+        (user.directory("killed") / made).mkdir(parents=True)
+    (user.directory("killed") / layout.KEY_FILE).touch()
+    user.directory("sooner").mkdir()
+    assert reader.list_sessions(user.state) == ()
+    (user.directory("killed") / layout.LOG_FILE).touch()
+    assert [session.state for session in reader.list_sessions(user.state)] == [reader.State.DAMAGED]
 
 
 @settings(max_examples=8, deadline=None)
@@ -248,3 +259,57 @@ def test_a_header_is_read_from_any_stream(fuzzed: _Fuzzed) -> None:
 
     header, digest, _ = read_header(io.BytesIO(fuzzed.header))
     assert (header.session, digest) == ("s-1", layout.header_hash(fuzzed.header))
+
+
+def test_an_end_that_names_a_next_key_is_tampering_though_it_is_signed(
+    user: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else somebody who knows that key could go on behind the end."""
+    monkeypatch.setattr(segment, "_NO_KEY", os.urandom(32))
+    with pytest.raises(TamperedError, match="names a wrong next key"):
+        reader.verify(user.write(written=[warned("one")]))
+
+
+def test_a_checkpoint_that_names_no_next_key_is_tampering_though_it_is_signed(
+    user: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = SessionWriter(user.directory(), user.keys.load_recipients())
+    monkeypatch.setattr(segment, "_public", lambda _key: bytes(32))
+    writer.append(events.encode(warned("one")))
+    writer.sync()
+    with pytest.raises(TamperedError, match="names a wrong next key"):
+        reader.verify(user.directory())
+
+
+@pytest.mark.parametrize("size", [layout.MAX_RECORD + 1, None])
+def test_a_record_that_unpacks_to_more_than_a_record_may_be_is_not_unpacked(
+    user: Home, monkeypatch: pytest.MonkeyPatch, size: int | None
+) -> None:
+    """A frame of some kilobytes must not fill the memory of who reads it; nor one that does not say its size."""
+    if size is None:
+        packer = zstandard.ZstdCompressor(write_content_size=False).compressobj()
+        packed = packer.compress(b"x") + packer.flush()
+    else:
+        packed = zstandard.ZstdCompressor().compress(bytes(size))
+    monkeypatch.setattr(segment.Segment, "_compressed", lambda _self, _record: (layout.COMPRESSED, packed))
+    directory = user.write(written=[warned("one")])
+    with pytest.raises(TamperedError, match="claims to be larger than a record may be"):
+        reader.verify(directory, user.keys.load_identity())
+    assert reader.verify(directory).state is reader.State.SEALED
+
+
+def test_a_log_that_is_not_encrypted_is_none_of_a_session(user: Home) -> None:
+    """As that of a ledger, whose records anybody could write."""
+    plain = layout.LogHeader(
+        session="s-1",
+        segment=1,
+        created=1_000.0,
+        recipients=(),
+        key_file="",
+        key_commitment="",
+        verification_key="ab" * 32,
+    )
+    user.directory().mkdir(parents=True)
+    (user.directory() / layout.LOG_FILE).write_bytes(layout.encode_header(plain))
+    with pytest.raises(TamperedError, match="the log is not encrypted"):
+        reader.verify(user.directory())

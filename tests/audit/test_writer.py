@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import hashlib
 import os
 import stat
@@ -9,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.audit.recording import Home, frames_of, home, start_event, warned
-from wrapper.audit import events, reader
+from wrapper.audit import events, reader, segment
 from wrapper.audit import format as layout
 from wrapper.audit.format import Position
 from wrapper.audit.ratchet import Ratchet, erase
+from wrapper.audit.refusals import hint
 from wrapper.audit.writer import Limits, SessionWriter
 from wrapper.errors import AuditError
 
@@ -210,3 +213,82 @@ def test_no_key_leads_to_another() -> None:
         stolen.next_epoch()
         later += [stolen.next_key() for _ in range(20)]
     assert not set(keys) & set(later)
+
+
+def _full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_log_that_cannot_be_begun_leaves_nothing(user: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment, "sync_folder", _full)
+    with pytest.raises(AuditError, match="cannot start the log: No space left on device") as raised:
+        user.write("s-1")
+    assert str(user.state / "sessions") in raised.value.hint
+    assert list(user.directory().iterdir()) == []
+
+
+def test_a_segment_that_cannot_be_begun_leaves_a_log_that_is_open_and_not_cut(
+    user: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = SessionWriter(user.directory(), user.keys.load_recipients(), limits=Limits(size=2_000))
+    writer.append(os.urandom(3_000))
+    writer.sync()
+    writer.append(b"two")
+    monkeypatch.setattr(segment, "sync_folder", _full)
+    with pytest.raises(AuditError, match="No space left"):
+        writer.sync()
+    writer._segment.close()
+    assert {path.name for path in user.directory().iterdir()} == {layout.KEY_FILE, layout.LOG_FILE}
+    proven = reader.verify(user.directory())
+    assert (proven.state, proven.torn, proven.records) == (reader.State.OPEN, 0, 2)
+    assert proven.reason == "it goes on in segment 2, which is not there"
+
+
+def test_a_folder_in_which_nothing_can_be_locked_holds_no_log(user: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the lock nobody could tell a session that runs from one that was killed."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with pytest.raises(AuditError, match="No locks available") as raised:
+        user.write("s-1")
+    assert "point XDG_STATE_HOME to a disk of this machine" in raised.value.hint
+    assert list(user.directory().iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [layout.KEY_FILE, layout.LOG_FILE])
+def test_a_file_that_was_there_stays_as_it_was(user: Home, name: str) -> None:
+    user.directory().mkdir(parents=True)
+    (user.directory() / name).write_bytes(b"somebody else's")
+    with pytest.raises(AuditError, match="exists already"):
+        user.write("s-1")
+    assert {path.name: path.read_bytes() for path in user.directory().iterdir()} == {name: b"somebody else's"}
+
+
+def test_a_log_without_a_name_is_not_on_disk(user: Home) -> None:
+    writer = SessionWriter(user.directory(), user.keys.load_recipients())
+    writer.append(b"one")
+    writer.sync()
+    (user.directory() / layout.LOG_FILE).unlink()
+    writer.append(b"two")
+    with pytest.raises(AuditError, match="the log was deleted while the session ran"):
+        writer.sync()
+    with pytest.raises(AuditError, match="the log was deleted"):
+        writer.append(b"three")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "free space for `/state`"),
+        (errno.EDQUOT, "free space for `/state`"),
+        (errno.EFBIG, "ulimit -f"),
+        (errno.ENOLCK, "XDG_STATE_HOME"),
+        (errno.EMFILE, "ulimit -n"),
+        (errno.EAGAIN, "end other processes"),
+        (errno.EROFS, "see that `/state` can be written"),
+    ],
+)
+def test_what_to_do_about_a_refusal_is_said(number: int, said: str) -> None:
+    assert said in hint(OSError(number, "refused"), Path("/state"))

@@ -76,3 +76,22 @@ def test_json_is_complete_and_leaves_out_only_what_older_logs_lack() -> None:
 @given(st.text())
 def test_a_plan_that_is_no_json_stays_text(text: str) -> None:
     assert "plan" in json.loads(render.json_line(0, start_event(plan=text)))
+
+
+@pytest.mark.parametrize("depth", [*range(960, 1_040, 3), 100_000])
+def test_a_plan_that_nests_deeper_than_can_be_printed_stays_text(depth: int) -> None:
+    plan = "[" * depth + "]" * depth
+    printed = json.loads(render.json_line(0, start_event(plan=plan)))["plan"]
+    assert printed == plan or json.dumps(printed) == plan
+
+
+@pytest.mark.parametrize("at", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_json_cannot_say_is_null_and_the_line_stays_json(at: float) -> None:
+    def refused(number: str) -> None:
+        raise AssertionError(number)
+
+    read = events.FilesRead(at=at, files=(("a", at, 3), ("b", 1.5, 4)))
+    shown = json.loads(render.json_line(7, read), parse_constant=refused)
+    assert shown == {"frame": 7, "type": "read", "at": None, "files": [["a", None, 3], ["b", 1.5, 4]]}
+    odd = json.loads(render.json_line(0, start_event(plan='{"a": 1e999}')), parse_constant=refused)
+    assert odd["plan"] in ('{"a": 1e999}', {"a": None})

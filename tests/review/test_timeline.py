@@ -45,6 +45,11 @@ def test_text_loses_colours_titles_and_what_was_overwritten() -> None:
     assert text_lines(data) == ["red", "100%", "plain"]
 
 
+def test_blanks_that_a_client_moves_over_are_blanks() -> None:
+    drawn = b"\x1b[1mAccessing\x1b[1Cworkspace:\x1b[0m\x1b[3Gx\n\x1b[2Ca\x1b[999999999Cb\nold\x1b[1Gnew\x1b[G\n"
+    assert text_lines(drawn) == ["Accessing workspace: x", "  a        b", "new"]
+
+
 def test_a_string_sequence_without_an_end_hides_no_later_line() -> None:
     assert text_lines(b"\x1b]0;swallow\nvisible\n") == ["visible"]
 

@@ -58,3 +58,7 @@ def test_a_session_that_never_began_has_no_moment() -> None:
 
 def test_a_span_is_said_in_its_units() -> None:
     assert [span(seconds) for seconds in (0.25, 59.4, 61, 3_725)] == ["0.2s", "59.4s", "1m01s", "1h02m05s"]
+
+
+def test_a_span_of_a_clock_that_was_set_back_is_not_known() -> None:
+    assert [span(seconds) for seconds in (-0.01, -70, -1e18)] == ["-"] * 3

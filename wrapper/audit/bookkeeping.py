@@ -3,6 +3,9 @@
 Each running session has a file in `<state>/running/`, which its recorder holds locked. A file that nobody holds is that
 of a recorder that was killed: whoever takes the lock states in the ledger how far that log came, and what stands torn
 behind it. Nothing is ever signed for a dead recorder.
+
+A session that runs is never stated as left, or what it writes from then on would be taken for an addition: between the
+making of its mark and the lock on it anybody may take that lock, so the lock on its log counts, too.
 """
 
 import contextlib
@@ -17,11 +20,14 @@ from wrapper.audit.entries import Beat, Closed, Indexed, Opened, Recovered, Rota
 from wrapper.audit.format import Position, Tree
 from wrapper.audit.ledger import Ledger
 from wrapper.audit.proofs import root
-from wrapper.audit.segments import SessionWalk
+from wrapper.audit.segments import SessionWalk, runs
 from wrapper.errors import AuditError
 
 LEDGER: Final = "ledger"
 RUNNING: Final = "running"
+
+# for writing, though nothing is written: NFS gives an exclusive lock on nothing else (flock(2))
+_MARK: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Bookkeeping:
@@ -38,12 +44,9 @@ class Bookkeeping:
     def opened(self, header: str) -> None:
         """Say that the session runs; `header` is the hex hash of its log's header."""
         running = self._state / RUNNING
-        try:
+        with _failing("cannot mark the session as running"):
             running.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._mark = os.open(running / self._session, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            fcntl.flock(self._mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise AuditError(f"cannot mark the session as running: {error.strerror}") from error
+            self._mark = _held_mark(running / self._session)
         self._ledger.append(Opened(self._clock(), self._session, 1, header))
 
     def beat(self, position: Position) -> None:
@@ -64,7 +67,8 @@ class Bookkeeping:
         nothing = Indexed(now, self._session, "", 0, root(()).hex())
         self._ledger.append(Closed(now, self._session, *position), *([nothing] if brought_nothing else ()))
         if self._mark is not None:
-            (self._state / RUNNING / self._session).unlink(missing_ok=True)
+            with _failing("cannot say that the session runs no more"):
+                (self._state / RUNNING / self._session).unlink(missing_ok=True)
             os.close(self._mark)
             self._mark = None
 
@@ -72,19 +76,50 @@ class Bookkeeping:
         """State of each session whose recorder died how its log was left."""
         for mark in self._abandoned():
             directory = self._state / "sessions" / mark.name
-            if directory.is_dir():
-                self._ledger.append(_left(directory, self._clock()))
-            mark.unlink(missing_ok=True)
+            with _failing("cannot look after sessions that were killed"):
+                if directory.is_dir():
+                    if runs(directory):
+                        continue  # it has made its mark, and is about to lock it
+                    self._ledger.append(_left(directory, self._clock()))
+                mark.unlink(missing_ok=True)
 
     def _abandoned(self) -> Iterator[Path]:
         """Yield the marks that nobody holds, each locked while it is looked after."""
-        with contextlib.suppress(FileNotFoundError):
+        with _failing("cannot look after sessions that were killed"), contextlib.suppress(FileNotFoundError):
             for mark in sorted((self._state / RUNNING).iterdir()):
                 if mark.name == self._session:
                     continue
-                with contextlib.suppress(OSError), mark.open("rb") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    yield mark
+                with contextlib.suppress(OSError), _opened(mark) as descriptor:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if mark.exists():  # else its session ended while we looked
+                        yield mark
+
+
+def _held_mark(path: Path) -> int:
+    """Make a session's mark and lock it; who takes it for an abandoned one in between may take it away."""
+    while True:
+        mark = os.open(path, os.O_CREAT | _MARK, 0o600)
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        if path.exists():  # nobody else makes one of this name
+            return mark
+        os.close(mark)
+
+
+@contextlib.contextmanager
+def _opened(mark: Path) -> Iterator[int]:
+    descriptor = os.open(mark, _MARK)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _failing(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise AuditError(f"{what}: {error.strerror}") from error
 
 
 def _left(directory: Path, now: float) -> Recovered:

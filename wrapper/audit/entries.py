@@ -158,7 +158,7 @@ def decode(sequence: int, data: bytes) -> Entry:
     """
     try:
         entry: Entry = _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if _has_type(data):
             raise AuditError(
                 f"frame {sequence}: the entry is not one that this safe-agent knows",
@@ -171,6 +171,6 @@ def decode(sequence: int, data: bytes) -> Entry:
 def _has_type(data: bytes) -> bool:
     try:
         entry = msgspec.msgpack.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return isinstance(entry, dict) and isinstance(entry.get("type"), str)

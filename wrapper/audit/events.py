@@ -276,7 +276,7 @@ def decode(record: bytes) -> AnyEvent:
     """Read one event back. Raises AuditError where `record` is no event that this version knows."""
     try:
         event: AnyEvent = _decoder.decode(record)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AuditError(f"not an event of this version: {error}", hint="read it with a newer safe-agent") from error
     return event
 

@@ -81,7 +81,8 @@ class Keys:
         folder cannot be written or an existing key is not usable.
         """
         with self._writing():
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.folder.parent, self.folder):  # the policy lies in the first
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.chmod(0o700)
             made = [*self._make_pair(hybrid=hybrid, words=words)]
             if _create(self.masking_path, secrets.token_bytes(MASKING_KEY_SIZE), 0o600):

@@ -14,7 +14,6 @@ What an append promises, and how:
 """
 
 import contextlib
-import errno
 import fcntl
 import os
 import time
@@ -30,6 +29,7 @@ from wrapper.audit import ledgerscan, ledgersheet, ledgerstate, notes
 from wrapper.audit.ledgerstate import State
 from wrapper.audit.ledgerview import NOTE_PUB, Segment, View, read
 from wrapper.audit.proofs import root
+from wrapper.audit.refusals import hint
 from wrapper.durable import sync_folder
 from wrapper.errors import AuditError
 
@@ -75,7 +75,7 @@ class Ledger:
     def append(self, *entries: made.Entry) -> Position:
         """Add entries; they are on disk and signed when it returns. Raises AuditError where they are not."""
         records = [made.encode(entry) for entry in entries]
-        with _failing("write"):
+        with _failing("write", self._folder):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with ledgerscan.held(self._folder, fcntl.LOCK_EX):
                 standing = self._standing()
@@ -87,7 +87,7 @@ class Ledger:
 
     def note(self) -> str:
         """Return the ledger's checkpoint of now as a signed note (C2SP tlog-checkpoint). Raises AuditError."""
-        with _failing("sign a checkpoint of"):
+        with _failing("sign a checkpoint of", self._folder):
             try:
                 with ledgerscan.held(self._folder, fcntl.LOCK_EX):
                     state, key = self._signing()
@@ -239,10 +239,8 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _failing(what: str) -> Iterator[None]:
+def _failing(what: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        hint = "free space in the state folder" if full else "see that the state folder can be written"
-        raise AuditError(f"cannot {what} the ledger: {error.strerror}", hint=hint) from error
+        raise AuditError(f"cannot {what} the ledger: {error.strerror}", hint=hint(error, folder)) from error

@@ -17,7 +17,7 @@ import msgspec
 from wrapper.audit import events
 from wrapper.audit import format as layout
 from wrapper.audit.deltas import Bodies
-from wrapper.audit.format import TruncatedError
+from wrapper.audit.format import Position, TruncatedError
 from wrapper.audit.scan import Sealed, Walk, last_records
 from wrapper.audit.seal import Opener
 from wrapper.audit.segments import SessionWalk, Wanted, is_held, key_of, opened_segment, segment_numbers
@@ -25,6 +25,8 @@ from wrapper.errors import AuditError
 
 _END_SIZE: Final = layout.FRAME_SIZE + layout.CHECKPOINT_SIZE
 _NOTHING: Final[Wanted] = MappingProxyType({})
+# what the start of a session makes before its log: folders of the wrapper's, then the key
+_BEFORE_THE_LOG: Final = frozenset({"view", "inside", "login", layout.KEY_FILE})
 _EDGE: Final = 8  # records looked at from either end for the events that begin and end a session
 
 
@@ -71,6 +73,13 @@ class Verified:
     roots: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
 
+class Left(NamedTuple):
+    """How a recorder that was killed left a log: how far it came, and how many bytes of an unfinished frame follow."""
+
+    position: Position
+    torn: int
+
+
 class Record(NamedTuple):
     """One event with the number of its frame."""
 
@@ -86,15 +95,26 @@ class Outline(NamedTuple):
 
 
 def list_sessions(state_home: Path) -> tuple[Session, ...]:
-    """Return the sessions below `state_home` (the folder that ends in `safe-agent`), oldest first."""
+    """Return the sessions below `state_home` (the folder that ends in `safe-agent`), oldest first.
+
+    A start that is under way, or was killed before its log began, is none: nothing was recorded. Where the ledger knows
+    such a session, its log was deleted, and the session is gone.
+    """
     folder = state_home / "sessions"
     try:
-        entries = [entry for entry in folder.iterdir() if entry.is_dir()]
+        entries = [entry for entry in folder.iterdir() if entry.is_dir() and _has_begun(entry)]
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise AuditError(f"cannot read `{folder}`: {error.strerror}") from error
     return tuple(sorted((_look(entry) for entry in entries), key=lambda session: (session.created, session.id)))
+
+
+def _has_begun(directory: Path) -> bool:
+    try:
+        return not {path.name for path in directory.iterdir()} <= _BEFORE_THE_LOG
+    except OSError:
+        return True  # it cannot be read, which has to be said
 
 
 def find_session(state_home: Path, name: str) -> Session:
@@ -124,8 +144,12 @@ def _folder(name: str) -> Path:
     return folder
 
 
-def verify(directory: Path, identity: Opener | None = None, *, wanted: Wanted = _NOTHING) -> Verified:
+def verify(
+    directory: Path, identity: Opener | None = None, *, wanted: Wanted = _NOTHING, left: Left | None = None
+) -> Verified:
     """Prove a session's log, also its content where `identity` opens it; `wanted` names roots to give back.
+
+    `left` is how a killed recorder is known to have left it: a frame that is torn just there was not cut later.
 
     Raises TamperedError and TruncatedError with the first bad frame, NoKeyError where `identity` does not open it,
     AuditError where it cannot be read or has an unknown version.
@@ -133,7 +157,7 @@ def verify(directory: Path, identity: Opener | None = None, *, wanted: Wanted = 
     walk = SessionWalk(directory, identity, wanted=wanted)
     for _ in walk:
         pass
-    state = _ending(walk)
+    state = _ending(walk, left)
     header = walk.header
     return Verified(
         session=header.session,
@@ -253,12 +277,12 @@ def _outer_state(stream: BinaryIO) -> State:
     return State.RUNNING if is_held(stream) else State.OPEN
 
 
-def _ending(walk: SessionWalk) -> State:
+def _ending(walk: SessionWalk, left: Left | None = None) -> State:
     if walk.sealed:
         return State.SEALED
     if walk.is_held:
         return State.RUNNING
-    if walk.torn:
+    if walk.torn and (walk.position, walk.torn) != left:
         raise TruncatedError(
             f"session {walk.header.session}: the log ends inside frame {walk.frames},"
             f" with {walk.torn} bytes of it left",

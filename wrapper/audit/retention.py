@@ -8,7 +8,6 @@ Rules of this file:
    the key for longer (docs/anchors.md).
 """
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -19,7 +18,7 @@ from typing import Final
 from wrapper.audit.entries import Shredded
 from wrapper.audit.ledger import Ledger
 from wrapper.audit.reader import Session, State, list_sessions
-from wrapper.audit.segments import is_held
+from wrapper.audit.segments import runs
 from wrapper.durable import sync_folder
 from wrapper.errors import AuditError
 
@@ -61,7 +60,7 @@ def shred(session: Session, ledger: Ledger, reason: str, *, clock: Callable[[], 
     Raises AuditError where the session runs, where the ledger cannot be written (nothing is deleted then), and where a
     file cannot be deleted.
     """
-    if _runs(session.directory):
+    if runs(session.directory):
         raise AuditError(f"session {session.id} runs: its keys stay", hint="it is due again when it has ended")
     found = key_files(session.directory)
     if not found:
@@ -94,16 +93,3 @@ def _tried(session: Session, ledger: Ledger, reason: str, clock: Callable[[], fl
         return Shredding(session, shred(session, ledger, reason, clock=clock))
     except AuditError as error:
         return Shredding(session, 0, error)
-
-
-def _runs(directory: Path) -> bool:
-    """Say whether a recorder holds any of the session's logs at this moment."""
-    try:
-        for log in directory.glob("*.alog"):
-            descriptor = os.open(log, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with os.fdopen(descriptor, "rb") as stream:
-                if is_held(stream):
-                    return True
-    except OSError as error:
-        raise AuditError(f"cannot read `{directory}`: {error.strerror}") from error
-    return False

@@ -4,8 +4,10 @@
 - Used keys are erased. What seals the key file is another process, which ends at once: what it leaves in its memory
   (the age file key, which opens the log from its start) is gone with it.
 - Raises OSError as the disk does; `writer` says what that means.
+- One that cannot be begun leaves nothing: half a header would look like a log that was cut.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -59,10 +61,8 @@ class Segment:
     ) -> None:
         self.place = place
         self._signer = signer or Ed25519PrivateKey.generate()
-        key_name, log_name = layout.segment_names(place.number)
         log_key = os.urandom(32)
         key_file = _sealed(recipients, log_key)
-        _write_new(directory / key_name, key_file)
         header = layout.encode_header(
             layout.LogHeader(
                 session=directory.name,
@@ -83,15 +83,27 @@ class Segment:
         self._held: list[bytes] = []
         self._held_bytes = 0
         self.written = 0
-        self._log = _open_new(directory / log_name)
-        fcntl.flock(self._log, fcntl.LOCK_EX)  # says to readers that the session runs; ends with this process
-        self._write(header)
-        os.fsync(self._log)
-        sync_folder(directory)
+        with contextlib.ExitStack() as undoing:
+            self._place(directory, key_file, header, undoing)
+            undoing.pop_all()
         self.header_hash = layout.header_hash(header)
         self._previous = self.header_hash
         self._epoch = -1
         self._next_epoch()
+
+    def _place(self, directory: Path, key_file: bytes, header: bytes, undoing: contextlib.ExitStack) -> None:
+        """Make the two files; `undoing` gets what takes them away again."""
+        key_name, log_name = layout.segment_names(self.place.number)
+        with os.fdopen(_open_new(directory / key_name, undoing), "wb") as file:
+            file.write(key_file)
+            file.flush()
+            os.fsync(file.fileno())
+        self._log = _open_new(directory / log_name, undoing)
+        fcntl.flock(self._log, fcntl.LOCK_EX)  # says to readers that the session runs; ends with this process
+        self._write(header)
+        os.fsync(self._log)
+        sync_folder(directory)
+        self._has_name = bool(os.fstat(self._log).st_nlink)  # there are file systems that do not count names
 
     @property
     def size(self) -> int:
@@ -146,9 +158,11 @@ class Segment:
         self._write(held)
 
     def sync(self) -> None:
-        """Bring to disk what was written."""
+        """Bring to disk what was written. Raises AuditError where the file has no name any more: it ends with us."""
         self.flush()
         os.fdatasync(self._log)
+        if self._has_name and not os.fstat(self._log).st_nlink:
+            raise AuditError("the log was deleted while the session ran", hint="let nothing clear the state folder")
 
     def close(self) -> None:
         """Let the file go, and with it the lock."""
@@ -228,12 +242,14 @@ def _seal_and_exit(pipe: int, recipients: Sequence[str], log_key: bytes) -> None
         os._exit(code)
 
 
-def _open_new(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def _open_new(path: Path, undoing: contextlib.ExitStack) -> int:
+    """Open a file that was not there; `undoing` gets what removes it."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
+    undoing.callback(_removed, path)
+    return descriptor
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    with os.fdopen(_open_new(path), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def _removed(path: Path) -> None:
+    with contextlib.suppress(OSError):  # the disk has failed already
+        path.unlink()

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import hashlib
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -158,6 +159,19 @@ def is_held(stream: BinaryIO) -> bool:
     except BlockingIOError:
         return True
     fcntl.flock(stream, fcntl.LOCK_UN)
+    return False
+
+
+def runs(directory: Path) -> bool:
+    """Say whether a recorder holds any of the session's logs at this moment. Raises AuditError."""
+    try:
+        for log in directory.glob("*.alog"):
+            descriptor = os.open(log, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb") as stream:
+                if is_held(stream):
+                    return True
+    except OSError as error:
+        raise AuditError(f"cannot read `{directory}`: {error.strerror}") from error
     return False
 
 

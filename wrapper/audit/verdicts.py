@@ -13,8 +13,8 @@ import msgspec
 from wrapper.audit import reader
 from wrapper.audit.anchored import ForkedError
 from wrapper.audit.entries import Beat, Closed, Entry, Opened, Recovered, Rotated, Shredded
-from wrapper.audit.format import NoKeyError, TamperedError, TruncatedError
-from wrapper.audit.reader import Session, State, Verified
+from wrapper.audit.format import NoKeyError, Position, TamperedError, TruncatedError
+from wrapper.audit.reader import Left, Session, State, Verified
 from wrapper.audit.seal import Opener
 from wrapper.errors import AuditError
 
@@ -48,7 +48,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Told:
-    """All that the ledger says of one session; `end` is where in the ledger its end stands (frames up to there)."""
+    """All that the ledger says of one session; `end` is where in the ledger its end stands (frames up to there).
+
+    Of two entries about the same, the first counts: it was acknowledged when the session was there. Who has the account
+    later can add any entry, as well signed as that one, and an anchor proves of both only that they stand there.
+    """
 
     headers: dict[int, str] = field(default_factory=dict)
     seen: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -60,13 +64,13 @@ class Told:
         """Take one entry about this session."""
         match entry:
             case Opened(segment=segment, header=header):
-                self.headers[segment] = header
+                self.headers.setdefault(segment, header)
             case Beat() | Rotated() | Closed() | Recovered():
                 if entry.size:
-                    self.seen[entry.segment, entry.size] = entry.root
-                if isinstance(entry, Closed):
+                    self.seen.setdefault((entry.segment, entry.size), entry.root)
+                if isinstance(entry, Closed) and self.end is None:
                     self.end = sequence + 1
-                if isinstance(entry, Recovered):
+                if isinstance(entry, Recovered) and not (self.recovered and self.recovered.size):
                     self.recovered = entry
             case Shredded():
                 self.shredded = True
@@ -86,7 +90,12 @@ def gone(told: Mapping[str, Told], there: Sequence[Session]) -> list[Verdict]:
     """Return a verdict for each session that the ledger knows and that is not there."""
     names = {session.id for session in there}
     return [
-        of_error(name, TruncatedError("the session is gone, but the ledger knows it", hint="its folder was deleted"))
+        of_error(
+            name,
+            TruncatedError(
+                "the session is gone, but the ledger knows it", hint="its folder was deleted, or its log in it"
+            ),
+        )
         for name in sorted(set(told) - names)
     ]
 
@@ -100,7 +109,7 @@ def judge(
     for segment, size in known.seen if known else ():
         wanted.setdefault(segment, {})[size] = None
     try:
-        proven = _proven(session, opener, wanted, decrypt=decrypt)
+        proven = _proven(session, opener, wanted, _left(known), decrypt=decrypt)
         if known is not None:
             _compare(proven, known)
     except AuditError as error:
@@ -120,15 +129,26 @@ def judge(
     )
 
 
+def _left(known: Told | None) -> Left | None:
+    """Return how the ledger says that the session's recorder left the log, where it was killed."""
+    said = known.recovered if known else None
+    return Left(Position(said.segment, said.size, said.root), said.torn) if said else None
+
+
 def _proven(
-    session: Session, opener: Opener | None, wanted: Mapping[int, Mapping[int, object]], *, decrypt: bool
+    session: Session,
+    opener: Opener | None,
+    wanted: Mapping[int, Mapping[int, object]],
+    left: Left | None,
+    *,
+    decrypt: bool,
 ) -> Verified:
     try:
-        return reader.verify(session.directory, opener, wanted=wanted)
+        return reader.verify(session.directory, opener, wanted=wanted, left=left)
     except NoKeyError:
         if decrypt:
             raise
-        return reader.verify(session.directory, wanted=wanted)
+        return reader.verify(session.directory, wanted=wanted, left=left)
 
 
 def _compare(proven: Verified, known: Told) -> None:
@@ -160,6 +180,8 @@ def _compare(proven: Verified, known: Told) -> None:
 
 def _reasons(proven: Verified, known: Told | None, *, has_ledger: bool) -> list[str]:
     reasons = [proven.reason] if proven.reason else []
+    if proven.torn and proven.state is State.OPEN:
+        reasons.append(f"it ends inside a frame, with {proven.torn} bytes of it left, as its recorder left it")
     loose = proven.frames - proven.signed
     if loose:
         reasons.append(f"its last {loose} frames are not signed")

@@ -7,7 +7,6 @@
 """
 
 import contextlib
-import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import NamedTuple
 
 from wrapper.audit import format as layout
 from wrapper.audit.format import Position
+from wrapper.audit.refusals import hint
 from wrapper.audit.segment import Place, Segment
 from wrapper.durable import sync_folder
 from wrapper.errors import AuditError
@@ -129,9 +129,8 @@ class SessionWriter:
             self._failed = AuditError(f"{what}: `{error.filename}` exists already")
             raise self._failed from error
         except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            hint = "free space in the state folder" if full else "see that the state folder can be written"
-            self._failed = AuditError(f"{what}: {error.strerror}", hint=f"{hint}, then start again")
+            todo = f"{hint(error, self._directory.parent)}, then start again"
+            self._failed = AuditError(f"{what}: {error.strerror}", hint=todo)
             raise self._failed from error
         except AuditError as error:
             self._failed = error

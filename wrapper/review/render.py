@@ -67,7 +67,24 @@ def json_line(sequence: int, event: Event) -> str:
             fields[name] = _json_or_text(str(value))
         elif name != "at":
             fields[name] = value
-    return json.dumps(fields)  # ASCII only, also DEL and the C1 controls, which msgspec's JSON would print raw
+    try:  # ASCII only, also DEL and the C1 controls, which msgspec's JSON would print raw
+        return json.dumps(fields, allow_nan=False)
+    except (RecursionError, ValueError):  # of a plan nested too deeply, of a number that JSON cannot say: none is ours
+        plan = {"plan": getattr(event, "plan", "")} if "plan" in fields else {}
+        return json.dumps(_finite({**fields, **plan}), allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    """Return what JSON can say of a field: nothing of a number that is infinite, or none."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {name: _finite(one) for name, one in value.items()}
+        case tuple():
+            return [_finite(one) for one in value]
+        case _:
+            return value
 
 
 def _text(value: bytes) -> tuple[str, str]:
@@ -80,6 +97,6 @@ def _text(value: bytes) -> tuple[str, str]:
 def _json_or_text(text: str) -> object:
     try:
         decoded: object = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return text
     return decoded

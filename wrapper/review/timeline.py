@@ -37,6 +37,9 @@ from wrapper.review.sizes import size
 # escape sequences of a terminal: CSI, then OSC and the other strings up to their end, then the two-byte ones (ECMA-48)
 # a string ends at a line's end here, so that one without an end hides nothing
 _ESCAPES: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
+# clients that draw move right over blanks (CUF), and to a column (CHA), in place of writing spaces
+_MOVED: Final = re.compile(r"\x1b\[([0-9]{0,9})([CG])")
+_WIDEST_GAP: Final = 8  # spaces that stand for a movement to the right: what is said counts, not where
 _MOST_LINES: Final = 12  # of terminal output shown per row; `--json` has all
 _MOST_JOINED: Final = 1 << 16  # bytes of output joined into one row; each join copies
 _MOST_READ: Final = 10_000  # files of reads joined into one row
@@ -118,9 +121,16 @@ def row(event: Event) -> Row:  # noqa: C901, PLR0911, PLR0912 (one case per kind
 
 def text_lines(data: bytes) -> list[str]:
     """Return the readable lines of terminal output, without escape sequences, blank lines and what was overwritten."""
-    text = _ESCAPES.sub("", data.decode(errors="replace"))
+    text = _ESCAPES.sub("", _MOVED.sub(_gap, data.decode(errors="replace")))
     lines = (line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n"))
     return [line for line in lines if line]
+
+
+def _gap(moved: re.Match[str]) -> str:
+    count = int(moved[1] or 1)
+    if moved[2] == "C":
+        return " " * min(count, _WIDEST_GAP)
+    return " " if count > 1 else "\r"  # the first column: what stood in the line is written over
 
 
 def _join(held: AnyEvent, event: AnyEvent) -> AnyEvent | None:

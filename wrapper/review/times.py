@@ -18,8 +18,8 @@ def moment(at: float | None) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """Say how long; a dash where it is not known."""
-    if seconds is None or not math.isfinite(seconds):
+    """Say how long; a dash where it is not known: the clock may have been set back meanwhile."""
+    if seconds is None or not 0 <= seconds < math.inf:
         return "-"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
