@@ -38,6 +38,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 # since the kernel locks them there (mount_namespaces(7))
 _LOCKED = os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC | os.ST_NOATIME | os.ST_NODIRATIME | os.ST_RELATIME
 
+_KEEP_SIZE = 1  # linux/falloc.h
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -112,6 +113,13 @@ def born(descriptor: int) -> int:
     if _libc.statx(descriptor, b"", _AT_EMPTY_PATH, _STATX_BTIME, ctypes.byref(told)) or not told.mask & _STATX_BTIME:
         return 0
     return int(told.born) * 1_000_000_000 + int(told.born_ns)
+
+
+def reserve(descriptor: int, size: int) -> None:
+    """Have a file's first `size` bytes belong to it on disk, and leave its size as it is (fallocate(2))."""
+    allocate = _libc.fallocate64
+    allocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    _check(allocate(descriptor, _KEEP_SIZE, 0, size), "fallocate")
 
 
 def unmount(target: str) -> None:

@@ -85,6 +85,27 @@ def test_git_switches_between_branches_whose_masked_files_differ(repository: Wor
     assert repository.run("git", "status", "--porcelain") == _outside(repository, "status", "--porcelain") == ""
 
 
+def test_a_repository_made_inside_does_not_name_objects_that_only_another_one_has(repository: Workplace) -> None:
+    repository.run("sh", "-ec", """
+        git status
+        git init -q other; cd other; cp ../secret.env lib.env; git add lib.env; git commit -qm lib
+        cd ..; git clone -q . clone; rm -rf clone; git init -q clone; cd clone
+        cp ../secret.env .; git add secret.env; git commit -qm new
+    """)  # fmt: skip
+    for name, file in (("other", "lib.env"), ("clone", "secret.env")):
+        assert repository.run("git", "-C", name, "status", "--porcelain") == ""
+        assert repository.run("git", "-C", name, "show", f"HEAD:{file}") == SEEN
+        repository.run("git", "-C", name, "fsck", "--strict")
+
+
+def test_git_with_an_untracked_cache_sees_what_is_made_right_behind_its_last_look(repository: Workplace) -> None:
+    _outside(repository, "config", "core.untrackedCache", "true")
+    _outside(repository, "status")
+    script = "for n in 1 2 3 4 5 6; do touch new$n deep/new$n; git status --porcelain; rm new$n deep/new$n; done"
+    seen = repository.run("sh", "-ec", f"touch secret.env; git status --porcelain; {script}")
+    assert seen.split() == [word for n in "123456" for word in ("??", f"deep/new{n}", "??", f"new{n}")]
+
+
 def test_git_stash_brings_back_what_it_took(repository: Workplace) -> None:
     repository.run("sh", "-c", "echo 'print(4)' >code.py; echo new >untracked")
     repository.run("git", "stash", "-q", "--include-untracked")
@@ -128,22 +149,86 @@ class _Repository(PlainJudge):
         return Mode.PASS
 
 
-def test_git_status_is_clean_right_behind_a_stash_in_a_linked_worktree_too(tmp_path: Path) -> None:
-    """Its index lies in another view than its files, which one thread each tells the kernel of."""
+@pytest.mark.parametrize("name", ["main/.git", ".bare", "bare.git"])
+def test_git_status_is_clean_right_behind_a_stash_in_a_linked_worktree_too(tmp_path: Path, name: str) -> None:
+    """Its index lies in another view than its files, which one thread each tells the kernel of; whatever its name."""
     (tmp_path / ".gitconfig").write_text("[user]\n name = t\n email = t@example.com\n[init]\n defaultBranch = main\n")
     (tmp_path / "main").mkdir()
     (tmp_path / "main/secret.env").write_text(DOTENV)
     (tmp_path / "main/code.py").write_text("print(1)\n")
-    script = "git init -q; git add .; git commit -qm first; git worktree add -q ../tree"
+    clone = "" if name == "main/.git" else f"git clone -q --bare . ../{name}; cd ../{name};"
+    script = f"git init -q; git add .; git commit -qm first; {clone} git worktree add -q -b tree {tmp_path}/tree"
     environ = {"HOME": str(tmp_path), "PATH": programs()}
     subprocess.run(["sh", "-ec", script], cwd=tmp_path / "main", env=environ, check=True)
     tree = tmp_path / "tree"
-    with served(tree, PolicyLike(), beside=_tells_late, repository=(tmp_path / "main/.git", _Repository())) as inside:
+    with served(tree, PolicyLike(), beside=_tells_late, repository=(tmp_path / name, _Repository())) as inside:
         within = Shell(inside, tmp_path, programs())
+        assert within.run("git", "status", "--porcelain") == ""
         within.run("sh", "-c", "echo 'print(2)' >code.py; echo MORE=1 >>secret.env; echo new >untracked")
         time.sleep(0.8)
         assert within.run("sh", "-c", "git stash -q --include-untracked; git status --porcelain") == ""
     assert (tree / "secret.env").read_text() == DOTENV
+
+
+def test_adding_what_git_has_already_stages_nothing_in_a_submodule_either(tmp_path: Path) -> None:
+    """Its index lies in another view than its files."""
+    (tmp_path / ".gitconfig").write_text(
+        '[user]\n name = t\n email = t@example.com\n[init]\n defaultBranch = main\n[protocol "file"]\n allow = always\n'
+    )
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/secret.env").write_text(DOTENV)
+    script = (
+        "git init -q; git add .; git commit -qm lib; git init -q ../top; cd ../top; git submodule --quiet add ../lib"
+    )
+    environ = {"HOME": str(tmp_path), "PATH": programs()}
+    subprocess.run(["sh", "-ec", script], cwd=tmp_path / "lib", env=environ, check=True)
+    place = tmp_path / "top/lib", tmp_path / "top/.git/modules/lib"
+    with served(place[0], PolicyLike(), repository=(place[1], _Repository())) as inside:
+        within = Shell(inside, tmp_path, programs())
+        for _ in range(3):
+            assert within.run("sh", "-ec", "touch secret.env; git add secret.env; git status --porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "git mv secret.env moved.env",
+        "cp secret.env new.env; git add new.env",
+        "cat secret.env >>code.py; git add code.py",
+        "cp secret.env deep/er/new.env; git rm -q --cached secret.env; mv secret.env deep/; git add deep",
+    ],
+)
+def test_git_status_is_clean_at_once_behind_what_the_host_has_committed(repository: Workplace, script: str) -> None:
+    """git reads its index before it asks for the files, and nobody inside has asked for these yet."""
+    repository.run("git", "status")
+    subprocess.run(
+        ["sh", "-ec", f"{script}; git commit -qm host"],
+        cwd=repository.real, env={"HOME": str(repository.shell.home), "PATH": repository.shell.path}, check=True,
+    )  # fmt: skip
+    time.sleep(0.5)
+    assert repository.run("git", "status", "--porcelain") == ""
+    _outside(repository, "reset", "-q", "--hard", "HEAD~1")
+    time.sleep(0.5)
+    assert repository.run("git", "status", "--porcelain") == ""
+
+
+def test_an_index_in_another_view_follows_files_that_are_masked_later(tmp_path: Path) -> None:
+    (tmp_path / ".gitconfig").write_text("[user]\n name = t\n email = t@example.com\n[init]\n defaultBranch = main\n")
+    (tmp_path / "main").mkdir()
+    (tmp_path / "main/plain").write_text("plain\n")
+    environ = {"HOME": str(tmp_path), "PATH": programs()}
+    script = "git init -q; git add .; git commit -qm first; git worktree add -q -b tree ../tree"
+    subprocess.run(["sh", "-ec", script], cwd=tmp_path / "main", env=environ, check=True)
+    tree = tmp_path / "tree"
+    with served(tree, PolicyLike(), repository=(tmp_path / "main/.git", _Repository())) as inside:
+        within = Shell(inside, tmp_path, programs())
+        assert within.run("git", "status", "--porcelain") == ""
+        (tree / "new/er").mkdir(parents=True)
+        (tree / "new/er/later.env").write_text(DOTENV)
+        subprocess.run(["sh", "-ec", "git add new; git commit -qm later"], cwd=tree, env=environ, check=True)
+        time.sleep(0.5)
+        within.run("git", "status", "--porcelain")  # it finds the file
+        assert within.run("git", "status", "--porcelain") == ""
 
 
 def test_git_rebases_and_merges(repository: Workplace) -> None:

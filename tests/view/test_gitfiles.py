@@ -36,6 +36,9 @@ class Folder:
         for path in self.root.rglob("*env"):
             yield os.fsencode(path.relative_to(self.root))
 
+    def begun(self) -> int:
+        return 0
+
     def masked(self, path: bytes) -> Masked | None:
         name = os.fsdecode(path)
         real = (self.root / name).read_bytes()
@@ -353,5 +356,25 @@ def test_whatever_the_inside_writes_into_its_git_folder_raises_nothing(data: byt
 )
 def test_gits_own_files_are_told_apart(path: bytes, *, is_index: bool, moves: bool) -> None:
     files = GitFiles(Folder(Path("/nowhere")), b"/nowhere")
+    assert files.is_index(path) is is_index
+    assert files.moves_commits(path) is moves
+
+
+@pytest.mark.parametrize(
+    ("path", "is_index", "moves"),
+    [
+        (b"x/.bare/worktrees/one/index", True, False),
+        (b"x/.bare/index", True, False),
+        (b"x/.bare/worktrees/one/HEAD", False, True),
+        (b"x/.bare/refs/heads/main", False, True),
+        (b"x/.bare/modules/a/.git/HEAD", False, True),
+        (b"x/.bare/config", False, False),
+        (b"x/.bare", False, False),
+        (b"x/.bare2/index", False, False),
+        (b"x/one/index", False, False),
+    ],
+)
+def test_a_repositorys_own_folder_may_have_any_name(path: bytes, *, is_index: bool, moves: bool) -> None:
+    files = GitFiles(Folder(Path("/")), b"", b"x/.bare")
     assert files.is_index(path) is is_index
     assert files.moves_commits(path) is moves

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.repository import fill, git, repository
 from wrapper.plan.indexformat import IndexFormatError, extensions, walk
-from wrapper.view.gitindex import Entry, find, patched
+from wrapper.view.gitindex import Entry, find, patched, without_untracked
 
 NAMES = ["a", "b/a", "src/one.py", "src/two.py", "src/deep/er/.env", "ü/ß.txt", "x" * 200, "sp ace\nline", ".env"]
 _DEBUG = re.compile(
@@ -146,6 +147,38 @@ def test_all_other_extensions_of_git_stay_and_are_believed(tmp_path: Path) -> No
         assert left == (there if changed.object_id == entry.object_id else there - {b"TREE", b"EOIE", b"IEOT"})
 
 
+@pytest.mark.parametrize("kind", ["sha1", "sha256"])
+@pytest.mark.parametrize("depth", range(1, 80, 7))  # its path says how long what stands before the flags is
+def test_an_untracked_cache_is_made_anew(tmp_path: Path, depth: int, kind: str) -> None:
+    folder = repository(tmp_path / ("d" * depth), f"--object-format={kind}")
+    fill(folder, ["a", "b/c"])
+    git(folder, "config", "core.untrackedCache", "true")
+    git(folder, "add", "-A")
+    for path in (folder, folder / "b"):
+        os.utime(path, (10, 10))
+    git(folder, "status")
+    git(folder, "status")
+    before, id_bytes = read(folder), 20 if kind == "sha1" else 32
+    data = without_untracked(before, object_id_bytes=id_bytes)
+    assert len(data) == len(before)
+    assert data != before
+    fill(folder, ["b/new"])
+    os.utime(folder / "b", (10, 10))
+    for shown, told in ((before, b""), (data, b"?? b/new\n")):
+        (folder / ".git/index").write_bytes(shown)
+        seen = git(
+            folder,
+            "-c",
+            "core.trustctime=false",
+            "status",
+            "--porcelain",
+            "-unormal",
+            extra={"GIT_OPTIONAL_LOCKS": "0"},
+        )
+        assert b"\n".join(line for line in seen.splitlines(keepends=True) if line.startswith(b"??")) == told
+    assert without_untracked(data, object_id_bytes=id_bytes) == data
+
+
 @pytest.mark.parametrize("id_bytes", [20, 32])
 def test_a_checksum_of_zeros_stays_and_any_other_is_made_anew(tmp_path: Path, id_bytes: int) -> None:
     folder = repository(tmp_path / "repo", *(["--object-format=sha256"] if id_bytes == 32 else []))
@@ -221,6 +254,10 @@ def test_damaged_indexes_raise_their_own_error_and_nothing_else(data: bytes, wan
         with contextlib.suppress(IndexFormatError):
             for one in find(head + data, wanted):
                 patched(head + data, [(one, replace(one, object_id=bytes(20)))])
+        with contextlib.suppress(IndexFormatError):
+            without_untracked(head + data)
+    with contextlib.suppress(IndexFormatError):
+        without_untracked(b"DIRC\0\0\0\2\0\0\0\0UNTR" + len(data).to_bytes(4, "big") + data + bytes(20))
 
 
 FILE_NAME = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=12).filter(

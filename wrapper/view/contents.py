@@ -161,6 +161,8 @@ class Contents:
         self._masked_changed = masked_changed
         self._clock = clock
         self._showing: set[Node] = set()
+        self.begun = 0
+        """How often a file has begun to show placeholders."""
 
     @property
     def showing(self) -> Iterator[Node]:
@@ -394,6 +396,7 @@ class Contents:
         if shown is not None:
             self._showing.add(node)
             if not was_shown:
+                self.begun += 1
                 self._history.put(self._history.witness.masked, node.path())
         elif was_shown:
             self._showing.discard(node)

@@ -51,6 +51,7 @@ _MOST_COMPLAINTS: Final = 32
 _GATHERED: Final = 0.0015  # seconds: a burst of changes, most of them our own, is taken at once
 _GATHERED_BUSY: Final = 0.004  # while the inside asks much: then nearly all of them are our own
 _AGAIN_AFTER: Final = (0.005, 0.1)
+_MOST_MET: Final = 200  # files that someone outside has changed at once, looked at before they are asked for
 
 
 class _Later:
@@ -183,7 +184,7 @@ class Daemon:
             indexes.knows(GitFiles(self._real, self._place))
         else:
             two = FilesOfTwo(self._real, self._place[1:], beside._real, beside._place[1:], beside._lock)  # noqa: SLF001
-            indexes.knows(GitFiles(two, b""))
+            indexes.knows(GitFiles(two, b"", self._place[1:]))
         changes = Changes(nodes, lower, verdicts, contents, history)
         writing = Writing(lower, verdicts, contents, judge, history)
         resting = Resting(lower, verdicts, contents, writing, history, judge, indexes)
@@ -281,13 +282,15 @@ class Daemon:
                     told, changed = list(changes.lost()), []
             self._tell(told)
             later.put(told)
-            for path in changed:
-                self._learn(path)
+            for place, path in enumerate(changed):
+                self._learn(path, is_met=place < _MOST_MET)
 
-    def _learn(self, path: bytes) -> None:
+    def _learn(self, path: bytes, *, is_met: bool) -> None:
         try:
             with self._lock:
                 self._judge.host_changed(path)
+                if is_met:
+                    self._real.meet(path)
         except Exception as error:  # noqa: BLE001 (as for a request)
             self._complain(error)
 

@@ -11,7 +11,8 @@ What holds:
    placeholders, unless git has the real content already. What is staged so is made real outside, by the guard.
 3. git compares whole seconds and reads a file again that is as young as its index, and would find placeholders. So an
    index is shown as younger than the masked files that are unchanged. What git would have read again besides is read
-   here; if it has changed it is marked as git itself marks such entries, with size 0.
+   here; if it has changed it is marked as git itself marks such entries, with size 0. Folders that are as young as the
+   index git reads again, too, so what it knows of their untracked files is shown as made for another question.
 4. What the inside wrote into its own `.git` only decides which file of the view an entry is compared with.
 """
 
@@ -22,10 +23,11 @@ import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from wrapper.plan.indexformat import IndexFormatError, object_id_bytes
-from wrapper.view.gitindex import Entry, find, find_young, patched
+from wrapper.view.gitindex import Entry, find, find_young, patched, without_untracked
 
 _NANO: Final = 1_000_000_000
 _MOST_YOUNG: Final = 5000  # files that are read because git would; git reads the others itself
@@ -60,6 +62,9 @@ class Files(Protocol):
     def masked_paths(self) -> Iterable[bytes]:
         """Give the paths that show placeholders, or may."""
 
+    def begun(self) -> int:
+        """Give how often a file has begun to show placeholders: then there may be more of these paths."""
+
     def masked(self, path: bytes) -> Masked | None:
         """Give such a file as it is now; None where it is gone or shown as it is."""
 
@@ -76,19 +81,22 @@ class Files(Protocol):
 class GitFiles:
     """Says which files are git's, and what the inside sees of an index.
 
-    `root` is the absolute path of the view; paths are relative to it.
+    `root` is the absolute path of the view; paths are relative to it. `repository` is that of a folder which is a
+    repository's own, whatever its name (`.bare`, with its worktrees beside it); others are called `.git`.
     """
 
-    def __init__(self, files: Files, root: bytes) -> None:
+    def __init__(self, files: Files, root: bytes, repository: bytes = b"") -> None:
         self._files = files
         self._root = root.rstrip(b"/")
-        self._held: set[bytes] = set()  # ids of real contents that an index held: git has these
+        self._repository = repository + b"/" if repository else b""
+        # by the repository's folder, ids of real contents that an index of it held: git has these there, not elsewhere
+        self._held: dict[bytes, set[bytes]] = {}
 
     def is_index(self, path: bytes) -> bool:
         """Say whether a path is an index: of a repository, a worktree of it or a submodule."""
         if not path.endswith(b"/index"):
             return False
-        below = _below_git(path)
+        below = self._below(path)
         return below == b"index" or below.startswith((b"worktrees/", b"modules/"))
 
     def moves_commits(self, path: bytes) -> bool:
@@ -98,7 +106,7 @@ class GitFiles:
         """
         if path.endswith(b".lock"):
             return False
-        parts = _below_git(path).split(b"/")
+        parts = self._below(path).split(b"/")
         if parts[0] == b"worktrees":
             parts = parts[2:]
         if parts[:1] == [b"modules"]:
@@ -109,6 +117,10 @@ class GitFiles:
         """Give what is equal as long as a file is as it is."""
         return self._files.state(path)
 
+    def begun(self) -> int:
+        """Give how often a file has begun to show placeholders."""
+        return self._files.begun()
+
     def shown(self, path: bytes, data: bytes, mtime_ns: int) -> Shown:
         """Give what the inside reads in an index with this content and modification time."""
         id_bytes = self._id_bytes(path)
@@ -118,7 +130,8 @@ class GitFiles:
         try:
             wanted = self._wanted(prefix)
             states = [(prefix + name, self._files.state(prefix + name)) for name in sorted(wanted)]
-            masked = self._changes(prefix, find(data, wanted, object_id_bytes=id_bytes), self._as_inside)
+            inside = partial(self._as_inside, self._held_by(path))
+            masked = self._changes(prefix, find(data, wanted, object_id_bytes=id_bytes), inside)
             if not masked:
                 return Shown(data, depends=states)
             second = mtime_ns // _NANO & _WORD
@@ -129,6 +142,7 @@ class GitFiles:
                 young = [one for one in find_young(data, second, object_id_bytes=id_bytes) if one.offset not in spared]
                 states += [(prefix + one.path, self._files.state(prefix + one.path)) for one in young[:_MOST_YOUNG]]
                 changes = [*masked, *self._suspected(prefix, young)]
+                data = without_untracked(data, object_id_bytes=id_bytes)
             data = patched(data, changes, object_id_bytes=id_bytes)
             return Shown(data, max(0, ahead) * _NANO, states)
         except IndexFormatError:
@@ -151,10 +165,19 @@ class GitFiles:
             return data
         try:
             entries = find(data, self._wanted(prefix), object_id_bytes=id_bytes)
-            changes = self._changes(prefix, entries, self._as_outside)
+            if self._files.read(path) is None:
+                self._held.pop(posixpath.dirname(path), None)  # its first index: another repository may have stood here
+            changes = self._changes(prefix, entries, partial(self._as_outside, self._held_by(path)))
             return patched(data, changes, object_id_bytes=id_bytes) if changes else data
         except IndexFormatError:
             return data
+
+    def _below(self, path: bytes) -> bytes:
+        """Give the path below the innermost repository's folder; empty outside of any."""
+        below = _below_git(path)
+        if not below and self._repository and path.startswith(self._repository):
+            return path[len(self._repository) :]
+        return below
 
     def _changes(self, prefix: bytes, entries: Sequence[Entry], change: "_Change") -> list[tuple[Entry, Entry]]:
         """Give those entries of masked files for which `change` has an answer: as found, as it shall be."""
@@ -180,23 +203,27 @@ class GitFiles:
         folder = posixpath.dirname(path)
         return object_id_bytes(self._files.read(posixpath.join(self._common(folder), b"config")) or b"")
 
-    def _as_inside(self, entry: Entry, file: Masked) -> Entry | None:
+    def _held_by(self, path: bytes) -> set[bytes]:
+        """Give the ids that git is known to have where an index lies."""
+        return self._held.setdefault(self._common(posixpath.dirname(path)), set())
+
+    def _as_inside(self, held: set[bytes], entry: Entry, file: Masked) -> Entry | None:
         if entry.object_id == _id_of(file.real, entry) or _is_exactly(entry, file.about):
-            self._held.add(entry.object_id)
+            held.add(entry.object_id)
         elif entry.object_id != _id_of(file.shown, entry):
             return None
         return _stated(entry, file.about, len(file.shown))
 
-    def _as_outside(self, entry: Entry, file: Masked) -> Entry | None:
+    def _as_outside(self, held: set[bytes], entry: Entry, file: Masked) -> Entry | None:
         found = entry
         for real, shown in _as_stored(file):
-            if entry.object_id == _id_of(shown, entry) and _id_of(real, entry) in self._held:
+            if entry.object_id == _id_of(shown, entry) and _id_of(real, entry) in held:
                 entry = replace(entry, object_id=_id_of(real, entry))
         if entry.object_id == _id_of(file.real, entry):
-            self._held.add(entry.object_id)
+            held.add(entry.object_id)
             return _stated(entry, file.about, len(file.real))
         is_seen = _is_like(entry, _stated(entry, file.about, len(file.shown)))
-        is_clean = is_seen and entry.object_id in self._held
+        is_clean = is_seen and entry.object_id in held
         if is_clean:
             return _stated(entry, file.about, len(file.real))
         return entry if entry is not found else None

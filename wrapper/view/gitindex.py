@@ -20,6 +20,11 @@ _MTIME_AT: Final = 8
 _STAGE: Final = 0x3000
 _TREES: Final = frozenset((b"TREE", b"EOIE", b"IEOT"))
 """Ids of trees that the index held when it was written, and where entries and extensions begin."""
+_UNTRACKED: Final = b"UNTR"
+_UNTRACKED_NAMED: Final = 12
+"""Bytes from its begin: its head, and no more of its place (`Location /…`, a NUL) than that has after its length."""
+_UNTRACKED_STATS: Final = 72
+"""Bytes of the state of two files of patterns, behind which `dir_flags` stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,23 @@ def patched(data: bytes, changes: Sequence[tuple[Entry, Entry]], *, object_id_by
     if any(found.object_id != wanted.object_id for found, wanted in changes):
         body = _without_trees(bytes(out), object_id_bytes)
     return body + _checksum(body, data[-object_id_bytes:])
+
+
+def without_untracked(data: bytes, *, object_id_bytes: int = 20) -> bytes:
+    """Give the index, as long as it is, with an untracked cache that git makes anew. Raises IndexFormatError.
+
+    git believes one that was made for what is looked for now (`dir_flags`), and nothing is ever looked for so.
+    """
+    out = bytearray(data)
+    end = walk(data, object_id_bytes, ())[1]
+    for signature, begin, following in extensions(data, end, object_id_bytes):
+        if signature == _UNTRACKED:
+            flags = data.find(b"\0", begin + _UNTRACKED_NAMED, following) + 1 + _UNTRACKED_STATS
+            if flags > following - _SECONDS.size:
+                raise IndexFormatError("an untracked cache is cut")
+            _SECONDS.pack_into(out, flags, _WORD)
+    body = bytes(out[:-object_id_bytes])
+    return data if out == data else body + _checksum(body, data[-object_id_bytes:])
 
 
 def find_young(data: bytes, since: int, *, object_id_bytes: int = 20) -> list[Entry]:

@@ -4,10 +4,12 @@ The kernel is told to forget an index's pages when a file that shows placeholder
 another then.
 """
 
+import contextlib
 import os
 import stat
 import threading
 from collections.abc import Callable, Iterable
+from math import inf
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,6 +23,7 @@ from wrapper.view.verdicts import Verdicts
 
 _MOST_INDEX: Final = 256 << 20
 _MOST_READ: Final = 1 << 20
+_MOST_SEEN: Final = 5000  # paths beside those that were masked at the start and those that the kernel knows
 _LOCK: Final = b".lock"
 _LOCK_LATER_NS: Final = 2_000_000_000
 
@@ -43,28 +46,49 @@ class RealFiles:
         self._verdicts = verdicts
         self._contents = contents
         self._judge = judge
+        self._seen: dict[bytes, None] = {}  # that showed placeholders; the kernel may have forgotten such a file since
 
     def masked_paths(self) -> Iterable[bytes]:
         """Give the paths that show placeholders, or may."""
-        found = set(self._judge.masked_paths())
-        for node in self._contents.showing:
-            found.update(below(parent, name) for parent, name in node.names())
-        return found
+        shown = [path for node in self._contents.showing for path in _paths(node)]
+        self._keep(shown)
+        return {*self._judge.masked_paths(), *shown, *self._seen}
+
+    def begun(self) -> int:
+        """Give how often a file has begun to show placeholders: then there may be more of these paths."""
+        return self._contents.begun
 
     def masked(self, path: bytes) -> Masked | None:
         """Give such a file as it is now; None where it is gone or shown as it is."""
         try:
             node = self._node(path)
             if node is None:
+                self._seen.pop(path, None)
                 return None
             if self._contents.look(node):
                 self._tell_now(wire.invalidate_attributes(node.number))  # as `Indexes.looked_at`, of another view too
             if node.content is None or node.content.shown is None:
+                self._seen.pop(path, None)
                 return None
             about = self._lower.about_node(node)
             return Masked(about, self._contents.real_now(node), bytes(node.content.shown))
         except OSError:
             return None
+
+    def meet(self, path: bytes) -> None:
+        """Look at a file that someone outside has made or changed: git reads its index before it asks for the file.
+
+        Not at a long one: everybody would wait for that.
+        """
+        with contextlib.suppress(OSError):
+            node = self._node(path)
+            if node is None:
+                return
+            if self._lower.about_node(node).st_size <= _MOST_READ and self._contents.look(node):
+                self._tell_now(wire.invalidate_attributes(node.number))
+            if self._contents.is_shown(node):
+                self._keep(_paths(node))
+            self._nodes.forget(node.number, 0)  # the kernel may not know it
 
     def state(self, path: bytes) -> object:
         """Give what is equal as long as a file is as it is; None where there is none."""
@@ -96,6 +120,11 @@ class RealFiles:
         finally:
             os.close(opened)
 
+    def _keep(self, paths: Iterable[bytes]) -> None:
+        self._seen.update((path, None) for path in paths)
+        while len(self._seen) > _MOST_SEEN:
+            del self._seen[next(iter(self._seen))]
+
     def _node(self, path: bytes) -> Node | None:
         node = self._nodes.root
         for name in path.split(b"/"):
@@ -105,9 +134,16 @@ class RealFiles:
             mode = self._verdicts.at(node, name, about)
             if mode in CLOSED:
                 return None
+            known = self._nodes.find(about)
+            lost_at = -inf if known is None else known.lost_at
             node = self._nodes.named(node, name, about)
+            node.lost_at = lost_at  # the kernel has not asked for it by this name, as `named` takes it
             self._verdicts.learn(node, mode)
         return node if stat.S_ISREG(node.kind) else None
+
+
+def _paths(node: Node) -> Iterable[bytes]:
+    return [below(parent, name) for parent, name in node.names()]
 
 
 class Git(Protocol):
@@ -122,6 +158,9 @@ class Git(Protocol):
     def state(self, path: bytes) -> object:
         """Give what is equal as long as a file is as it is."""
 
+    def begun(self) -> int:
+        """Give how often a file has begun to show placeholders."""
+
     def shown(self, path: bytes, data: bytes, mtime_ns: int) -> Shown:
         """Give what the inside reads in an index with this content and modification time."""
 
@@ -133,7 +172,8 @@ class Indexes:
     """The indexes that the kernel knows; none until `knows`. `tell` takes what the kernel must be told.
 
     `tell_now` tells it at once, and takes only that attributes are others: for that it waits for nobody.
-    `prefix` is what stands before paths for whoever knows git's files: nothing, or where the root is.
+    `prefix` is what stands before paths for whoever knows git's files: nothing, or, of a repository's own folder, where
+    that is.
     """
 
     def __init__(
@@ -150,7 +190,7 @@ class Indexes:
         self._verdicts = verdicts
         self._git: Git | None = None
         self._tell = tell
-        self._shown: dict[Node, tuple[Signature, Shown] | None] = {}
+        self._shown: dict[Node, tuple[Signature, Shown, int] | None] = {}  # with what `begun` was then
         self._count = 0
 
     def knows(self, git: Git) -> None:
@@ -171,8 +211,7 @@ class Indexes:
 
     def moves_commits(self, path: bytes) -> bool:
         """Tell whether git finds commits by what stands at a path."""
-        path = self._prefix + path
-        return self._git is not None and is_in_git(path) and self._git.moves_commits(path)
+        return self._git is not None and self._is_in_git(path) and self._git.moves_commits(self._prefix + path)
 
     def read(self, node: Node, offset: int, buffer: memoryview) -> int:
         """Read of what is shown of an index. Raises OSError."""
@@ -198,18 +237,21 @@ class Indexes:
         """Give what is shown of an index; None where that is not known."""
         about = os.fstat(descriptor)
         known = self._shown.get(node)
-        if known is not None and known[0] == signature_of(about) and self._holds(known[1]):
+        if known is not None and known[0] == signature_of(about) and self._holds(known[1], known[2]):
             return known[1]
         if self._git is None or about.st_size > _MOST_INDEX:
             return None
+        begun = self._git.begun()
         shown = self._git.shown(self._prefix + node.path(), os.pread(descriptor, about.st_size, 0), about.st_mtime_ns)
-        self._shown[node] = signature_of(about), shown
+        self._shown[node] = signature_of(about), shown, begun
         self._count += 1
         return shown
 
-    def _holds(self, shown: Shown) -> bool:
+    def _holds(self, shown: Shown, begun: int) -> bool:
         git = self._git
-        return git is not None and all(git.state(path) == state for path, state in shown.depends)
+        return (
+            git is not None and git.begun() == begun and all(git.state(path) == state for path, state in shown.depends)
+        )
 
     def put(self, node: Node, path: bytes) -> None:
         """Make an index what it shall be that the inside puts at a path. Raises OSError."""
@@ -242,8 +284,11 @@ class Indexes:
         """Take notice that the kernel has forgotten a file."""
         self._shown.pop(node, None)
 
+    def _is_in_git(self, path: bytes) -> bool:
+        return bool(self._prefix) or is_in_git(path)
+
     def _role_at(self, path: bytes) -> Role:
-        if not is_in_git(self._prefix + path):
+        if not self._is_in_git(path):
             return Role.NONE
         if self._git is not None and self._git.is_index(self._prefix + path):
             return Role.INDEX
@@ -265,6 +310,10 @@ class FilesOfTwo:
         """Give the paths that show placeholders, or may."""
         with self._lock:
             return [self._other + path for path in self._beside.masked_paths()]
+
+    def begun(self) -> int:
+        """Give how often a file of the working tree has begun to show placeholders."""
+        return self._beside.begun()
 
     def masked(self, path: bytes) -> Masked | None:
         """Give such a file as it is now."""

@@ -76,6 +76,7 @@ class Moves:
         if there is not None and there[0] is node:
             parts.lower.rename(parent, name, target, new_name, flags)  # two names of one file: nothing is done
             return wire.done(unique)
+        self._make_room(node, there[0] if there is not None and not flags & _EXCHANGE else node)
         moving = self._as_it_was(node, path)
         replaced = None if there is None else self._as_it_was(there[0], new_path)
         before, after = self._contents(moving, replaced, flags)
@@ -165,6 +166,18 @@ class Moves:
                 os.close(opened)
             if count > _MOST_LOOKED_AT:
                 raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    def _make_room(self, node: Node, there: Node) -> None:
+        """Raise OSError where a file would replace one whose values it holds as placeholders, and the disk has no room.
+
+        They are restored once it is there, and what was there before is gone then.
+        """
+        parts = self._parts
+        is_file = stat.S_ISREG(node.kind) and stat.S_ISREG(there.kind)
+        if is_file and there is not node and parts.verdicts.of(there) is Mode.MASK:
+            before = self._names.state(node)
+            parts.writing.make_room(node)
+            self._names.restate(node, before)
 
     def _as_it_was(self, node: Node, path: bytes) -> _Moved:
         parts = self._parts

@@ -19,6 +19,7 @@ import contextlib
 import errno
 import os
 
+from wrapper import linux
 from wrapper.view.contents import (
     CLOSED,
     MOST_BYTES,
@@ -50,6 +51,7 @@ from wrapper.view.verdicts import Verdicts
 
 _MOST_COPIED = 64 << 20  # bytes at once: others wait meanwhile
 _PIECE = 1 << 20  # bytes read at once
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Writing:
@@ -146,6 +148,20 @@ class Writing:
         if node.content is not None and node.content.shown is not None:
             return len(node.content.shown)
         return os.fstat(self._lower.writing(node)).st_size
+
+    def make_room(self, node: Node) -> None:
+        """Reserve what a file takes with every placeholder restored. Raises OSError where the disk is full."""
+        descriptor = self._lower.reading(node)
+        size = os.fstat(descriptor).st_size
+        if size > MOST_BYTES or not self._holds_mark(descriptor):
+            return
+        real = len(self._judge.restored(bytes(whole(descriptor))))
+        if real > size:
+            try:
+                linux.reserve(self._lower.writing(node), real)
+            except OSError as error:
+                if error.errno in _FULL:
+                    raise
 
     def restore(self, node: Node) -> None:
         """Restore what stayed a placeholder in a file of which something else holds now. Raises OSError.
