@@ -7,7 +7,7 @@
 #   ./install.sh --demo        install, then show it at work: no account, no network beyond the packages
 #   ./install.sh --corpus      install with what `safe-agent corpus` needs besides (Arrow, DuckDB, Ray: 800 MB); it stays so
 #   ./install.sh --test [ARGS] set up all that the tests need (real clients included) and run them; ARGS go to pytest
-#   ./install.sh --uninstall   remove what this script made; logs, keys and policies stay
+#   ./install.sh --uninstall   remove what this script made, and aliases; logs, keys and policies stay
 #
 # Exit codes: 0 done; 1 something is missing or failed, with a hint; with --test and --demo their own.
 set -eu
@@ -196,15 +196,27 @@ advise() {
         "  $agent doctor          # attacks itself" "  $agent demo            # see it work: no account, no network"
 }
 
+# An alias that outlives its command would take `claude` away from every new shell.
+remove_aliases() {
+    for shell in bash zsh fish; do
+        case $shell in
+            bash) rc=$HOME/.bashrc ;;
+            zsh) rc=${ZDOTDIR:-$HOME}/.zshrc ;;
+            fish) rc=$(base "${XDG_CONFIG_HOME:-}" .config)/fish/config.fish ;;
+        esac
+        grep -qsF '# >>> safe-agent >>>' "$rc" || continue
+        "$venv/bin/safe-agent" alias --remove --shell "$shell" >&2 ||
+            say "$rc still has the lines of \`safe-agent alias\`: remove them by hand"
+    done
+}
+
 uninstall() {
+    remove_aliases
     for command in $commands; do
         if [ "$(readlink "$bin/$command" 2>/dev/null)" = "$venv/bin/$command" ]; then rm -f "$bin/$command"; fi
     done
     rm -rf "$venv" "$venv.before" "$cache" "$data/corpus"
     rmdir "$data" 2>/dev/null || true
-    for rc in "$HOME/.bashrc" "${ZDOTDIR:-$HOME}/.zshrc" "$(base "${XDG_CONFIG_HOME:-}" .config)/fish/config.fish"; do
-        ! grep -qsF '# >>> safe-agent >>>' "$rc" || say "$rc still has the lines of \`safe-agent alias\`: remove them by hand"
-    done
     say 'removed. Logs, keys and policies stay:'
     say "  $state"
     say "  $config"

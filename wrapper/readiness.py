@@ -13,7 +13,7 @@ from redactors.vault import Vault
 from wrapper.agents.client import Client
 from wrapper.agents.registry import CLIENTS
 from wrapper.audit.keys import MASKING_KEY_SIZE, Keys
-from wrapper.errors import SafeAgentError, SessionError, WorkspaceError
+from wrapper.errors import SafeAgentError, SessionError, StateError, WorkspaceError
 from wrapper.plan.chosen import load_chosen
 from wrapper.plan.facts import NESTED, find_workspace
 from wrapper.plan.places import Places
@@ -77,8 +77,12 @@ def _folders(places: Places) -> str:
     """Write something: a folder may be ours and its disk full."""
     places.private(places.sessions, places.cache)
     for folder in (places.sessions, places.cache):
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(4096))
+        try:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(bytes(4096))
+        except OSError as error:
+            hint = "free space there, or point XDG_STATE_HOME and XDG_CACHE_HOME elsewhere"
+            raise StateError(f"cannot write `{folder}`: {error.strerror}", hint=hint) from error
     return f"logs go to `{places.sessions}`"
 
 

@@ -268,6 +268,15 @@ def test_who_is_not_logged_in_hears_how_and_reaches_the_authorisation_host() -> 
     assert launch(("exec", "hello")).login_hosts == {}
 
 
+def test_exec_without_a_key_says_which_variable_it_reads() -> None:
+    [note] = launch(("exec", "hello"), environ={"OPENAI_API_KEY": "sk-fake"}).notes
+    assert "CODEX_API_KEY, not from OPENAI_API_KEY" in note
+    assert "OPENAI_API_KEY" not in launch(("exec", "hello")).notes[0]
+    assert launch(("exec", "hello"), environ={"CODEX_API_KEY": "sk-fake"}).notes == ()
+    assert launch(("exec", "hello"), {".codex/auth.json": {"OPENAI_API_KEY": "sk-fake"}}).notes == ()
+    assert launch(("mcp", "list")).notes == ()
+
+
 WITH_TOKENS = {
     "auth_mode": "chatgpt",
     "OPENAI_API_KEY": None,

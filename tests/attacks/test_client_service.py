@@ -76,7 +76,7 @@ def test_it_runs_nothing_for_an_agent_that_leaves_it_a_job(served: Machine) -> N
     assert json.loads((served.home / ".claude/daemon.json").read_bytes()) == {}
 
     (orders / "0badcafe.json").write_text(job(served, "0badcafe", outside))
-    assert came(outside, 20), "the control: it does run what stands there"
+    assert came(outside, 60), "the control: it does run what stands there"
 
 
 def test_shells_of_a_bare_codex_run_nothing_that_an_agent_writes(machine: Machine) -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from redactors.documents import mask_document
 from redactors.known import KnownValues
-from redactors.loading import load
 from redactors.vault import Origin, Vault
+from tests.compiled import load
 from tests.machine import fake, private_key
 
 _VAULT = Vault(b"k" * 32)

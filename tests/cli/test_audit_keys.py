@@ -62,7 +62,10 @@ def _without_keys(user: Home) -> None:
 def test_init_makes_what_is_missing_and_says_so(user: Home) -> None:
     assert "all keys are in" in _run("init").stderr
     _without_keys(user)
-    assert "made audit.key, audit.pub, masking.key in" in _run("init").stderr
+    said = _run("init").stderr
+    assert "made audit.key, audit.pub, masking.key in" in said
+    assert "keep a copy of `audit.key` elsewhere: without it no log can be read" in said
+    assert "keep a copy" not in _run("init").stderr
 
 
 def test_init_makes_a_hybrid_pair_under_a_passphrase(user: Home, monkeypatch: pytest.MonkeyPatch) -> None:

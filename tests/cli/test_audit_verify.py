@@ -71,6 +71,19 @@ def test_a_session_that_was_deleted_is_named(user: Home) -> None:
     assert result.exit_code == 11
 
 
+def test_all_sessions_are_summed_up_and_what_is_gone_among_them(user: Home) -> None:
+    for number in (1, 2, 3):
+        _recorded(user, f"s-{number}")
+    assert _run("--all").stderr == "safe-agent: 3 sessions: 3 sealed; the ledger knows no other\n"
+    shutil.rmtree(user.directory("s-2"))
+    said = _run("--all").stderr.splitlines()
+    assert said[-1] == "safe-agent: 3 sessions: 2 sealed, 1 truncated; the ledger knows no other"
+    shutil.rmtree(user.state / "ledger")
+    assert _run("--all").stderr.splitlines()[-1] == "safe-agent: 2 sessions: 2 sealed"
+    assert _run("s-1").stderr.splitlines() == _run("s-3").stderr.splitlines()  # of one session there is no sum
+    assert not [line for line in _run("--all", "--json").stdout.splitlines() if "sessions" in line]
+
+
 def test_a_ledger_that_was_tampered_with_has_a_line_of_its_own(user: Home) -> None:
     _recorded(user, "s-1")
     log = next((user.state / "ledger").glob("*.alog"))

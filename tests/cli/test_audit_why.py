@@ -74,7 +74,19 @@ def test_a_line_that_is_in_no_log_is_said_not_to_be(file: Path) -> None:
     assert result.exit_code == 1
     assert "no call in the logs has this text" in result.stdout
     assert "the last change in the logs: modified by the agent" in result.stdout
+    assert "lay elsewhere" not in result.stdout
     assert "1 call of 1 session searched" in result.stdout
+
+
+def test_where_the_project_lies_elsewhere_now_it_is_not_said_that_nobody_wrote_it(file: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere" / file.name
+    moved.parent.mkdir()
+    moved.write_bytes(file.read_bytes())
+    result = _run(f"{moved}:2")
+    assert result.exit_code == 1
+    assert "no call in the logs has this text for this file" in result.stdout
+    assert "if the project lay elsewhere then" in result.stdout
+    assert "`safe-agent audit search TEXT --all`" in result.stdout
 
 
 @pytest.mark.parametrize(

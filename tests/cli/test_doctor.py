@@ -201,7 +201,8 @@ def test_a_full_disk_stops(machine: Machine) -> None:
     table = ask(machine, *ROOT_OF_ITS_OWN, script, "sh", str(full), XDG_STATE_HOME=str(full))
     assert table.code == 1
     assert "folders" in table.missing()
-    assert "No space left" in table.rows["folders"]["found"]
+    assert table.rows["folders"]["found"] == f"cannot write `{full}/safe-agent/sessions`: No space left on device"
+    assert table.rows["folders"]["fix"].startswith("free space there")
 
 
 def test_a_policy_that_is_not_valid_stops_and_is_named_with_its_line(machine: Machine) -> None:

@@ -19,6 +19,7 @@ def test_each_thing_is_answered_on_a_line_with_its_rule(machine: Machine) -> Non
     done = machine.host("safe-agent", "explain", ".env", "GITHUB_TOKEN", "example.com", "~/.ssh", check=True)
     path, variable, host, hidden = done.stdout.splitlines()
     assert path.startswith("path      .env: mask")
+    assert re.search(r'\[mask "\*\.env" \(bundled, default\.toml:\d+\)\]$', path)  # and not where that was installed
     assert variable.startswith("variable  GITHUB_TOKEN: ")
     assert host.startswith("host      example.com: deny")
     assert hidden.startswith("path      ~/.ssh: hidden")

@@ -1,6 +1,7 @@
 """`safe-agent` itself: finding commands, helping, failing."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -54,6 +55,9 @@ def test_the_help_of_every_command_has_an_example_and_the_exit_codes(name: str) 
     assert name == "" or every
     for words in every:
         shown = CliRunner().invoke(cli, [*words, "--help"], prog_name="safe-agent")
+        assert not re.search(r"^  [a-z]+ .*\.\.\.$", shown.output, re.MULTILINE), (
+            f"{words}: a sentence of its list is cut"
+        )
         assert shown.exit_code == 0, words
         text = " ".join(shown.stdout.split())
         assert "Example: " in text or "Examples: " in text, words

@@ -33,13 +33,13 @@ def _refused(*arguments: str) -> str:
     return f"{error.what}; {error.hint}"
 
 
-def _session(user: Home, name: str, *lines: str, seal: bool = True) -> None:
+def _session(user: Home, name: str, *lines: str, seal: bool = True, view: str = "fuse") -> None:
     """Put a session into the log and the ledger that nobody indexed."""
     talk = Talk()
     talk.asks("write it")
     talk.answers("", {"file_path": "a.py", "content": "\n".join(lines)})
     workspace = str(user.state.parent.parent)
-    user.write(name, [start_event(name, workspace=workspace), *talk.events[1:], ended()], seal=seal)
+    user.write(name, [start_event(name, workspace=workspace, view=view), *talk.events[1:], ended()], seal=seal)
     now = time.time()
     Ledger(user.state / "ledger").append(Opened(now, name, 1, "ab" * 32), Closed(now, name, 1, 3, "ab" * 32))
 
@@ -104,6 +104,16 @@ def test_what_cannot_be_made_again_is_told_and_stays_as_it_was(user: Home) -> No
     assert "session s-1 is not rebuilt" in result.stderr
     assert "session s-3 is not whole: its recorder was killed" in result.stderr
     assert _index(user).sessions["s-1"].is_whole
+
+
+def test_what_no_log_has_is_not_promised_to_be_made_anew(user: Home) -> None:
+    _session(user, "s-1", line(), view="binds: no FUSE")
+    result = _run("rebuild", "s-1")
+    assert (result.exit_code, result.stdout) == (1, "s-1  1 sheet\n")
+    assert "session s-1 is not whole: files were shown by binds" in result.stderr
+    told = _run("status").stderr.splitlines()
+    assert "s-1: not all of it was captured: files were shown by binds" in told[0]
+    assert told[1] == "hint: `safe-agent provenance rebuild s-1`; what that does not bring back is in no log"
 
 
 @pytest.mark.parametrize("arguments", [(), ("s-1", "--all"), ("--all", "--missing")])

@@ -63,6 +63,16 @@ def test_the_list_has_the_newest_session_first(user: Home, scene: Scene) -> None
     assert scene.value not in run().output
 
 
+@pytest.mark.parametrize("at", [1e300, -1e300, float("nan"), float("inf"), 0.0])
+def test_a_time_that_is_none_hides_nothing(user: Home, scene: Scene, at: float) -> None:
+    """What stands in the clear beside what is kept is not proven: anybody who may write there says what he likes."""
+    kept(user).keep("odd", b"A=1", "cut", at)
+    rows = run().stdout.splitlines()[1:]
+    assert [row.split()[1] for row in rows] == ["1", "2"]
+    assert rows[1].split()[2] == "-"
+    assert run("s-1", "2", "--to", str(scene.workspace / "odd")).exit_code == 0
+
+
 def test_the_list_as_json_has_one_object_per_line(scene: Scene) -> None:
     (row,) = map(json.loads, run("last", "--json").stdout.splitlines())
     assert row == {

@@ -122,6 +122,7 @@ STAND_INS = {
     'safe-agent audit search "DROP TABLE" --all': Way(code=1),
     "safe-agent left src/pricing.py": Way(code=1, says="pricing.py: left"),
     "safe-agent left --all --since 30d --report left.html": Way(code=1, says="looked through"),
+    "safe-agent left --all --report left.html": Way(code=1, says="looked through"),
     # what says something worth looking at
     "safe-agent explain .env GITHUB_TOKEN github.com": Way(
         says=r"(?s)\.env: mask.*GITHUB_TOKEN: mask.*github\.com: deny"

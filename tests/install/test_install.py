@@ -319,9 +319,16 @@ def _install_and_uninstall(place: Place) -> None:
     stranger.symlink_to("/usr/bin/true")
     kept = _files(place.keys) | _files(place.home / ".local/state/safe-agent")
     assert len(kept) > len(KEYS)
-    assert place.run("safe-agent", "alias", "--write", "--shell", "bash").returncode == 0
+    bash, zsh = place.home / ".bashrc", place.home / ".zshrc"
+    bash.write_text("export A=1\n")
+    for shell in ("bash", "zsh"):
+        assert place.run("safe-agent", "alias", "--write", "--shell", shell).returncode == 0
+    zsh.write_text("# <<< safe-agent <<<\n" + zsh.read_text())  # somebody was at it by hand
+    torn = zsh.read_text()
     removed = place.install("--uninstall", **where)
-    assert f"{place.home}/.bashrc still has the lines" in removed.stderr
+    assert (bash.read_text(), zsh.read_text()) == ("export A=1\n", torn)
+    assert f"{bash}: removed" in removed.stderr
+    assert f"{zsh} still has the lines" in removed.stderr
     assert removed.returncode == 0, removed.stderr
     assert not data.joinpath("safe-agent").exists()
     assert [path.name for path in (place.home / ".local/bin").iterdir()] == ["safe-codex"]

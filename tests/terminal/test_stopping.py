@@ -106,6 +106,31 @@ def test_a_tui_that_stops_itself_stops_the_job_and_is_redrawn_after(tmp_path: Pa
         terminal_is_usable(shell)
 
 
+@pytest.mark.parametrize("tidy", [True, False])
+@pytest.mark.parametrize("stop", STOPS)
+def test_only_a_tui_whose_screen_was_put_away_is_told_to_draw(tmp_path: Path, stop: str, tidy: bool) -> None:  # noqa: FBT001
+    """One that left the screen itself draws when it goes on; told twice, it draws twice, the second over the first."""
+    heard = 'signal.signal(signal.SIGCONT, lambda *_: os.write(1, b"CONTINUED"))\nenter()\nwhile'
+    code = TUI.format(stop=stop, tidy=tidy).replace("enter()\nwhile", heard)
+    with bash(tmp_path) as shell:
+        shell.sendline(line("--sandbox", "--", *script(tmp_path, code)))
+        shell.expect("DRAWN")
+        shell.send("\x1a")
+        shell.expect("Stopped")
+        shell.expect_exact(PROMPT)
+        shell.sendline("fg")
+        shell.expect("driver.py")
+        shell.expect("DRAWN" if tidy else "RESIZED")
+        before = shell.before
+        time.sleep(0.3)
+        shell.send("q")
+        shell.expect("BYE")
+        said = before + shell.before
+        assert said.count(b"CONTINUED") == 1
+        assert b"RESIZED" not in said
+        shell.expect_exact(PROMPT)
+
+
 def test_a_second_stop_works_like_the_first(tmp_path: Path) -> None:
     with bash(tmp_path) as shell:
         shell.sendline(line("--sandbox", "--", *script(tmp_path, TUI.format(stop=STOPS[0], tidy=True))))

@@ -102,6 +102,7 @@ class Codex:
         room = _room(folder, config, facts) if command in ("login", "logout") else None
         of_openai = settings is None or bool(settings.get("requires_openai_auth"))
         may_login = credential is None and of_openai and command not in _COMMANDS
+        lacking = (_lacking(facts),) if credential is None and of_openai and command in _BY_VARIABLE else ()
         by_code = ("--device-auth",) if command == "login" and _NO_CALLBACK.isdisjoint(arguments) else ()
         daemon = () if "--no-daemon" in arguments else ("--no-daemon",)
         return ClientLaunch(
@@ -124,7 +125,7 @@ class Codex:
             runs=dict(_runs(folder, config, facts)),
             unneeded=_UNNEEDED,
             early=_EARLY,
-            notes=tuple(_login_notes(by_code) if room else _notes(config, credential, may_login=may_login)),
+            notes=tuple(_login_notes(by_code) if room else _notes(config, credential, may_login=may_login)) + lacking,
         )
 
     def stand_ins(self, secrets: Mapping[bytes, str]) -> dict[bytes, bytes]:  # noqa: ARG002 - the face of every adapter
@@ -329,6 +330,11 @@ def _renewed(login: dict[str, Any], answer: bytes, now: float) -> bytes:
 def _login_notes(by_code: Sequence[str]) -> Iterator[str]:
     if by_code:
         yield "your browser cannot reach Codex inside, so it asks for a code (`--device-auth`)"
+
+
+def _lacking(facts: ClientFacts) -> str:
+    unread = ", not from OPENAI_API_KEY" if facts.environ.get("OPENAI_API_KEY", "").strip() else ""
+    return f"Codex has no key: it takes one from CODEX_API_KEY{unread}; or log in first, by `safe-codex login`"
 
 
 def _notes(config: Mapping[str, Any], credential: Credential | None, *, may_login: bool) -> Iterator[str]:

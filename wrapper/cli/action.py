@@ -68,6 +68,7 @@ def client() -> None:
 @group.command(
     cls=_Step,
     epilog=_CODES,
+    short_help="Allow user namespaces and FUSE, or say what to do.",
     help=_help("machine", "Allow user namespaces and FUSE where the runner forbids them, or say what to do."),
 )
 def machine() -> None:
@@ -78,6 +79,7 @@ def machine() -> None:
 @group.command(
     cls=_Step,
     epilog=_CODES,
+    short_help="Register the job's secrets with the runner.",
     help=_help("masks", "Register the job's secrets with the runner; prints them, for the runner alone."),
 )
 def masks() -> None:
@@ -94,6 +96,7 @@ def run() -> None:
 @group.command(
     cls=_Step,
     epilog="\b\nExit codes: the agent's own; 1 where `fail-on` holds or no session began; 125 when safe-agent fails.",
+    short_help="Write the summary, and fail where the job must.",
     help=_help("finish", "Write the job's summary, and fail where the agent failed or `fail-on` holds."),
 )
 @click.pass_context

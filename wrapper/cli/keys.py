@@ -26,6 +26,7 @@ def group() -> None:
 
 @group.command(
     epilog="\b\nExit codes: 0 all keys are there; 125 a key cannot be made or used.",
+    short_help="Make the keys that are missing.",
     help="""Make the keys that are missing: the pair that the log is encrypted to, and the masking key.
 
     Existing keys stay as they are. Keep a copy of `audit.key` elsewhere: without it no log can be read. It may also
@@ -44,6 +45,7 @@ def make() -> None:
 
 @group.command(
     epilog="\b\nExit codes: 0 shown; 125 the keys are missing or not usable.",
+    short_help="Show the public keys, and where the files are.",
     help="""Show the public keys that logs are encrypted to, and where the files are; never a private key.
 
     \b
@@ -71,5 +73,7 @@ def show(*, as_json: bool) -> None:
 
 
 def say_made(keys: Keys, made: Sequence[str]) -> None:
-    """Say which files were made."""
+    """Say which files were made, and that one of them cannot be had again."""
     say(f"made {', '.join(made)} in `{keys.folder}`" if made else f"all keys are in `{keys.folder}` already")
+    if keys.reading_path.name in made:
+        say(f"keep a copy of `{keys.reading_path.name}` elsewhere: without it no log can be read")

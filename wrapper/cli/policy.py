@@ -54,6 +54,7 @@ def _warn(notices: tuple[Notice, ...]) -> None:
 
 @group.command(
     epilog=_CODES,
+    short_help="Write a policy file to begin with.",
     help=f"""Write a policy file that says nothing yet, with each table in a comment: yours, or this project's.
 
     \b
@@ -105,6 +106,7 @@ def show(*, profile: str | None, policy: Path | None, origin: bool, as_json: boo
 
 @group.command(
     epilog=_CODES,
+    short_help="Say whether policy files are valid.",
     help="""Say whether policy files are valid: the given ones, or all that are in effect here.
 
     \b
@@ -153,6 +155,7 @@ def _check_file(file: Path) -> int:
 @group.command(
     name="trust",
     epilog=_CODES,
+    short_help="Let this project's file loosen the policy.",
     help=f"""Let this project's {PROJECT_FILE} loosen the policy, as long as its content stays exactly what it is now.
 
     \b
@@ -205,6 +208,7 @@ def _trust(config_home: Path, workspace: Path) -> None:
 
 @group.command(
     epilog=_CODES,
+    short_help="Print every key that a policy file may have.",
     help="""Print every key that a policy file may have: its values, what is bundled, who may set it, what it means.
 
     \b

@@ -1,6 +1,5 @@
 """`safe-agent recover`: list, compare and put back what sessions kept of files in which a placeholder was damaged."""
 
-import datetime as dt
 import json
 import os
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from wrapper.plan.places import Places
 from wrapper.review.difference import differences
 from wrapper.review.render import printable
 from wrapper.review.sizes import size
+from wrapper.review.times import moment
 from wrapper.view import recovery
 from wrapper.view.recovery import Entry, RecoveryStore
 from wrapper.view.replacing import read_now, replace
@@ -78,7 +78,7 @@ def recover(
         ctx.exit(_put(str(to.parent.resolve()), to.name, content, asks=not yes and to.exists()))
     else:
         entry = next(entry for entry in store.entries() if entry.number == number)
-        say(f"kept {_moment(entry.at)}: {entry.why}")
+        say(f"kept {moment(entry.at)}: {entry.why}")
         root, path = _place(places, found, entry)
         ctx.exit(_put(root, path, content, asks=not yes))
 
@@ -93,7 +93,7 @@ class _Row:
 
     def cells(self) -> tuple[str, ...]:
         one = self.entry
-        return self.session, str(one.number), _moment(one.at), size(one.size), one.path or "-", one.why
+        return self.session, str(one.number), moment(one.at), size(one.size), one.path or "-", one.why
 
 
 def _list(places: Places, session: str | None, *, as_json: bool) -> None:
@@ -154,7 +154,3 @@ def _put(root: str, path: str, content: bytes, *, asks: bool) -> int:
     replace(root, path, content)
     say(f"`{where}` holds what was kept")
     return 0
-
-
-def _moment(at: float) -> str:
-    return dt.datetime.fromtimestamp(at, dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -40,7 +40,7 @@ SPAN: Final = pa.struct([
     pa.field("at", pa.float64()),  # seconds since the epoch, when it came into being
     pa.field("request", pa.int64()),
     pa.field("tokens", pa.int64()),
-    pa.field("exact", pa.bool_()),  # word for word; else names or numbers differ
+    pa.field("exact", pa.bool_()),  # mostly word for word; else names or numbers differ
 ])  # fmt: skip
 
 VERDICTS: Final = pa.schema([

@@ -14,7 +14,8 @@ COLUMNS: Final = (
     "id", "source", "row", "decision", "stage", "because", "coverage", "size", "sha256", "sessions", "spans",
 )  # fmt: skip
 """`spans`: bytes `start` to `end` and lines `first_line` to `last_line` of the document (from 1), how many `tokens`; of
-which emission: `session`, `kind`, `model`, `at` (seconds since the epoch, UTC), `request`; `exact`: word for word."""
+which emission: `session`, `kind`, `model`, `at` (seconds since the epoch, UTC), `request`; `exact`: mostly word for
+word."""
 
 
 def write(batch: "pa.RecordBatch", file: IO[bytes]) -> list[dict[str, Any]]:

@@ -48,8 +48,9 @@ class Rule(msgspec.Struct, frozen=True):
     line: int
 
     def __str__(self) -> str:
-        """Read as `mask "*.env" (user, /path/policy.toml:12)`."""
-        place = f"{self.file}:{self.line}" if self.line else self.file
+        """Read as `mask "*.env" (user, /path/policy.toml:12)`; of a bundled file the name: all lie in one folder."""
+        file = self.file.rpartition("/")[2] if self.layer is Layer.BUNDLED else self.file
+        place = f"{file}:{self.line}" if self.line else file
         return f'{self.action} "{self.pattern}" ({self.layer.value}, {place})'
 
 

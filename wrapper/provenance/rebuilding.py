@@ -55,7 +55,7 @@ def rebuild(
     shutil.rmtree(draft, ignore_errors=True)
     try:
         commits = _commits(state, key, session)
-        made, writing, gap = _made(session, records, ended, draft, key, commits)
+        made, writing = _made(session, records, ended, draft, key, commits)
         for folder in _folders(state):
             Store(folder, key).remove(session)
         Store(state / FOLDER / made.folder.name, key).adopt(made, session)
@@ -65,7 +65,7 @@ def rebuild(
         raise ProvenanceError(f"cannot write the index: {error.strerror}", hint="free space there") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return Rebuilt(entry.sheets, gap)
+    return Rebuilt(entry.sheets, writing.gap)
 
 
 def lacking(index: Index) -> frozenset[str]:
@@ -88,8 +88,8 @@ def _made(
     draft: Path,
     key: Key,
     commits: tuple[str, ...] | None,
-) -> tuple[Store, Writing, str]:
-    """Write the sheets below `draft`; return where, by whom, and why they are not all."""
+) -> tuple[Store, Writing]:
+    """Write the sheets below `draft`; return where, and by whom, who knows why they are not all."""
     gap = _KILLED if ended is State.OPEN else ""
     store: Store | None = None
     writing: Writing | None = None
@@ -111,7 +111,7 @@ def _made(
     if gap:
         writing.lost(gap)
     writing.flush(ends=True)
-    return store, writing, gap
+    return store, writing
 
 
 def _folders(state: Path) -> list[Path]:

@@ -240,7 +240,8 @@ def _breaks(session: str, good: list[Good]) -> Iterator[Fault]:
             yield _fault(session, f"sheet {one.number} is not the one that followed sheet {before.number}")
     for one in good:
         if one.standing.gap:
-            yield _fault(session, f"not all of it was captured: {one.standing.gap}")
+            hint = "" if session.startswith(CLAIM) else f"{_hint(session)}; what that does not bring back is in no log"
+            yield _fault(session, f"not all of it was captured: {one.standing.gap}", hint)
 
 
 def _fault(session: str, why: str, hint: str = "") -> Fault:

@@ -48,6 +48,11 @@ class Writing:
         """Say whether so much waits that it should be written now."""
         return self._gathering.size >= ENOUGH
 
+    @property
+    def gap(self) -> str:
+        """Say what is missing of what was taken in, or not as it should be; empty where nothing is."""
+        return _SEVERAL.join(self._gaps)
+
     def feed(self, record: Record) -> None:
         """Take the next record; bodies of requests in full."""
         self._add(self._capture.feed(record))

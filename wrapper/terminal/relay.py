@@ -373,7 +373,7 @@ class Relay:
             jobs.send_group(self._child.pid, signal.SIGTSTP if self._console is not None else signal.SIGSTOP)
             self._suspend()
         elif number == signal.SIGCONT:
-            self._resume(was_raw=self._console is not None and self._console.outer.is_raw)
+            self._resume(was_raw=self._console is not None and self._console.outer.is_raw, is_lost=True)
             if self._questions is not None:
                 self._questions.draw()
 
@@ -390,22 +390,29 @@ class Relay:
             flow.flush()
         self._drain([flow.outlet for flow in self._flows])
         was_raw = self._console is not None and self._console.outer.is_raw
+        is_lost = False
         if self._console is not None and was_raw:
+            is_lost = bool(self._console.undo)
             self._bring_back(b"")
             self._console.outer.leave()
         self._signals.stop_here()
-        self._resume(was_raw=was_raw)
+        self._resume(was_raw=was_raw, is_lost=is_lost)
         if self._console is not None and was_raw:
             self._flows[0].outlet.write(self._console.redo)
 
-    def _resume(self, *, was_raw: bool) -> None:
+    def _resume(self, *, was_raw: bool, is_lost: bool) -> None:
+        """Go on; a child whose screen `is_lost` hears of it, as of a new size.
+
+        One that put the terminal back before it stopped draws by itself. Told as well, Claude Code draws twice, the
+        second time over the first.
+        """
         if self._console is not None:
             if was_raw:
                 self._console.outer.enter()
             self._console.resize()
         agent = self._inner_pid()
         jobs.send_group(self._child.pid, signal.SIGCONT)
-        if agent is not None:
+        if agent is not None and jobs.is_stopped(agent):  # in a group of its own
             jobs.send(agent, signal.SIGCONT)
-        if self._console is not None:
+        if self._console is not None and is_lost:
             jobs.send_group(self._console.group, signal.SIGWINCH)  # the size may be the same, the screen is not

@@ -84,6 +84,7 @@ def init(*, hybrid: bool, passphrase: bool) -> None:
 
 @command.command(
     epilog=_CODES,
+    short_help="Let a further reviewer read sessions from now on.",
     help="""Let a further reviewer read: sessions from now on are encrypted to RECIPIENT, too. Earlier ones are not.
 
     A RECIPIENT is a public key: `age1…`, `age1pq1…` or that of an age plugin, whose program must be installed here.
@@ -130,6 +131,7 @@ def rotate(*, hybrid: bool) -> None:
 @command.command(
     "list",
     epilog=_CODES,
+    short_help="List who can read the logs.",
     help=f"""List who can read the logs: of sessions from now on (NEW), and of how many that are there (OLD).
 
     HERE says whether the private half is on this machine. Where policy names the readers ([audit] recipients), they
@@ -151,6 +153,7 @@ def listed(*, as_json: bool) -> None:
     "drill",
     epilog="\b\nExit codes: 0 every session was opened, and new ones will be; 1 not so; 13 no passphrase, or a wrong"
     "\none; 125 the private key is not here or not usable.",
+    short_help="Open every log with the private key at hand.",
     help=f"""Open every log with the private key at hand, and say which would be lost without it.
 
     Of each log the key file and a record are decrypted; `verify --all --decrypt` reads all of them. Sessions that were

@@ -1,6 +1,7 @@
 """`safe-agent audit verify`: prove that logs are as they were written."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -64,13 +65,17 @@ def command(
     chosen = reader.list_sessions(places.state) if every else (reader.find_session(places.state, session),)
     ledger = _ledger(places, anchors, must_be_anchored=require == "anchored")
     opener = _required_key(places) if decrypt else identity_here(places)
-    code = 0
+    code, counts = 0, Counter[str]()
     for verdict in _verdicts(chosen, opener, ledger, decrypt=decrypt, every=every):
         found = _anchored(verdict, ledger) if require == "anchored" else verdict
+        if found.session != _LEDGER:
+            counts[found.verdict] += 1
         click.echo(json.dumps(msgspec.to_builtins(found)) if as_json else _sentence(found))
         if found.hint and not as_json:
             click.echo(f"hint: {render.printable(found.hint)}", err=True)
         code = max(code, found.exit_code)
+    if every and not as_json:
+        say(_summary(counts, ledger))
     ctx.exit(code)
 
 
@@ -150,6 +155,14 @@ def _anchored(verdict: Verdict, ledger: _Ledger) -> Verdict:
     reason = "; ".join(filter(None, (verdict.reason, "no anchor covers its end")))
     hint = verdict.hint or "run `safe-agent audit anchor`"
     return msgspec.structs.replace(verdict, exit_code=verdicts.UNANCHORED_CODE, reason=reason, hint=hint)
+
+
+def _summary(counts: Counter[str], ledger: _Ledger) -> str:
+    """Sum up what was found of all sessions; those that are gone are among them, for the ledger knows them."""
+    total = counts.total()
+    kinds = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())) or "none"
+    known = "" if ledger.told is None else "; the ledger knows no other"
+    return f"{total} session{'' if total == 1 else 's'}: {kinds}{known}"
 
 
 def _sentence(verdict: Verdict) -> str:

@@ -149,8 +149,11 @@ def _page(file: Path, number: int, known: Sequence["Stage"], found: _Found) -> I
 def _unwritten(found: _Found) -> Iterator[str]:
     """Say of a line that is in no call what the changes of its file tell."""
     if found.change is None:
-        yield "  no call in the logs has this text"
-        if found.last is not None:
+        yield "  no call in the logs has this text for this file"
+        if found.last is None:
+            yield "  nor does any session know a file of this path: if the project lay elsewhere then,"
+            yield "  `safe-agent audit search TEXT --all` finds the call, and `safe-agent blame` whose the line is"
+        else:
             yield f"  the last change in the logs: {_changed(found.last)}, in session {printable(found.last.session)}"
         return
     yield f"  no call has this text; it was in the file after it was {_changed(found.change)}"

@@ -86,7 +86,7 @@ def _print(found: "Explained", *, most: int) -> None:
     for span in verdict["spans"]:
         first, last = span["first_line"], span["last_line"]
         where = f"line {first}" if first == last else f"lines {first}-{last}"
-        how = "word for word" if span["exact"] else "the same but for names and layout"
+        how = "mostly word for word" if span["exact"] else "the same but for names and layout"
         request = f", request #{span['request']}" if span["request"] else ""
         click.echo(f"\n{where}: {span['tokens']} tokens, {how}")
         origin = f"{span['kind']} of {span['model'] or 'a model not named'}, session {span['session']}{request}"

@@ -52,6 +52,7 @@ def show() -> None:
 @group.command(
     "import",
     epilog="\b\nExit codes: 0 done; 125 another key is here already, or FILE is no key.",
+    short_help="Take over a key, so that indexes can be joined.",
     help="""Take over the key in FILE, so that this machine's index can be joined with others.
 
     What was indexed under another key cannot be read by the new one: with --replace that key is kept beside it, and
