@@ -60,6 +60,7 @@ view = "fuse"
 damaged = "refuse"
 commits = "refuse"
 [network]
+unknown = "wait"
 allow = ["open.test"]
 [audit]
 keystrokes = false

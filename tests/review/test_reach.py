@@ -116,7 +116,11 @@ def test_a_secret_that_was_not_found_is_told() -> None:
     [
         ("deny", "refused", ""),
         ("wait", "held", "at a terminal: held for 7 s, until `safe-agent allow never.test:8443` in another one"),
-        ("ask", "asked", "at a terminal: you are asked there, and it is held for 7 s"),
+        (
+            "ask",
+            "asked",
+            "at a terminal: you are asked, and it is held for 7 s, or until `safe-agent allow never.test:8443` in another one",
+        ),
     ],
 )
 def test_of_an_unknown_host_it_says_what_becomes_of_the_connection(unknown: str, way: str, said: str) -> None:

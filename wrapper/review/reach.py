@@ -16,7 +16,7 @@ _WEB_PORTS: Final = (_TLS_PORT, _PLAIN_PORT)
 _NO_RULE: Final = "default: no rule allows it"
 _UNKNOWN: Final = {
     "wait": "at a terminal: held for {:g} s, until `safe-agent allow {}` in another one",
-    "ask": "at a terminal: you are asked there, and it is held for {:g} s",
+    "ask": "at a terminal: you are asked, and it is held for {:g} s, or until `safe-agent allow {}` in another one",
 }
 _FOUND: Final = {
     "stop": "a request with a secret in it is refused",
