@@ -8,20 +8,16 @@ Rules of this file:
 3. What is no document, nor lines of them, holds nothing of the provider's.
 4. Of a document that is read, which is done only where something was found under such a name, each object and list is
    taken apart once, however many strings are asked for.
-
-Sources: the providers' API references (Messages, Message Batches, Responses, Conversations, compacting), what
-codex-cli 0.169 and Claude Code 2.1 send; `thinking_blocks` and `reasoning_details` are those of servers that speak Chat
-Completions for other providers (LiteLLM, OpenRouter).
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import msgspec
 
-_ANY: Final = frozenset[str]()
+from redactors.ownshapes import BODY
+
 _LISTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECTS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _STRING: Final = msgspec.json.Decoder(str)
@@ -31,53 +27,6 @@ _BLANKS: Final = re.compile(rb"[ \t\r\n]*")
 _CONTAINERS: Final = frozenset((b"{", b"["))
 _BRACKET, _BRACE, _COMMA = b"[},"
 _UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
-
-
-class _Shape(NamedTuple):
-    """Objects at one place: which members are the provider's, of objects of which types; and where others lead."""
-
-    own: Mapping[str, frozenset[str]]
-    within: "Mapping[str, _Shape]"
-
-
-_RESULT: Final = _Shape({
-    "encrypted_content": frozenset({"web_search_result", "advisor_redacted_result"}),
-    "encrypted_stdout": frozenset({"encrypted_code_execution_result"}),
-}, {})  # fmt: skip
-_CITATION: Final = _Shape({"encrypted_index": frozenset({"web_search_result_location"})}, {})
-_BLOCK: Final = _Shape(
-    {
-        "thinking": frozenset({"thinking"}),
-        "signature": _ANY,
-        "data": frozenset({"redacted_thinking"}),
-        "encrypted_content": _ANY,
-    },
-    {"content": _RESULT, "citations": _CITATION},
-)
-_DETAIL: Final = _Shape({"signature": _ANY, "data": frozenset({"reasoning.encrypted"})}, {})
-_MESSAGE: Final = _Shape({}, {"content": _BLOCK, "thinking_blocks": _BLOCK, "reasoning_details": _DETAIL})
-_PART: Final = _Shape({"encrypted_content": frozenset({"encrypted_content"})}, {})
-_ITEM: Final = _Shape({"encrypted_content": _ANY}, {"content": _PART, "output": _PART})
-_ASKING: Final = {"messages": _MESSAGE, "input": _ITEM, "items": _ITEM, "item": _ITEM}
-_PACKED: Final = _Shape({}, _ASKING)
-# Of one line of a batch (`body`), of a message over WebSocket that nests what it asks (`response`), and of a batch.
-_BODY: Final = _Shape(
-    {},
-    {
-        **_ASKING,
-        "body": _PACKED,
-        "response": _PACKED,
-        "requests": _Shape({}, {"params": _PACKED, "body": _PACKED}),
-    },
-)
-
-
-def _names(shape: _Shape) -> frozenset[str]:
-    return frozenset(shape.own).union(*map(_names, shape.within.values()))
-
-
-NAMES: Final = _names(_BODY)
-"""What fields of the provider's own are called."""
 
 
 class _Parts(NamedTuple):
@@ -102,7 +51,7 @@ class OwnFields:
 
     def holds(self, opening: int) -> bool:
         """Tell whether the string that opens at `opening` is the value of such a field."""
-        data, shape, is_item, value = self._data, _BODY, False, _NONE
+        data, shape, is_item, value = self._data, BODY, False, _NONE
         at = self._outermost(opening)
         while data[at : at + 1] in _CONTAINERS:
             is_list = data[at] == _BRACKET

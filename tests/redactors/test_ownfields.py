@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from redactors import Engine, KnownValues, Vault
-from redactors.ownfields import NAMES, OwnFields
+from redactors.ownfields import OwnFields
+from redactors.ownshapes import NAMES
 from redactors.pieces import Memory
 from redactors.rules.catalogue import expand
 from tests.compiled import load
