@@ -143,9 +143,16 @@ SHAPES: dict[str, tuple[Callable[[str], dict[str, Any]], str]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "packing", [one for one in FILES if one != "UTF-16"]
-)  # nothing tells base64 of that from a word
+def letters_of(packing: str, secret: bytes, *, wrapped: bool) -> str:
+    """Give base64 of a file that holds a secret."""
+    file = FILES[packing](FILLER + b"VALUE=" + secret + b"\n" + FILLER)
+    return (base64.encodebytes(file) if wrapped else base64.b64encode(file)).decode()
+
+
+IN_TEXTS = [one for one in FILES if one != "UTF-16"]  # nothing tells base64 of that from a word
+
+
+@pytest.mark.parametrize("packing", IN_TEXTS)
 @pytest.mark.parametrize("is_wrapped", [False, True], ids=["", "in lines"])
 def test_base64_of_a_file_with_a_secret_is_replaced_where_it_stands_in_a_text(packing: str, is_wrapped: bool) -> None:  # noqa: FBT001
     """Promise 1, and the conversation goes on: what a command has printed cannot be taken back."""
@@ -155,9 +162,8 @@ def test_base64_of_a_file_with_a_secret_is_replaced_where_it_stands_in_a_text(pa
         async with wired() as world:
             world.knows(SECRET)
             for secret in (SECRET, TOKEN):
-                file = FILES[packing](FILLER + b"VALUE=" + secret + b"\n" + FILLER)
-                letters = (base64.encodebytes(file) if is_wrapped else base64.b64encode(file)).decode().strip()
-                assert (await world.ask_json(in_a_tools_text(letters))).status == 200
+                letters = letters_of(packing, secret, wrapped=is_wrapped)
+                assert (await world.ask_json(in_a_tools_text(letters.strip()))).status == 200
                 text = json.loads(world.provider.requests[-1].body)["messages"][0]["content"][0]["content"]
                 assert re.fullmatch(r"\$ base64 notes\nMASKED-[A-Z0-9-]+\n\$", text)
             assert SECRET not in world.recorded()
@@ -175,9 +181,7 @@ def test_a_secret_in_a_file_that_is_attached_keeps_the_request_here(packing: str
         async with wired() as world:
             world.knows(SECRET)
             for secret in (SECRET, TOKEN):
-                file = FILES[packing](FILLER + b"VALUE=" + secret + b"\n" + FILLER)
-                letters = base64.encodebytes(file) if is_wrapped else base64.b64encode(file)
-                document = SHAPES[shape][0](letters.decode())
+                document = SHAPES[shape][0](letters_of(packing, secret, wrapped=is_wrapped))
                 for body in (document, document | {"more": "turns"}):  # also where it was seen before
                     reply = await world.ask_json(body)
                     assert b"was not sent" in reply.body

@@ -95,6 +95,24 @@ def test_what_was_found_in_the_letters_keeps_its_place() -> None:
     assert outer.end <= inner.start < len(data)
 
 
+def test_what_is_found_behind_base64_in_a_text_stays_found() -> None:
+    """Words go on like letters of base64, but for the length of its lines."""
+    letters = next(one for one in (base64.b64encode(packed(TEXT + bytes(at))) for at in range(9)) if one[-1:] != b"=")
+    data = b'{"content":"$ base64 notes\\n' + letters + b'\\nhere is another"}'
+    behind = data.index(b"another")
+
+    class Both(Searching):
+        def find(self, data: bytes) -> Sequence[Finding]:
+            at = data.find(b"another")
+            other = [] if at < 0 else [Finding(at, at + 7, "OTHER", Confidence.CERTAIN, "rule", b"another")]
+            return [*super().find(data), *other]
+
+    replaced, other = Attached(Both()).find(data)
+    assert replaced.start == data.index(letters)
+    assert data[replaced.start : replaced.end].startswith(letters)
+    assert (other.kind, other.start) == ("OTHER", behind)
+
+
 def test_bytes_that_unpack_are_paid_for() -> None:
     """Rule 3: a hundred bombs are not a hundred times as much."""
     searching = Searching()

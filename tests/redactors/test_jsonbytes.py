@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redactors import Engine, KnownValues, Origin, Vault, load
+from redactors import Engine, KnownValues, Origin, Vault
 from redactors.jsonbytes import Strings, unescaped
 from redactors.rules.catalogue import expand
+from tests.compiled import load
 
 GITHUB = expand(["gh", "p_{base62:30}{crc32}"])
 PEM = expand(["-----BEGIN PRIVATE ", "KEY-----\n{base64:64}\n{base64:64}\n-----END PRIVATE ", "KEY-----\n"])

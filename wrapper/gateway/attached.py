@@ -82,10 +82,11 @@ class Attached:
         seen = self._searching.find(data)
         self._left = min(MOST_UNPACKED, self._left + _PAID * len(data))
         for start, end in self._runs(data):
-            inside = list(self._inside(data, start, end, seen))
-            if inside and not inside[0].rule.startswith(PACKED):
-                seen = [one for one in seen if one.end <= start or end <= one.start]
-            seen = sorted((*seen, *inside)) if inside else seen
+            values = self._values(_decoded(data[start:end]))
+            if values and _BEFORE_FILE.search(data, max(0, start - _FARTHEST), start):
+                seen = sorted((*seen, *_at_letters(data, start, end, values, seen)))
+            elif values:
+                seen = _in_place(data, start, _end_in_text(data, start, end), values[0], seen)
         return seen
 
     def _runs(self, data: bytes) -> Iterator[tuple[int, int]]:
@@ -101,23 +102,13 @@ class Attached:
             if last - at >= _SHORTEST:
                 yield at, last
 
-    def _inside(self, data: bytes, start: int, end: int, seen: Sequence[Finding]) -> Iterator[Finding]:
-        """Give what is found in what base64 stands for: each at a letter of its own that is part of no finding.
-
-        Where all of it can be replaced: once, at all of it.
-        """
+    def _values(self, content: bytes) -> list[Finding]:
+        """Give what is certain in what base64 stands for, each value once."""
         values: dict[tuple[str, bytes], Finding] = {}
-        for found in self._certain(_decoded(data[start:end])):
+        for found in self._certain(content):
             if len(values) < _MOST_FOUND:
                 values.setdefault((found.kind, found.value), found)
-        if values and _BEFORE_FILE.search(data, max(0, start - _FARTHEST), start) is None:
-            end = _end_in_text(data, start, end)
-            first = next(iter(values.values()))
-            yield first._replace(start=start, end=end, value=jsonbytes.unescaped(data[start:end]))
-        elif values:
-            places = _places(data, start, end, seen)
-            for found, at in zip(values.values(), places, strict=False):
-                yield found._replace(start=at, end=at + 1, rule=PACKED + found.rule)
+        return list(values.values())
 
     def _certain(self, content: bytes) -> Iterator[Finding]:
         is_file = content.startswith(_FILES)
@@ -220,6 +211,22 @@ def _end_in_text(data: bytes, start: int, end: int) -> int:
             break
         first, at = last - at, following.end()
     return last
+
+
+def _in_place(data: bytes, start: int, end: int, first: Finding, seen: Sequence[Finding]) -> list[Finding]:
+    """Put a finding in the place of base64, and of what was found in it or goes on beyond it."""
+    beside = [one for one in seen if one.end <= start or end <= one.start]
+    inner = [one for one in seen if one.start < end and start < one.end]
+    start, end = min((start, *(one.start for one in inner))), max((end, *(one.end for one in inner)))
+    return sorted((*beside, first._replace(start=start, end=end, value=jsonbytes.unescaped(data[start:end]))))
+
+
+def _at_letters(
+    data: bytes, start: int, end: int, values: Sequence[Finding], seen: Sequence[Finding]
+) -> Iterator[Finding]:
+    """Give each of `values` at a letter of base64 of its own that is part of no finding."""
+    for found, at in zip(values, _places(data, start, end, seen), strict=False):
+        yield found._replace(start=at, end=at + 1, rule=PACKED + found.rule)
 
 
 def _places(data: bytes, start: int, end: int, seen: Sequence[Finding]) -> Iterator[int]:
