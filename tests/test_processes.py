@@ -1,5 +1,6 @@
 """Processes of ours: deaf to the terminal, without foreign descriptors, and never a second copy of the wrapper."""
 
+import gc
 import os
 import signal
 import socket
@@ -99,6 +100,23 @@ def test_the_keys_of_a_terminal_do_not_reach_it_from_its_first_instruction_on(nu
             ours.send(b"x")
             assert ours.recv(1) == b"x"
         assert process.wait() == 0
+
+
+def test_what_was_loaded_before_is_never_searched_for_garbage_again_and_what_comes_later_is() -> None:
+    def work() -> bytes:
+        gc.collect()
+        left = len(gc.get_objects())
+        ring: list[object] = []
+        ring.append(ring)
+        del ring
+        return b"%d %d %d" % (gc.isenabled(), left, gc.collect())
+
+    before = len(gc.get_objects())
+    enabled, left, collected = map(int, told(work).split())
+    assert enabled
+    assert left < before // 10
+    assert collected >= 1
+    assert gc.get_freeze_count() == 0, "the caller's own are not touched"
 
 
 def test_the_caller_hears_signals_as_before() -> None:

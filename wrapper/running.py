@@ -249,6 +249,7 @@ class _Session:
         from wrapper.terminal import jobs  # noqa: PLC0415 (as above)
         from wrapper.terminal.relay import Relay  # noqa: PLC0415
 
+        gc.freeze()  # as in `processes.fork`: a key would wait for it
         gc.enable()
         watched = {
             "guard": guard.pidfd,
