@@ -2,22 +2,25 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from redactors.engine import Engine
 from redactors.vault import Origin
-from wrapper.agents.client import ROOM, ClientLaunch, Credential, LoginFile, Secret
-from wrapper.errors import SafeAgentError, SessionError
+from wrapper.agents.client import ROOM, ClientLaunch, Credential, LoginFile, Secret, header_safe
+from wrapper.errors import SafeAgentError, SessionError, StateError
 from wrapper.gateway.outward import Outward
 from wrapper.guard.loginroom import LoginRoom
 from wrapper.look import Looked, read_file
 from wrapper.messages import printable
+from wrapper.policy.egress import Source
 
 if TYPE_CHECKING:  # aiohttp: 200 ms, and only the guard needs it
     from wrapper.gateway.intercept.bindings import Binding
     from wrapper.gateway.intercept.capturing import LoginCapture
     from wrapper.gateway.login import LiveCredential
+    from wrapper.gateway.minted import Minted
     from wrapper.gateway.turns import Turn
 
 
@@ -88,11 +91,29 @@ class ClientLogin:
         login = None if credential is None else credential.login
         return None if login is None else login.shown(self.issue)
 
-    def live(self, outward: Outward) -> "LiveCredential":
+    def live(self, outward: Outward) -> "LiveCredential | Minted":
         """Make what gives the gateway its headers."""
         from wrapper.gateway.login import LiveCredential, posting  # noqa: PLC0415 (in the guard only)
 
-        return LiveCredential(self.identity, posting(outward), turn=self._turn(), settle=self._settle)
+        own = LiveCredential(self.identity, posting(outward), turn=self._turn(), settle=self._settle)
+        credential = self.looked.launch.credential
+        if credential is None or not credential.command:
+            return own
+        from wrapper.gateway.minted import Minted  # noqa: PLC0415 (for a client that is set to such a cloud)
+
+        return Minted(own, partial(self._token, credential.command))
+
+    def _token(self, command: str) -> str:
+        """Run a command for a token. StateError where it gives none."""
+        found = self.looked.sources(quiet=True).read(Source("cmd", command))
+        token = found.value.decode("ascii", "replace")
+        if not header_safe(token):
+            raise StateError(
+                f"`{command}` gives no token: {found.why or 'what it prints cannot be sent'}",
+                hint="run it outside; it says what is missing",
+            )
+        self.issue("ACCESS-TOKEN", found.value)
+        return token
 
     def captures(self, bind: "Callable[[Binding], None]") -> "tuple[LoginCapture, ...]":
         """Make what keeps a login of this session outside; `bind` lets a placeholder work at a host."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from redactors.vault import Vault
 from wrapper.agents.client import Client, ClientFacts, ClientLaunch, Program
@@ -28,6 +29,9 @@ from wrapper.policy.model import Policy
 from wrapper.programs import trusted_path
 from wrapper.sandbox.bubblewrap import find_bubblewrap
 from wrapper.wishes import Wishes
+
+if TYPE_CHECKING:
+    from wrapper.sources import Sources
 
 DEGRADABLE = ("cover", "watch", "container")
 """Protections that a run can do without if the user says so.
@@ -72,6 +76,15 @@ class Looked:
         if self.policy.files_view == "binds":
             return ()
         return (Path(self.facts.workspace), *map(Path, self.facts.git_folders))
+
+    def sources(self, *, quiet: bool = False) -> "Sources":
+        """Say where values come from that are used outside: never where the inside can write. `quiet` as there."""
+        from wrapper.sources import Sources  # noqa: PLC0415 (5 ms: for what asks for such values only)
+
+        home, launch, facts = self.places.home, self.launch, self.facts
+        ours = (home / one for one in self.policy.home_read_write)
+        written = (Path(facts.workspace), *ours, *launch.folders, *launch.files, *map(Path, facts.git_folders))
+        return Sources(facts.environ, home, written, quiet)
 
 
 def look(wishes: Wishes, environ: Mapping[str, str]) -> Looked:
@@ -134,11 +147,24 @@ def make_state(looked: Looked) -> None:
 
 
 def read_file(path: Path) -> bytes | None:
-    """Give a file's content, None where there is none or it cannot be read."""
+    """Give a file's content, None where there is none or it cannot be read.
+
+    What is no regular file is not read: where the inside can write, a pipe would hold the next start for ever, and a
+    device would fill the memory.
+    """
     try:
-        return path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError:
         return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def names_in(folder: Path) -> tuple[str, ...]:

@@ -44,6 +44,13 @@ if TYPE_CHECKING:  # aiohttp: 200 ms, and only the guard needs it
 
 
 _MOUNTS = Path("/proc/self/mountinfo")
+_BASE_URLS = {
+    "anthropic": (
+        "ANTHROPIC_BASE_URL", "ANTHROPIC_BEDROCK_BASE_URL", "ANTHROPIC_BEDROCK_MANTLE_BASE_URL",
+        "ANTHROPIC_FOUNDRY_BASE_URL", "ANTHROPIC_VERTEX_BASE_URL",
+    ),
+    "openai": ("OPENAI_BASE_URL",),
+}  # fmt: skip
 _LOGINS = ("auth.json", ".credentials.json")  # the clients' files of nothing but logins, MCP servers' too
 
 
@@ -208,7 +215,13 @@ class Prepared:
 
             return GatewayConfig(
                 kind="openai" if upstream.kind == "openai" else "anthropic",
-                own=Route(upstream.url, self.login.live(self.outward), upstream.url.startswith("http://")),
+                own=Route(
+                    upstream.url,
+                    self.login.live(self.outward),
+                    upstream.url.startswith("http://"),
+                    self.looked.launch.beside,
+                    self.looked.launch.asks,
+                ),
                 routes=self._routes(upstream.kind),
                 body_limit=self.looked.policy.body_limit,
             )
@@ -388,9 +401,10 @@ def _upstream_reason(looked: Looked) -> str:
     kind, url = looked.launch.kind, looked.launch.upstream
     if looked.policy.upstream.get(kind, "").rstrip("/") == url:
         return f"policy `upstream.{kind}`"
-    variable = {"anthropic": "ANTHROPIC_BASE_URL", "openai": "OPENAI_BASE_URL"}[kind]
-    if looked.facts.environ.get(variable, "").rstrip("/") == url:
-        return f"the environment's {variable}"
+    environ = looked.facts.environ
+    for variable in _BASE_URLS[kind]:
+        if environ.get(variable, "").rstrip("/") == url:
+            return f"the environment's {variable}"
     return "the client's own configuration, or its provider"
 
 

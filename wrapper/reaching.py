@@ -133,19 +133,10 @@ def reach(egress: Egress, looked: Looked, engine: Engine) -> Reaching:
     if egress.secrets or found:
         from wrapper.binding import bind  # noqa: PLC0415 (as above)
 
-        sources = _sources(looked)
+        sources = looked.sources()
         bound = bind(egress, sources, engine, looked.vault)
         services = {rule.port: _login(rule, sources, engine, looked.vault) for rule in found}
     return Reaching(egress, bound, services, Path(sys.executable).resolve(), os.path.realpath(ssh) if ssh else "")
-
-
-def _sources(looked: Looked) -> "Sources":
-    from wrapper.sources import Sources  # noqa: PLC0415 (as above)
-
-    home, launch, facts = looked.places.home, looked.launch, looked.facts
-    ours = (home / one for one in looked.policy.home_read_write)
-    written = (Path(facts.workspace), *ours, *launch.folders, *launch.files, *map(Path, facts.git_folders))
-    return Sources(facts.environ, home, written)
 
 
 def _login(rule: LoopbackRule, sources: "Sources", engine: Engine, vault: Vault) -> "ServiceLogin":

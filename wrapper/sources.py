@@ -38,11 +38,15 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The user's machine as sources see it. `written` are folders that the inside may write: nothing there counts."""
+    """The user's machine as sources see it. `written` are folders that the inside may write: nothing there counts.
+
+    `quiet`: what a command says besides is nobody's to read: the terminal is the client's.
+    """
 
     environ: Mapping[str, str] = field(repr=False)
     home: Path
     written: Sequence[Path] = ()
+    quiet: bool = False
 
     def read(self, source: Source) -> Value:
         """Get the value, without white space around it."""
@@ -91,6 +95,7 @@ class Sources:
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL if self.quiet else None,
             ) as process:
                 try:
                     said = _beginning(process)

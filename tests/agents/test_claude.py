@@ -68,8 +68,8 @@ def test_what_the_company_has_set_for_the_machine_counts_before_the_users() -> N
     assert found.outward["HTTPS_PROXY"] == "http://proxy.test:1"
     assert {Path(name) for name in files if name.startswith("/")} <= set(found.of_system)
     assert launch(given, files, upstreams={"anthropic": "https://policy.test"}).upstream == "https://policy.test"
-    with pytest.raises(SessionError, match="CLAUDE_CODE_USE_VERTEX"):
-        launch(files={f"{managed}.json": {"env": {"CLAUDE_CODE_USE_VERTEX": "1"}}})
+    vertex = {"CLAUDE_CODE_USE_VERTEX": "1", "ANTHROPIC_VERTEX_PROJECT_ID": "proj-1"}
+    assert "aiplatform" in launch(files={f"{managed}.json": {"env": vertex}}).upstream
 
 
 def test_the_upstream_is_policys_then_the_users_then_the_providers() -> None:
@@ -228,8 +228,8 @@ def test_state_lies_where_the_user_keeps_it() -> None:
 
 @pytest.mark.parametrize("where", ["environ", "settings"])
 def test_another_clouds_provider_is_refused_with_a_way_out(where: str) -> None:
-    variable = {"CLAUDE_CODE_USE_BEDROCK": "1"}
-    with pytest.raises(SessionError, match="CLAUDE_CODE_USE_BEDROCK") as refused:
+    variable = {"CLAUDE_CODE_USE_GATEWAY": "1"}
+    with pytest.raises(SessionError, match="CLAUDE_CODE_USE_GATEWAY") as refused:
         if where == "environ":
             launch(environ=variable)
         else:

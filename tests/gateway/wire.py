@@ -338,6 +338,8 @@ async def wired(  # noqa: PLR0913 - whatever a test wants otherwise
     others: Mapping[str, Route] = MappingProxyType({}),
     upstream: str = "",
     outward: Outward = DIRECT,
+    asks: tuple[str, ...] = (),
+    beside: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[World]:
     """Start a provider and a gateway before it; `widen` gives the engine what the guard adds on the wire.
 
@@ -352,7 +354,8 @@ async def wired(  # noqa: PLR0913 - whatever a test wants otherwise
     provider.port = server.sockets[0].getsockname()[1]
     default = {"x-api-key": REAL_KEY} if own is None else own
     base = upstream or f"http://127.0.0.1:{provider.port}"
-    route = Route(f"{base}{prefix}", credential or FixedCredential(default), upstream.startswith("http://"))
+    who = credential or FixedCredential(default)
+    route = Route(f"{base}{prefix}", who, upstream.startswith("http://"), beside, asks)
     config = GatewayConfig(kind, route, others, body_limit)
     terms = Terms(in_effect(policy), place, asking or Nobody(), folders)
     gateway = Gateway(config, widen(engine(vault, known)), vault, Log(sink), terms, outward=outward)

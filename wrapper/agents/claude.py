@@ -29,7 +29,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wrapper.agents import programs
+from wrapper.agents import clouds, programs
 from wrapper.agents.client import (
     ClientFacts,
     ClientLaunch,
@@ -82,20 +82,12 @@ _KEYS = {
     "ANTHROPIC_API_KEY": ("x-api-key", ""),
     "CLAUDE_CODE_OAUTH_TOKEN": ("authorization", "Bearer "),
 }
-_OTHER_CLOUDS = (
-    "CLAUDE_CODE_USE_BEDROCK",
-    "CLAUDE_CODE_USE_VERTEX",
-    "CLAUDE_CODE_USE_FOUNDRY",
-    "CLAUDE_CODE_USE_ANTHROPIC_AWS",
-    "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
-    "CLAUDE_CODE_USE_MANTLE",
-    "CLAUDE_CODE_USE_GATEWAY",
-)
 _MANAGED = Path("/etc/claude-code")
 _DROPPED_IN = _MANAGED / "managed-settings.d"
 _ABOVE = str(_DROPPED_IN / "zz-safe-agent.json")
 # What a project's settings may not say either: another provider, another credential, another way to it.
-_NOT_SETTABLE = (*_KEYS, *_OTHER_CLOUDS, "ANTHROPIC_UNIX_SOCKET", "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST")
+_NOT_SETTABLE = (*_KEYS, *clouds.VARIABLES, "ANTHROPIC_UNIX_SOCKET", "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST")
+_NOBODY = Credential("no key", {}, ())
 _PRINTING = {"-p", "--print", "--version", "-v", "--help", "-h"}
 _NO_LOGIN = {"mcp", "plugin", "plugins", "doctor", "update", "upgrade", "install", "agents", "completion"}
 _ENTRY = "claudeAiOauth"
@@ -118,25 +110,27 @@ class ClaudeCode:
         return programs.find("claude", path, _native, _INSTALL)
 
     def launch(self, program: Program, arguments: Sequence[str], facts: ClientFacts) -> ClientLaunch:
-        """Say how to start it. Raises SessionError if it is set to another cloud's provider."""
+        """Say how to start it. Raises SessionError if it is set to a provider that cannot be served."""
         folder = _folder(facts)
         state = folder / ".claude.json" if facts.environ.get("CLAUDE_CONFIG_DIR") else facts.home / ".claude.json"
         managed = tuple(_managed(facts))
         imposed = _env_of(managed, facts)
-        settings = _settings(folder, facts) | imposed
+        settings, given = _settings(folder, facts) | imposed, _given_settings(arguments, facts)
         environ = {**facts.environ, **settings}
-        _refuse_other_clouds(environ)
+        cloud = clouds.cloud({**facts.environ, **_settings(folder, facts), **given, **imposed}, facts)
         _refuse_to_show_a_token(arguments)
         login = _keys_folder(folder, environ) / _FILE
         may_login = _may_login(arguments)
         return ClientLaunch(
             argv=(str(program.path), *arguments),
-            environment=_environment(facts),
+            environment=_environment(facts, cloud),
             passed=_PASSED,
             kind="anthropic",
-            upstream=_upstream(arguments, settings, imposed, facts),
-            providers=(UPSTREAM,),
-            credential=_credential(login, state, environ, facts, has_room=may_login),
+            upstream=_upstream(cloud, (imposed, given, settings, facts.environ), facts),
+            providers=(UPSTREAM, *((cloud.own,) if cloud is not None and cloud.own else ())),
+            asks=() if cloud is None else cloud.asks,
+            beside={} if cloud is None or "anthropic" in facts.upstreams else cloud.beside,
+            credential=_credential(login, state, environ, facts, cloud, has_room=may_login),
             folders=(folder,),
             files=() if state.is_relative_to(folder) else (state,),
             made=(login,) if may_login else (),
@@ -154,7 +148,7 @@ class ClaudeCode:
             runs=dict(_runs(folder, state, facts)),
             unneeded=_UNNEEDED,
             early=_EARLY,
-            outward=settings | _given_settings(arguments, facts) | imposed,
+            outward=settings | given | imposed,
             notes=tuple(_notes(settings, folder, facts)),
         )
 
@@ -240,21 +234,11 @@ def _env(settings: Mapping[str, Any]) -> dict[str, str]:
     return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
 
 
-def _refuse_other_clouds(environ: Mapping[str, str]) -> None:
-    for name in _OTHER_CLOUDS:
-        if environ.get(name, "").lower() in ("1", "true", "yes", "on"):
-            raise SessionError(
-                f"`{name}` sends Claude Code to a provider whose interface safe-agent cannot redact yet",
-                hint=f"unset `{name}` (also in `env` of settings.json) and log in to Anthropic or set an API key",
-            )
-
-
-def _upstream(
-    arguments: Sequence[str], settings: Mapping[str, str], imposed: Mapping[str, str], facts: ClientFacts
-) -> str:
-    sources = (imposed, _given_settings(arguments, facts), settings, facts.environ)
+def _upstream(cloud: clouds.Cloud | None, sources: Iterable[Mapping[str, str]], facts: ClientFacts) -> str:
+    """Give policy's word, else the cloud's address, else what the first of `sources` says that says something."""
     said = (one.get("ANTHROPIC_BASE_URL") for one in sources)
-    return (facts.upstreams.get("anthropic") or next(filter(None, said), UPSTREAM)).rstrip("/")
+    own = cloud.upstream if cloud is not None else next(filter(None, said), UPSTREAM)
+    return (facts.upstreams.get("anthropic") or own).rstrip("/")
 
 
 def _given_settings(arguments: Sequence[str], facts: ClientFacts) -> dict[str, str]:
@@ -270,8 +254,11 @@ def _given_settings(arguments: Sequence[str], facts: ClientFacts) -> dict[str, s
     return _env(document(facts.read(Path(text)))) if text else {}
 
 
-def _environment(facts: ClientFacts) -> dict[str, str]:
-    return proxies(facts) | {
+def _environment(facts: ClientFacts, cloud: clouds.Cloud | None) -> dict[str, str]:
+    led = {} if cloud is None else {**cloud.environment, cloud.base: facts.gateway}
+    return {
+        **proxies(facts),
+        **led,
         "ANTHROPIC_BASE_URL": facts.gateway,
         "DISABLE_AUTOUPDATER": "1",  # its installation is read-only inside
         # A refused installation would be written down in the user's state as a failure.
@@ -280,9 +267,17 @@ def _environment(facts: ClientFacts) -> dict[str, str]:
 
 
 def _credential(
-    path: Path, state: Path, environ: Mapping[str, str], facts: ClientFacts, *, has_room: bool
+    path: Path,
+    state: Path,
+    environ: Mapping[str, str],
+    facts: ClientFacts,
+    cloud: clouds.Cloud | None,
+    *,
+    has_room: bool,
 ) -> Credential | None:
     login = _from_login(path, document(facts.read(path)), has_room=has_room)
+    if cloud is not None:  # who the client is at Anthropic is nobody there, but for a gateway of the user's
+        return beside(cloud.credential or key_in(environ) or _NOBODY, login)
     key = key_in(environ)
     if key is None and login is not None and login.headers:
         return login

@@ -122,7 +122,8 @@ class Credential:
     """Who the client is at the provider.
 
     `headers` (lower-case names, real values) replace every credential header that comes from inside; `secrets` are
-    all values that must never be inside; `variables` are set inside with the placeholder of their secret.
+    all values that must never be inside; `variables` are set inside with the placeholder of their secret. `command`,
+    where it is not empty, is run outside and prints a token that is sent as `Authorization: Bearer`.
     """
 
     source: str
@@ -130,6 +131,7 @@ class Credential:
     secrets: tuple[Secret, ...]
     variables: Mapping[str, Secret] = field(default_factory=dict)
     login: LoginFile | None = None
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,8 @@ class ClientLaunch:
     cannot come to a login. `login_client` is its id there, `login_kind` the kind of what is kept of it.
     `login_places` are the state files into which the client itself writes a login that it makes: path to the entry
     of JSON, "" for all of the file. `is_about_login`: this start is a command for that, and no agent runs.
-    `providers` are the upstreams that the client has of its own.
+    `providers` are the upstreams that the client has of its own; `beside` are base URLs for what it asks below a path;
+    `asks` is all that it asks there, as in policy's `[[hosts]] allow`, where anything else is refused.
     `runs` is what the user's own settings have the client run, or start programs with: `NAME in FILE` to its text.
     `room` is where the inside has the login file. `outward` are variables that the user's own settings of the client
     set over those of the host: they say through which proxy the provider is reached, and which certificates count.
@@ -163,6 +166,8 @@ class ClientLaunch:
     kind: str = ""
     upstream: str = ""
     providers: tuple[str, ...] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
+    asks: tuple[str, ...] = ()
     credential: Credential | None = None
     folders: tuple[Path, ...] = ()
     files: tuple[Path, ...] = ()

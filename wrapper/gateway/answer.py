@@ -9,7 +9,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from wrapper.gateway.dialect import Dialect
-from wrapper.gateway.incoming import Inward, InwardDocument, InwardStream
+from wrapper.gateway.eventstream import MEDIA_TYPE
+from wrapper.gateway.incoming import Inward, InwardDocument, InwardFrames, InwardStream
 from wrapper.gateway.outgoing import recorded
 from wrapper.gateway.refusal import RefusedError
 
@@ -74,7 +75,7 @@ class Passage:
             await self.offload(_SLOW, inward.prepare)
         if _has_no_body(request, upstream):
             return await self._whole(upstream, inward, transcript, (headers, b""))
-        if upstream.content_type == _EVENTS:
+        if upstream.content_type in (_EVENTS, MEDIA_TYPE):
             return await self._stream(request, upstream, inward, transcript, headers)
         first = await _next(upstream)
         if _looks_like_events(upstream, first):
@@ -110,7 +111,8 @@ class Passage:
         begun: bytes = b"",
     ) -> web.StreamResponse:
         """Pass events on; the headers go at once, for a model may think long before its first word."""
-        stream = InwardStream(inward, self.dialect, self.limit)
+        kind = InwardFrames if upstream.content_type == MEDIA_TYPE else InwardStream
+        stream = kind(inward, self.dialect, self.limit)
         transcript.body = stream.seen
         response = web.StreamResponse(status=upstream.status, headers=headers)
         await response.prepare(request)
@@ -136,7 +138,7 @@ async def _next(upstream: aiohttp.ClientResponse) -> bytes:
         raise RefusedError(502, "the provider broke its answer off", hint="try again") from error
 
 
-def _fed(stream: InwardStream, chunk: bytes) -> bytes:
+def _fed(stream: InwardStream | InwardFrames, chunk: bytes) -> bytes:
     try:
         return stream.feed(chunk)
     except (ValueError, RecursionError) as error:

@@ -15,7 +15,9 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from wrapper.gateway.dialect import Dialect
-from wrapper.gateway.requests import Asked
+from wrapper.gateway.eventstream import MEDIA_TYPE, chunk
+from wrapper.gateway.requests import Asked, in_frames
+from wrapper.gateway.sse import ServerSentEvent
 from wrapper.policy.model import Rule
 
 _DENIED: Final = 400
@@ -64,6 +66,9 @@ def denial(dialect: Dialect, target: str, asked: Asked | None, text: str) -> Den
     if asked is None or asked.summary or speaks is None:
         return Denial(_DENIED, _JSON | _FINAL, dialect.error(_DENIED, text))
     whole, stream = speaks
+    if in_frames(target):
+        frames = (chunk(ServerSentEvent(event).data) for event in stream(asked, text))
+        return Denial(200, {"Content-Type": MEDIA_TYPE}, b"".join(map(bytes, frames)))
     if asked.stream:
         return Denial(200, _EVENTS.copy(), b"".join(stream(asked, text)))
     return Denial(200, _JSON.copy(), _written(whole(asked, text)))
@@ -83,6 +88,8 @@ def _interface(dialect: Dialect, target: str) -> str:
     parts = unquote(target.partition("?")[0]).strip("/").lower().split("/")
     if parts[-2:] == ["chat", "completions"]:
         return "chat"
+    if dialect.name == "anthropic" and parts[-1].rpartition(":")[2] in _OF_CLOUDS:
+        return "messages"
     if (dialect.name, parts[-1]) in {("anthropic", "messages"), ("openai", "responses"), ("openai", "completions")}:
         return parts[-1]
     return ""
@@ -213,6 +220,8 @@ def _chunk(document: Mapping[str, Any]) -> bytes:
     return b"data: " + _written(document) + b"\n\n"
 
 
+# How Bedrock and Vertex are asked for messages.
+_OF_CLOUDS: Final = frozenset({"invoke", "invoke-with-response-stream", "rawpredict", "streamrawpredict"})
 _DONE: Final = b"data: [DONE]\n\n"
 _USAGE: Final = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 _SPEAKERS: Final = {

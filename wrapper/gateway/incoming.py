@@ -18,6 +18,7 @@ from redactors.echoes import Echoes
 from redactors.known import KnownValues
 from redactors.vault import Origin, Vault
 from wrapper.gateway.dialect import Dialect, Reading
+from wrapper.gateway.eventstream import Frame, FrameParser, chunk
 from wrapper.gateway.inparts import Masking
 from wrapper.gateway.nearly import NearMisses
 from wrapper.gateway.parts import Event, Message, Part, StreamEditor, Verbatim, read, written
@@ -236,6 +237,51 @@ class InwardStream(_InEvents):
         return b"".join(self._passing.event(read(event)))
 
 
+class InwardFrames(_InEvents):
+    """An answer that comes in frames of Amazon's encoding, each event of which is passed on in a frame of ours.
+
+    `limit` bounds one frame and what is kept for the log, which gets server-sent events. ValueError for what is no such
+    stream, and for what comes behind an exception: a text that ended with it cannot go on.
+    """
+
+    def __init__(self, inward: Inward, dialect: Dialect, limit: int) -> None:
+        self._inward = inward
+        self._parser = FrameParser(limit)
+        self._passing = _Passing(inward, dialect, limit)
+        self._is_over = False
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the log gets less than came; the beginning of a frame that never ended is not given to anybody."""
+        return self._passing.truncated or not self._parser.is_between
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes of the provider, return those that may go in now."""
+        return b"".join(self._frame(frame) for frame in self._parser.feed(data))
+
+    def end(self) -> bytes:
+        """Return what was still held back at the end of the stream."""
+        return b"".join(map(_chunked, self._passing.end()))
+
+    def _frame(self, frame: Frame) -> bytes:
+        if self._is_over:
+            raise ValueError("something comes behind an exception")
+        event = frame.event
+        if event is None:
+            return self._exception(frame)
+        return b"".join(map(_chunked, self._passing.event(read(_as_event(event)))))
+
+    def _exception(self, frame: Frame) -> bytes:
+        """Give what was held back, then the exception, masked."""
+        self._is_over = True
+        payload = self._inward.mask_json(frame.payload)
+        if self._inward.mask(frame.headers) != frame.headers:
+            raise ValueError("an exception is named like a secret")
+        held = self.end()
+        self._passing.keep(_as_event(payload or b"{}").raw)
+        return held + bytes(frame.with_payload(payload))
+
+
 class InwardMessages(_InEvents):
     """An answer that comes as text messages of a WebSocket: events without the framing of a stream.
 
@@ -257,6 +303,20 @@ class InwardMessages(_InEvents):
     def end(self) -> list[bytes]:
         """Return what was still held back when the connection ended."""
         return self._passing.end()
+
+
+def _as_event(data: bytes) -> ServerSentEvent:
+    """Make a server-sent event of JSON, without line ends. ValueError for what is none."""
+    document = json.loads(data)
+    kind = document.get("type") if isinstance(document, dict) else None
+    if b"\n" in data or b"\r" in data:
+        data = written(document)
+    named = f"event: {kind}\n".encode() if isinstance(kind, str) and kind.isidentifier() else b""
+    return ServerSentEvent(named + b"data: " + data + b"\n\n")
+
+
+def _chunked(event: bytes) -> bytes:
+    return bytes(chunk(ServerSentEvent(event).data))
 
 
 def _bare(credential: str) -> bytes:

@@ -23,11 +23,12 @@ from wrapper.policy.wire import UNKNOWN_MODEL
 
 # Parts of paths that ask a model. They matter where the body does not say so: of a readable one its members do.
 _ASKING: Final = frozenset({
-    "batches", "chat", "compact", "complete", "completion", "completions", "count_tokens", "edits", "embeddings",
-    "generate", "generations", "infill", "input_tokens", "messages", "rerank", "responses", "speech", "transcriptions",
-    "translations",
+    "batches", "chat", "compact", "complete", "completion", "completions", "converse", "converse-stream",
+    "count-tokens", "count_tokens", "edits", "embeddings", "generate", "generations", "infill", "input_tokens",
+    "invoke", "invoke-with-response-stream", "messages", "rawpredict", "rerank", "responses", "speech",
+    "streamrawpredict", "transcriptions", "translations",
 })  # fmt: skip
-_COUNTING: Final = frozenset({"count_tokens", "input_tokens"})
+_COUNTING: Final = frozenset({"count-tokens", "count_tokens", "input_tokens"})
 _CONVERSATIONS: Final = ("messages", "input", "prompt", "inputs", "contents", "item")
 _NESTED: Final = ("response", "session")  # of messages of the Realtime interface
 _PACKED: Final = ("params", "body")  # of one request of a batch
@@ -186,7 +187,18 @@ def _named(path: str, query: str) -> str:
     except ValueError:
         in_query = UNKNOWN_MODEL
     found = _NAMED_IN_PATH.search(path)
-    return unquote(found[1]) if found else in_query
+    named = unquote(found[1]) if found else ""
+    return named if named and named.lower() not in _COUNTING else in_query
+
+
+def is_packed(target: str) -> bool:
+    """Whether a request holds what it asks in base64, in which nothing can be replaced: Bedrock's counting does."""
+    return _parts_of(target.partition("?")[0].rstrip("/"))[-1] == "count-tokens"
+
+
+def in_frames(target: str) -> bool:
+    """Whether what `target` asks for is answered in frames of Amazon's encoding."""
+    return _parts_of(target.partition("?")[0].rstrip("/"))[-1] == "invoke-with-response-stream"
 
 
 def _is_asking(dialect: str, path: str) -> bool:
@@ -252,7 +264,8 @@ def _asked(members: _Members, target: str, left: Left = _NOTHING) -> Asked | Non
         members = {**members, "input": [*members.get("input", ()), *members["items"]]}
     if "requests" in members:
         return _batch(members, named)
-    return _one_asked(members, named, counts=not _COUNTING.isdisjoint(_parts_of(path)), left=left)
+    one = _one_asked(members, named, counts=not _COUNTING.isdisjoint(_parts_of(path)), left=left)
+    return msgspec.structs.replace(one, stream=True) if one is not None and in_frames(path) else one
 
 
 def _one_asked(members: _Members, named: str, *, counts: bool = False, left: Left = _NOTHING) -> Asked | None:

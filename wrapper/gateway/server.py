@@ -45,10 +45,11 @@ from wrapper.gateway.outward import DIRECT, Outward
 from wrapper.gateway.proxies import Proxy
 from wrapper.gateway.records import Leaving, Log, Records
 from wrapper.gateway.refusal import RefusedError
-from wrapper.gateway.requests import Asked
+from wrapper.gateway.requests import Asked, is_packed
 from wrapper.gateway.tunnel import WANTS_A_USER, proxy_refusal
 from wrapper.gateway.upstream import checked_base, upstream_fault
 from wrapper.gateway.websocket import relay
+from wrapper.policy.egress import Request, is_among
 
 _DIALECTS: Mapping[str, Dialect] = {"anthropic": anthropic.DIALECT, "openai": openai.DIALECT}
 # A scan of this many bytes takes a few milliseconds; a longer one would hold up the deltas of every other stream.
@@ -62,12 +63,16 @@ _SWITCH = 0.0005
 class Route:
     """One upstream: the base URL that path and query are appended to, and what authenticates there.
 
-    `plain_http`: the policy names an `http://` upstream that is not on loopback.
+    `plain_http`: the policy names an `http://` upstream that is not on loopback. `beside` are base URLs of the same
+    provider for what is asked below a path, such as `/inference-profiles`; `asks` is all that may be asked there, as in
+    policy's `[[hosts]] allow`, and nothing where all may be.
     """
 
     upstream: str
     credential: Credential
     plain_http: bool = False
+    beside: Mapping[str, str] = field(default_factory=dict)
+    asks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,10 @@ class Gateway:
             name: checked_base(name or config.kind, route.upstream, plain_http=route.plain_http)
             for name, route in self._routes.items()
         }
+        self._beside = {
+            path: checked_base(config.kind, base, plain_http=False) for path, base in config.own.beside.items()
+        }
+        self._asks = tuple(Request(*one.split(" ", 1)) for one in config.own.asks)
         self._outward = outward
         self._engine = engine
         self._vault = vault
@@ -189,6 +198,8 @@ class Gateway:
             return self._error(self._failed(number, error))
 
     async def _exchange(self, number: int, request: web.BaseRequest) -> web.StreamResponse:
+        if is_packed(target_of(request).decode("latin-1")):
+            raise RefusedError(501, "what is to be counted is packed in base64, in which nothing can be redacted")
         body = await read_body(request, self._config.body_limit)
         plain, asked = await self._offload(len(body), self._plain, request, body)
         draft = Draft(number, target_of(request), request.raw_headers, plain, uploads=bool(plain))
@@ -214,14 +225,23 @@ class Gateway:
         inside = credential_headers(request.raw_headers)
         if name not in self._routes:
             raise RefusedError(403, f"policy routes this to `{name}`, which does not speak this interface")
+        base = self._bases[name] if name else self._own_base(request)
         try:
-            base = self._bases[name]
             headers = await self._routes[name].credential.headers(inside)
             return _Way(base, headers, self._outward.proxies.toward(base), account(headers, self._placeholder))
         except SessionError as error:  # a proxy that cannot be used
             raise RefusedError(502, error.what, hint=error.hint, lasting=True) from error
         except SafeAgentError as error:
             raise RefusedError(401, error.what, hint=error.hint) from error
+
+    def _own_base(self, request: web.BaseRequest) -> str:
+        """Give the client's own upstream, or the one beside it that serves what is asked."""
+        target = target_of(request).decode("latin-1")
+        if self._asks and not is_among(self._asks, request.method, target):
+            raise RefusedError(403, "this is none of what the client asks its model's provider", lasting=True)
+        path = target.partition("?")[0]
+        below = (base for start, base in self._beside.items() if f"{path}/".startswith(f"{start}/"))
+        return next(below, self._bases[""])
 
     def _placeholder(self, value: bytes) -> str:
         return self._vault.issue("API-KEY", value, Origin.OUTSIDE)

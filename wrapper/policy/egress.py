@@ -137,6 +137,12 @@ _MISREAD: Final = r"[\x00-\x1f\x7f\\]|(?:^|/)\.\.?(?:/|$)|%(?:2[eE]|5[cC]|00)"
 _ESCAPE: Final = r"(?:%(?!2[fF])[0-9a-fA-F]{2})+"
 
 
+def is_among(requests: Iterable[Request], method: str, target: str) -> bool:
+    """Whether one of `requests` is this one, however a server reads its target (origin form, as it came)."""
+    allowed, paths = tuple(requests), readings(target)
+    return bool(paths) and all(any(one.covers(method, path) for one in allowed) for path in paths)
+
+
 def _unquoted(segment: str) -> str:
     """Undo percent signs, but those of slashes. Raises UnicodeDecodeError."""
     return re.sub(_ESCAPE, lambda found: bytes.fromhex(found[0].replace("%", "")).decode(), segment)
@@ -212,12 +218,7 @@ class Terms(msgspec.Struct, frozen=True):
 
     def allows(self, method: str, target: str) -> bool:
         """Whether every list that there is has this request; `target` is in origin form, as it came."""
-        if not self.allow:
-            return True
-        paths = readings(target)
-        return bool(paths) and all(
-            any(one.covers(method, path) for one in requests) for requests in self.allow for path in paths
-        )
+        return all(is_among(requests, method, target) for requests in self.allow)
 
 
 class Egress(msgspec.Struct, frozen=True, kw_only=True):
