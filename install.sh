@@ -121,7 +121,7 @@ make_environment() {
 in_environment() { # FOLDER PIP-ARGUMENTS...
     prefix=$1
     shift
-    "$prefix/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-user "$@" </dev/null >&2
+    "$prefix/bin/python" -I -m pip install --quiet --disable-pip-version-check --no-input --no-user "$@" </dev/null >&2
 }
 
 # install_package FOLDER SOURCES... [-- PIP-OPTIONS]: safe-agent itself, again only when one of its sources changed.
@@ -138,7 +138,19 @@ install_package() {
     is_stamped "$folder/.safe-agent" "$wanted" && return 0
     in_environment "$folder" --no-deps --no-build-isolation --force-reinstall "$@" "$here" ||
         fail 'could not install safe-agent itself' 'see the message above'
+    isolate "$folder"
     printf '%s\n' "$wanted" >"$folder/.safe-agent"
+}
+
+# isolate FOLDER: its commands take no code from where PYTHON... variables lead: an empty entry in PYTHONPATH is the
+# current folder, which may be a stranger's clone. What pip cannot name behind `#!`, it starts by a shell.
+isolate() {
+    for command in $commands; do
+        # shellcheck disable=SC2016 # of the command's own shell
+        sed -i -e '1s|^#!\(/[^ ]*/python[^ ]*\)$|#!\1 -I|' -e '2s|^\(.*exec. [^$]*\)"\$0" "\$@"$|\1-I "$0" "$@"|' "$1/bin/$command"
+        head -n 2 "$1/bin/$command" | grep -q -e ' -I\b' ||
+            fail "could not isolate $1/bin/$command" 'please report this, with its first two lines'
+    done
 }
 
 refuse_strangers() {

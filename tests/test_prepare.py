@@ -234,10 +234,16 @@ def test_a_key_that_the_agent_put_there_is_told_and_one_that_was_made_inside_is_
     ready("claude")  # the user may have logged in outside meanwhile
 
 
-def test_a_login_among_the_agents_own_files_is_refused(machine: Machine, ready: Ready) -> None:
-    """Promise 1: what is written there inside is restored, and the next session would send it as the login."""
-    machine.environ["CODEX_HOME"] = str(machine.workspace / ".codex")
-    ready("codex")
-    (machine.workspace / ".codex/auth.json").write_text(json.dumps({"OPENAI_API_KEY": fake("sk" + "-proj-", 80)}))
+@pytest.mark.parametrize(("client", "variable"), [("codex", "CODEX_HOME"), ("claude", "CLAUDE_CONFIG_DIR")])
+@pytest.mark.parametrize("has_login", [True, False])
+def test_a_clients_folder_among_the_agents_own_files_is_refused(
+    machine: Machine, ready: Ready, client: str, variable: str, *, has_login: bool
+) -> None:
+    """Promise 1: what is written there inside is restored, and would be sent as the login, or say where requests go."""
+    folder = machine.workspace / ".state"
+    folder.mkdir()
+    machine.environ[variable] = str(folder)
+    if has_login:
+        (folder / "auth.json").write_text(json.dumps({"OPENAI_API_KEY": fake("sk" + "-proj-", 80)}))
     with pytest.raises(SessionError, match="lies in the workspace"):
-        ready("codex")
+        ready(client)

@@ -212,13 +212,19 @@ def _refuse_led_elsewhere(looked: Looked) -> None:
 
 
 def _refuse_in_workspace(looked: Looked) -> None:
-    """Refuse a login among the agent's own files: another secret's placeholder there is sent by the next session."""
-    file = _file(looked.launch.credential)
-    if file is not None and Path(file).resolve().is_relative_to(Path(looked.facts.workspace).resolve()):
-        raise SessionError(
-            f"`{file}`, the client's login, lies in the workspace, where the agent writes files",
-            hint="let the client have its state elsewhere (CODEX_HOME, CLAUDE_CONFIG_DIR), or start in another folder",
-        )
+    """Refuse a client's folder among the agent's own files, with its login or without.
+
+    Another secret's placeholder in a login there is sent by the next session; and who wrote the project would say
+    where requests go, and by which key.
+    """
+    launch, workspace = looked.launch, Path(looked.facts.workspace).resolve()
+    login = _file(launch.credential)
+    for path in (*launch.folders, *launch.files, *(() if login is None else (Path(login),))):
+        if path.resolve().is_relative_to(workspace):
+            raise SessionError(
+                f"`{path}`, where the client keeps its login and settings, lies in the workspace",
+                hint="let the client have its state elsewhere (CODEX_HOME, CLAUDE_CONFIG_DIR), or start elsewhere",
+            )
 
 
 def _sends(launch: ClientLaunch, looked: Looked) -> set[str]:

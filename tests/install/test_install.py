@@ -199,6 +199,18 @@ def test_the_environment_is_its_own_and_was_not_led_elsewhere(installed: Install
     assert installed.python("import site; print(site.ENABLE_USER_SITE)") == "False"
 
 
+def test_no_variable_leads_a_command_to_code_in_the_current_folder(installed: Installed) -> None:
+    """An empty entry of PYTHONPATH is the current folder: a stranger's clone, or what the last session wrote there."""
+    clone = installed.root / "clone"
+    clone.mkdir()
+    for name in ("re", "msgspec", "wrapper"):
+        (clone / f"{name}.py").write_text("raise SystemExit(9)\n")
+    done = installed.run("safe-agent", "--version", cwd=clone, more={"PYTHONPATH": ":src", "PYTHONHOME": str(clone)})
+    assert (done.returncode, done.stdout.split()[-1]) == (0, VERSION), done.stderr
+    for command in COMMANDS:
+        assert " -I" in (installed.venv / "bin" / command).read_text().split("\n# ")[0]
+
+
 def test_it_holds_exactly_the_pinned_packages(installed: Installed) -> None:
     code = "import importlib.metadata as m, json; print(json.dumps({d.name: d.version for d in m.distributions()}))"
     found = {_normal(name): version for name, version in json.loads(installed.python(code)).items()}
