@@ -5,12 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clients.scene import asking_shell, assert_dotenv_is_real, assert_nothing_got_out, prying, saying
+from tests.clients.scene import asking_shell, assert_dotenv_is_real, assert_nothing_got_out, prying, saying, write_json
+from tests.clients.screen import Screen
 from tests.fakes.clouds import Cloud
 from tests.machine import Machine, fake
 from wrapper.demo.script import Script
 
 TOOLS = ("--allowedTools", "Bash Read Edit Write")
+PROMPT = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
 CLOUDS = ("bedrock", "mantle", "foundry", "vertex")
 pytestmark = pytest.mark.timeout(180)
 
@@ -50,6 +52,20 @@ def test_at_a_cloud_it_reads_everything_and_no_secret_gets_out(machine: Machine,
     sent = [f"{one.headers.get('authorization', '')}{one.headers.get('x-api-key', '')}" for one in provider.requests]
     assert {one.removeprefix("Bearer ") for one in sent} == {key}
     assert "All done." in machine.log()
+
+
+def test_on_the_screen_a_cloud_is_used_without_a_question(machine: Machine, provider: Cloud) -> None:
+    """At a cloud the client looks for newer versions of itself, at a host that no policy names."""
+    at(machine, "bedrock", provider)
+    projects = {str(machine.workspace): {"hasTrustDialogAccepted": True}}
+    write_json(machine.home / ".claude.json", {"hasCompletedOnboarding": True, "projects": projects})
+    with Screen(machine.environ, machine.workspace) as screen:
+        screen.type("safe-claude\r")
+        screen.wait("Amazon Bedrock")
+        screen.wait(PROMPT)
+        screen.rest(5)
+        assert "may the client connect" not in screen.text
+        assert "downloads.claude.ai" in machine.log()
 
 
 def test_the_clients_own_settings_may_name_the_cloud(machine: Machine, provider: Cloud) -> None:

@@ -57,8 +57,11 @@ LOGIN_HOSTS = {
         "POST /api/oauth/claude_cli/create_api_key",
     ),
 }
-# What it measures; and switches and news, which newer versions fetch beside what the gateway passes on.
-_UNNEEDED = ("http-intake.logs.us5.datadoghq.com", "statsig.anthropic.com", "api.anthropic.com")
+# What it measures; switches and news, which newer versions fetch beside what the gateway passes on; newer versions of
+# itself, after which it looks where its models come from a cloud.
+_UNNEEDED = (
+    "http-intake.logs.us5.datadoghq.com", "statsig.anthropic.com", "api.anthropic.com", "downloads.claude.ai",
+)  # fmt: skip
 _EARLY = ("raw.githubusercontent.com",)  # notes on releases
 _APPROVED = 20  # characters of the key's end that the client keeps as approved
 _INSTALL = "install Claude Code: `npm install -g @anthropic-ai/claude-code`, or put the folder of `claude` into PATH"
