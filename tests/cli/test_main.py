@@ -157,3 +157,24 @@ def test_a_reader_that_went_away_ends_it_without_a_traceback(run: Run, tmp_path:
     os.close(ours)
     assert done.stderr == ""
     assert done.returncode == 141
+
+
+@pytest.mark.parametrize("arguments", ["--help", "policy show", "--version"])
+def test_what_cannot_be_written_is_said_and_is_no_mistake_of_ours(tmp_path: Path, arguments: str) -> None:
+    for name in ("home", "project"):
+        (tmp_path / name).mkdir()
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [COMMANDS / "safe-agent", *arguments.split()],
+            env={"HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+            cwd=tmp_path / "project",
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    assert done.returncode == 125
+    assert done.stderr.splitlines()[0] == "safe-agent: cannot write to standard output: No space left on device"
+    assert "Traceback" not in done.stderr

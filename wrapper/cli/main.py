@@ -11,7 +11,7 @@ import click
 
 from wrapper.cli.elsewhere import refuse_elsewhere
 from wrapper.cli.lazily import LazyGroup
-from wrapper.errors import SafeAgentError
+from wrapper.errors import SafeAgentError, StateError
 from wrapper.messages import report, report_mistake
 from wrapper.version import VERSION
 
@@ -78,6 +78,18 @@ def cli() -> None:
     """  # noqa: D301 (click's mark for lines that stay as they are)
 
 
+def _report_lost_output() -> int:
+    """Say why standard output takes nothing; 0 where it does. What it did not take is still in its buffer."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return report(
+            StateError(f"cannot write to standard output: {error.strerror}", hint="free space, or write elsewhere")
+        )
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     try:
@@ -92,5 +104,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         code = error.exit_code
     except Exception:  # noqa: BLE001 (whatever it was, the caller must be able to tell it from a command's own code)
-        code = report_mistake()
+        code = _report_lost_output() or report_mistake()
     sys.exit(code if isinstance(code, int) else 0)
