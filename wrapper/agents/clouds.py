@@ -75,8 +75,9 @@ _MULTIREGIONS: Final = frozenset({"us", "eu"})
 class Cloud:
     """One cloud's provider: `own` is where it is by itself, `upstream` where requests go.
 
-    `asks` and `beside` are as in ClientLaunch: a key of a cloud's opens more than models. `environment` is set inside, with the variable `base` for the gateway's address. `credential` is None where the
-    user's own gateway takes what the client has for Anthropic.
+    `environment` is set inside, with the variable `base` for the gateway's address. `credential` is None where the
+    user's own gateway takes what the client has for Anthropic. `asks` and `beside` are as in ClientLaunch: a key of a
+    cloud's opens more than models.
     """
 
     name: str
