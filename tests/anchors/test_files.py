@@ -1,7 +1,9 @@
+import contextlib
 import fcntl
 import os
 import stat
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,45 @@ def test_any_file_is_notes_or_is_refused(parts: list[bytes]) -> None:
         assert "begins something" in error.what
     else:
         assert all(notes.parse(note) for note in found)
+
+
+def _is_note(data: bytes) -> bool:
+    try:
+        notes.parse(data.decode())
+    except TamperedError:
+        return False
+    return True
+
+
+@given(st.lists(st.sampled_from([NOTE.encode(), b"--\n", b"--", b"\n", b"(cut off here)\n", b"x"]), max_size=8))
+def test_notes_end_where_a_line_says_so_and_nowhere_else(parts: list[bytes]) -> None:
+    """Compared with the plain way, line by line."""
+    data = NOTE.encode() + b"--\n" + b"".join(parts)
+    texts, pending, is_good = [], b"", True
+    for line in data.splitlines(keepends=True):
+        pending += b"" if line == b"--\n" else line
+        if line == b"--\n":
+            is_cut = pending.endswith(b"(cut off here)\n")
+            is_good &= is_cut or _is_note(pending)
+            texts += [] if is_cut else [pending.decode()]
+            pending = b""
+    if is_good:
+        assert split(data, "file:x") == texts
+    else:
+        with pytest.raises(TamperedError):
+            split(data, "file:x")
+
+
+@pytest.mark.parametrize("content", [b"\n", b"--\n(cut off here)\n", b"x"])
+def test_whoever_may_write_to_the_share_makes_no_reader_take_more_memory_than_the_file_has(content: bytes) -> None:
+    data = NOTE.encode() + b"--\n" + content * (1 << 20)
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(TamperedError):
+            split(data, "file:x")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_folder_that_is_not_mounted_is_not_made(tmp_path: Path) -> None:

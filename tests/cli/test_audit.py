@@ -11,7 +11,7 @@ from wrapper.audit.client import RecorderClient
 from wrapper.audit.deltas import Deltas
 from wrapper.audit.ledger import Ledger
 from wrapper.cli import audit, keys
-from wrapper.errors import SafeAgentError
+from wrapper.errors import AuditError, SafeAgentError
 
 
 def _run(*arguments: str, group: object = None) -> Result:
@@ -110,9 +110,26 @@ def test_ls_is_itself_recorded_where_it_decrypts(user: Home) -> None:
     assert last.verb == "ls"
 
 
-def test_ls_of_nothing_prints_nothing(user: Home) -> None:
-    del user
-    assert (_run("ls").output, _run("ls").exit_code) == ("", 0)
+def test_ls_of_nothing_prints_nothing_and_says_so(user: Home) -> None:
+    result = _run("ls")
+    assert (result.stdout, result.exit_code) == ("", 0)
+    assert "there is no session yet in" in result.stderr
+    assert "XDG_STATE_HOME" in result.stderr
+    user.write("s-1", [start_event(), ended()])
+    result = _run("ls", "--state", "open")
+    assert (result.stdout, result.stderr) == ("", "safe-agent: none of 1 session is such a one\n")
+
+
+@pytest.mark.parametrize(
+    "verb", [("verify", "--all"), ("verify", "--all", "--require", "anchored"), ("redactions", "--all")]
+)
+def test_what_holds_of_no_session_at_all_is_not_said(user: Home, verb: tuple[str, ...]) -> None:
+    """A state folder that was mistyped would else be proven, in a script for ever."""
+    assert not user.state.exists()
+    result = _run(*verb)
+    assert result.exit_code == 1  # of the test's runner: the program ends with 125
+    assert isinstance(result.exception, AuditError)
+    assert "there is no session yet in" in result.exception.what
 
 
 def test_ls_without_the_private_key_shows_what_stands_outside_and_says_so(user: Home) -> None:

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from tests.audit.recording import Home, ended, start_event
 from tests.provenance.talking import Talk, line
+from wrapper.audit import reader
 from wrapper.audit.entries import Closed, Opened, Reading, Shredded
 from wrapper.audit.ledger import Ledger, read
 from wrapper.cli import provenance
@@ -40,8 +41,11 @@ def _session(user: Home, name: str, *lines: str, seal: bool = True, view: str = 
     talk.answers("", {"file_path": "a.py", "content": "\n".join(lines)})
     workspace = str(user.state.parent.parent)
     user.write(name, [start_event(name, workspace=workspace, view=view), *talk.events[1:], ended()], seal=seal)
+    header, frames = reader.verify(user.directory(name)).segments[0]
+    found = reader.verify(user.directory(name), wanted={1: {frames: None}}).roots[1, frames]
     now = time.time()
-    Ledger(user.state / "ledger").append(Opened(now, name, 1, "ab" * 32), Closed(now, name, 1, 3, "ab" * 32))
+    end = [Closed(now, name, 1, frames, found)] if seal else []
+    Ledger(user.state / "ledger").append(Opened(now, name, 1, header), *end)
 
 
 def _index(user: Home) -> Index:
@@ -66,7 +70,7 @@ def test_sessions_that_were_not_indexed_are_rebuilt_from_their_logs(
     _session(user, "s-2", line())
     assert _run("rebuild", "s-1").stdout == "s-1  1 sheet\n"
     result = _run("verify")
-    assert (result.exit_code, result.stdout[:8]) == (1, "1 faults")
+    assert (result.exit_code, result.stdout[:8]) == (1, "1 fault:")
     assert "session s-2: there is no index of it" in result.stderr
     assert "hint: `safe-agent provenance rebuild s-2`" in result.stderr
     assert _run("rebuild", "--missing").stdout == "s-2  1 sheet\n"

@@ -8,8 +8,10 @@ import resource
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,12 +32,13 @@ from wrapper.audit.ratchet import Ratchet
 from wrapper.audit.reader import State
 from wrapper.audit.segment import Segment
 from wrapper.audit.writer import Limits
+from wrapper.provenance import indexer
 from wrapper.provenance.handing import Handing, Task
 from wrapper.provenance.index import Index
 from wrapper.provenance.indexer import serve
 from wrapper.provenance.key import FILE, Key, load, load_or_make
 from wrapper.provenance.model import Sheet
-from wrapper.provenance.rebuilding import rebuild
+from wrapper.provenance.rebuilding import differs, rebuild
 
 Work = Callable[[socket.socket, Task], int]
 _PR_GET_DUMPABLE = 3
@@ -150,6 +153,30 @@ def test_what_is_indexed_while_it_runs_is_what_its_log_gives_later(user: Home) -
         for name in ("lines", "shapes", "words", "blobs"):
             assert np.array_equal(getattr(one, name), getattr(other, name)), name
     assert reader.verify(user.directory()).state is State.SEALED
+
+
+def test_how_often_it_was_written_while_it_ran_makes_no_difference_to_what_its_log_gives(
+    user: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many sheets, between which files get other names, or one: only the paths of programs' writes differ."""
+    monkeypatch.setattr(indexer, "_SOON", 0.0)
+    talk = conversation()
+    talk.changes("draft.tmp", "", f"{line()}\n{line()}\n")
+    talk.add(events.FileChange(at=1_006.0, path="draft.tmp", action="moved", target="final.py", by="agent"))
+    talk.add(events.FilesRead(at=1_007.0, files=(("a.py", 1_004.0, 99), ("z.py", 1_006.5, 7))))
+    talk.answers("That is it.", {"file_path": "e.py", "content": "\n".join(line() for _ in range(9))})
+    with session(user) as running:
+        for event in [*talk.events, ended()]:
+            running.tell([event])
+            time.sleep(0.02)
+        assert running.end() == ""
+    assert (len(indexed(user)[0]) > 3, indexed(user)[1]) == (True, ())
+    found = reader.find_session(user.state, "s-1")
+    log = partial(reader.read_records, found.directory, user.keys.load_identity())
+    assert not differs("s-1", log(), found.state, user.state, load(key_file(user)))
+    fewer = (record for record in log() if not isinstance(record.event, events.Response))
+    assert differs("s-1", fewer, found.state, user.state, load(key_file(user)))
+    assert Index.open(user.state, load(key_file(user))).anew == ()
 
 
 def test_a_session_that_brings_nothing_starts_nothing_and_the_ledger_says_so(user: Home) -> None:
@@ -285,6 +312,7 @@ def test_where_nothing_can_be_written_the_session_goes_on_and_the_end_says_why(u
 
 def test_the_indexer_holds_no_key_of_the_log_no_connection_and_no_lock(user: Home) -> None:
     def telling(connection: socket.socket, _task: Task) -> int:
+        gc.unfreeze()  # what is frozen at the fork (`processes.fork`) is not among the objects
         ratchets = [one for one in gc.get_objects() if type(one) is Ratchet]
         segments = [one for one in gc.get_objects() if type(one) is Segment]
         keys = [one for one in ratchets if one._chain or one._secret]

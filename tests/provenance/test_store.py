@@ -279,6 +279,7 @@ def test_an_index_that_is_as_the_ledger_says_is_whole(told: Told, key: Key) -> N
         "emissions": 2,
         "size": index.sessions["s-1"].size,
         "commits": None,
+        "made_anew": 0.0,
     }
     assert (index.sessions["s-2"].is_whole, index.sessions["s-2"].workspace) == (True, "")
     assert [one.number for one in index.sheets()] == [1, 2]

@@ -3,7 +3,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrapper.review.texts import texts
+from wrapper.review.texts import Earlier, texts
 
 _JSON = st.recursive(
     st.text() | st.integers() | st.none(),
@@ -87,3 +87,36 @@ def test_what_is_no_json_is_one_text() -> None:
 
 def test_json_too_deep_is_one_text() -> None:
     assert len(list(texts(b"[" * 100_000))) == 1
+
+
+_BODY = st.dictionaries(st.sampled_from(["a", "messages", "{x", "a name of someone's"]), _JSON)
+
+
+@given(st.lists(_BODY | st.binary(), max_size=6), st.data())
+def test_what_came_before_is_left_out_and_nothing_else(bodies: list[object], data: st.DataObject) -> None:
+    """Over any bodies, also such as share parts, or cannot be read, the same texts come with and without."""
+    sent = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in bodies]
+    sent += [data.draw(st.sampled_from(sent)) + data.draw(st.sampled_from([b"", b" ", b"x"])) for _ in sent]
+    earlier: Earlier = {}
+    given_now = [text for body in sent for _, text in texts(body, earlier)]
+    assert set(given_now) == {text for body in sent for _, text in texts(body)}
+    for body in sent:
+        assert [found for found in texts(body, {}) if found[0]] == [found for found in texts(body) if found[0]]
+
+
+def test_a_conversation_that_is_sent_again_gives_what_is_new_with_its_place() -> None:
+    said = [{"role": "user", "content": f"say {number}"} for number in range(4)]
+    earlier: Earlier = {}
+    first = list(texts(json.dumps({"model": "m", "messages": said[:3]}).encode(), earlier))
+    assert ("messages[2].content", "say 2") in first
+    again = list(texts(json.dumps({"model": "m", "messages": said}).encode(), earlier))
+    assert again == [("messages[3].role", "user"), ("messages[3].content", "say 3")]
+
+
+def test_a_part_of_a_body_that_could_not_be_read_does_not_count_as_given() -> None:
+    r"""Of a body with a fault in it the text comes as it was sent; what stood in it escaped comes later, as it was."""
+    part = b'{"content": "a\\tb"}'
+    earlier: Earlier = {}
+    broken = b'{"messages": [' + part + b', {"content": "\\ud800\\x"}]}'
+    assert [text for _, text in texts(broken, earlier)] == [broken.decode()]
+    assert ("messages[0].content", "a\tb") in list(texts(b'{"messages": [' + part + b"]}", earlier))

@@ -26,6 +26,7 @@ _CUT: Final = b"\n(cut off here)\n"
 _BEGINS: Final = b"safe-agent.local/"  # of every ledger's origin
 _SECONDS: Final = 5.0  # for which another writer is waited for; each takes milliseconds
 _MOST: Final = 256 << 20  # bytes: a million checkpoints
+_MOST_NOTE: Final = 1 << 16  # bytes: one has 300
 _HINT: Final = "mount it, or make it writable; the next checkpoint covers all that came before it"
 
 
@@ -90,24 +91,35 @@ def split(data: bytes, where: str) -> list[str]:
     """Take a file of notes apart. Raises TamperedError with the line at which something else begins."""
     _require_ours(data, where)
     found: list[str] = []
-    pending, begun = b"", 1
-    for number, line in enumerate(data.splitlines(keepends=True), 1):
-        if line != _END:
-            pending += line
-            continue
-        if not pending.endswith(_CUT[1:]):
-            found.append(_note(pending, where, begun))
-        pending, begun = b"", number + 1
+    start = 0
+    while (end := _end(data, start)) >= 0:
+        if not data.endswith(_CUT[1:], start, end):
+            found.append(_note(data, start, end, where))
+        start = end + len(_END)
     return found
 
 
-def _note(data: bytes, where: str, line: int) -> str:
+def _end(data: bytes, start: int) -> int:
+    """Return where the line that ends the note at `start` begins, -1 where there is none."""
+    if data.startswith(_END, start):
+        return start
+    found = data.find(b"\n" + _END, start)
+    return -1 if found < 0 else found + 1
+
+
+def _note(data: bytes, start: int, end: int, where: str) -> str:
+    if end - start > _MOST_NOTE:
+        raise _foreign(where, _line(data, start))
     try:
-        text = data.decode()
+        text = data[start:end].decode()
         notes.parse(text)
     except (UnicodeDecodeError, TamperedError) as error:
-        raise _foreign(where, line) from error
+        raise _foreign(where, _line(data, start)) from error
     return text
+
+
+def _line(data: bytes, start: int) -> int:
+    return data.count(b"\n", 0, start) + 1
 
 
 def _require_ours(data: bytes, where: str) -> None:

@@ -103,8 +103,8 @@ class Anchored(_Entry, frozen=True, tag="anchored"):
 class Indexed(_Entry, frozen=True, tag="indexed"):
     """The index of provenance has so many `sheets` of a session; `root` is the tree's over them (RFC 6962).
 
-    `workspace` is a keyed id, empty where there is no sheet: nothing came into being. The last such entry of a session
-    counts: an index may be made anew out of the session's log.
+    `workspace` is a keyed id, empty where there is no sheet: nothing came into being. While a session runs each such
+    entry of it is about all sheets so far. Sheets that only a later one knows were made anew out of the session's log.
     """
 
     session: _Session

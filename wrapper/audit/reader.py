@@ -129,12 +129,21 @@ def find_session(state_home: Path, name: str) -> Session:
         return sessions[-1]
     found = [s for s in sessions if s.id == name] or [s for s in sessions if name and s.id.startswith(name)]
     if not found:
-        what = f"no session begins with `{name}`" if sessions else "there is no session yet"
-        raise AuditError(what, hint="`safe-agent audit ls` lists them")
+        if not sessions:
+            raise nothing_yet(state_home)
+        raise AuditError(f"no session begins with `{name}`", hint="`safe-agent audit ls` lists them")
     if len(found) > 1:
         names = ", ".join(session.id for session in found[:5])
         raise AuditError(f"`{name}` begins {len(found)} sessions: {names}", hint="give more of the id")
     return found[0]
+
+
+def nothing_yet(state_home: Path) -> AuditError:
+    """Return what to say where no session is found, so that it is not taken for one that was looked at."""
+    return AuditError(
+        f"there is no session yet in `{state_home}`",
+        hint="`safe-claude` and `safe-codex` record one; where logs from elsewhere lie, XDG_STATE_HOME says",
+    )
 
 
 def _folder(name: str) -> Path:

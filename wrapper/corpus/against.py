@@ -18,13 +18,14 @@ _SHEETS: Final = "provenance"  # below a state folder
 
 
 class Against(NamedTuple):
-    """A pack that documents are compared with, and what it lacks."""
+    """A pack that documents are compared with, what it lacks, and of how many sessions it was made anew later."""
 
     pack: Path
     key: Path
     emissions: int
     lines: int
     faults: tuple[Fault, ...]
+    anew: int = 0
 
 
 def key_path(named: Path | None, places: Places) -> Path:
@@ -47,6 +48,7 @@ def prepared(named: Sequence[Path], key_file: Path | None, places: Places) -> Ag
     key = keys.load(path)
     opened = [_opened(one, key, places) for one in named or [places.state]]
     faults = tuple(fault for one in opened for fault in one[1])
+    anew = sum(one[2] for one in opened)
     pack = opened[0][0] if len(opened) == 1 else _joined([one[0] for one in opened], faults, key, places)
     found = Pack.open(pack, key)
     found.verify()  # a second for each GB: else damage is found when hours of work are done
@@ -55,21 +57,21 @@ def prepared(named: Sequence[Path], key_file: Path | None, places: Places) -> Ag
             "the index holds nothing" if named else "there is no index on this machine: no session was captured",
             hint="name one with --index: a pack (`safe-agent provenance pack`), or a state folder",
         )
-    return Against(pack, path, found.emissions, found.rows, faults)
+    return Against(pack, path, found.emissions, found.rows, faults, anew)
 
 
-def _opened(path: Path, key: "Key", places: Places) -> tuple[Path, tuple[Fault, ...]]:
+def _opened(path: Path, key: "Key", places: Places) -> tuple[Path, tuple[Fault, ...], int]:
     from wrapper.provenance.index import Index  # noqa: PLC0415 (reads the ledger)
     from wrapper.provenance.pack import Pack  # noqa: PLC0415 (as above)
     from wrapper.provenance.packing import packed  # noqa: PLC0415 (as above)
 
     if path.is_file():
-        return path, Pack.open(path, key).faults
+        return path, Pack.open(path, key).faults, 0
     if path != places.state and not (path / _SHEETS).is_dir():
         what = "is neither a pack nor a state folder" if path.exists() else "is not there"
         raise ProvenanceError(f"the index `{path}` {what}", hint="a state folder has a folder `provenance` in it")
     index = Index.open(path, key)
-    return packed(index, key, places), index.faults
+    return packed(index, key, places), index.faults, len(index.anew)
 
 
 def _joined(packs: Sequence[Path], faults: Sequence[Fault], key: "Key", places: Places) -> Path:

@@ -101,7 +101,7 @@ def page(summary: "Summary") -> Iterator[str]:
     from wrapper.review.export.html import part, source_hash  # noqa: PLC0415 (for the page only)
     from wrapper.review.export.rows import safe  # noqa: PLC0415 (as above)
 
-    style = part("page/page.css")
+    style = part("page/page.css") + part("page/report.css")
     policy = f"default-src 'none'; style-src {source_hash(style)}; base-uri 'none'; form-action 'none'"
     yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
     yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -117,7 +117,7 @@ def page(summary: "Summary") -> Iterator[str]:
         (summary.accepted, "accepted"), (len(summary.index.faults), "faults of the index"),
     )  # fmt: skip
     cells = (f"<li><b>{number:,}</b><span>{word}</span></li>" for number, word in tiles)
-    yield f'<ul class="tiles">{"".join(cells)}</ul>\n</header>\n<main class="left">\n'
+    yield f'<ul class="tiles">{"".join(cells)}</ul>\n</header>\n<main class="report">\n'
     told = [f"{summary.stages[stage]:,}: {_STAGES[stage]}" for stage in _ORDER if summary.stages.get(stage)]
     faults = [f"session {session}: {why}" if session else why for session, why in summary.index.faults]
     for title, items in (

@@ -38,7 +38,8 @@ class SessionState(NamedTuple):
     are seconds since the epoch: from its begin to its end as the ledger knows them, at least of what the sheets tell.
     `is_whole`: it began and ended, nothing was lost on the way, all its sheets are there, and the ledger says so; a
     session that brought nothing has none. `lines`, `emissions`, `size` (bytes) count what is good. `commits`: those
-    that git knew when it began, None where that is not known.
+    that git knew when it began, None where that is not known. `made_anew`: when these sheets were made
+    after the session's end, 0 where that was while it ran; that they are what it brought, only its log proves.
     """
 
     workspace: str
@@ -50,6 +51,7 @@ class SessionState(NamedTuple):
     emissions: int = 0
     size: int = 0
     commits: tuple[str, ...] | None = None
+    made_anew: float = 0.0
 
 
 class Index:
@@ -103,6 +105,11 @@ class Index:
         imported = (chain for _, chain in chains if chain.session.startswith(CLAIM))
         claims = sum(one.emissions for chain in imported for one in chain.good)
         return cls(stores, sessions, faults, claims=claims, stamp=_stamp(chains, faults))
+
+    @property
+    def anew(self) -> tuple[str, ...]:
+        """The sessions whose sheets were made after their end."""
+        return tuple(session for session, known in self.sessions.items() if known.made_anew)
 
     def sheets(self) -> Iterator[Sheet]:
         """Yield the good sheets, by workspace, session and number; each call reads and proves them anew."""
@@ -163,7 +170,8 @@ def _state(workspace: str, chain: Chain, known: Told | None, *, is_whole: bool) 
     size = sum(one.size for one in chain.good)
     first, last = min(times, default=0.0), max(times, default=0.0)
     commits = next((one.commits for one in chain.good if one.commits is not None), None)
-    return SessionState(workspace, first, last, len(chain.good), is_whole, *counts, size, commits)
+    anew = known.made_anew(chain.leaves) if known and is_whole else 0.0
+    return SessionState(workspace, first, last, len(chain.good), is_whole, *counts, size, commits, anew)
 
 
 def _foreign(there: Sequence[Path], opened: set[Path], key: Key) -> tuple[Fault, ...]:

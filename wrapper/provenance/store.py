@@ -106,7 +106,7 @@ class Store:
         """Take over all sheets of a session from a store of the same file system. Raises ProvenanceError."""
         try:
             self._prepare()
-            for number in other.names().get(session, ()):
+            for number in other.names(session).get(session, ()):
                 other.path(session, number).rename(self.path(session, number))
             sync_folder(self.folder)
         except OSError as error:
@@ -115,7 +115,7 @@ class Store:
     def remove(self, session: str) -> None:
         """Delete all sheets of a session, durably. Raises ProvenanceError."""
         try:
-            for number in sorted(self.names().get(session, ()), reverse=True):
+            for number in sorted(self.names(session).get(session, ()), reverse=True):
                 self.path(session, number).unlink()
                 sync_folder(self.folder)
         except OSError as error:
@@ -129,8 +129,8 @@ class Store:
 
     def sheets(self, beginning: str = "") -> Iterator[Sheet]:
         """Yield the good sheets of sessions whose name begins so, by session and number, each proven when read."""
-        for session, numbers in sorted(self.names().items()):
-            for number in numbers if session.startswith(beginning) else ():
+        for session, numbers in sorted(self.names(beginning).items()):
+            for number in numbers:
                 found = self._read(session, number)
                 if not isinstance(found, Fault):
                     yield found[1].sheet
@@ -147,13 +147,14 @@ class Store:
         """Return where a sheet is."""
         return self.folder / f"{session}-{number}.sheet"
 
-    def names(self) -> dict[str, list[int]]:
-        """Return the numbers of the sheets of each session, ascending. Raises ProvenanceError."""
+    def names(self, beginning: str = "") -> dict[str, list[int]]:
+        """Return the numbers of the sheets of each session whose name begins so, ascending. Raises ProvenanceError."""
         found: dict[str, list[int]] = {}
         try:
-            for path in self.folder.iterdir():
-                if matched := _NAME.fullmatch(path.name):
-                    found.setdefault(matched["session"], []).append(int(matched["number"]))
+            with os.scandir(self.folder) as there:  # for each session in turn: it must pass quickly over all others
+                for entry in there:
+                    if entry.name.startswith(beginning) and (matched := _NAME.fullmatch(entry.name)):
+                        found.setdefault(matched["session"], []).append(int(matched["number"]))
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -238,6 +239,8 @@ def _breaks(session: str, good: list[Good]) -> Iterator[Fault]:
     for before, one in itertools.pairwise(good):
         if one.number == before.number + 1 and one.standing.previous != before.leaf:
             yield _fault(session, f"sheet {one.number} is not the one that followed sheet {before.number}")
+        if before.standing.ends and not session.startswith(CLAIM):
+            yield _fault(session, f"sheet {one.number} was added behind the last one")
     for one in good:
         if one.standing.gap:
             hint = "" if session.startswith(CLAIM) else f"{_hint(session)}; what that does not bring back is in no log"

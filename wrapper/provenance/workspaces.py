@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from wrapper.errors import ProvenanceError
 from wrapper.provenance.key import Key
 
 FOLDER: Final = "provenance"
@@ -25,9 +26,13 @@ def workspace_id(key: Key, path: Path) -> str:
 def workspace_ids(key: Key, path: Path) -> tuple[str, ...]:
     """Return all ids that sessions in `path` may have: of its repository, and of the folders up to its top.
 
-    A session that ran before `git init`, or in a subfolder then, has another id than later ones.
+    A session that ran before `git init`, or in a subfolder then, has another id than later ones. Raises ProvenanceError
+    where `path` can be no path, as one from a log that somebody else wrote.
     """
-    return tuple(_id(key, place) for place in dict.fromkeys(_places(path)))
+    try:
+        return tuple(_id(key, place) for place in dict.fromkeys(_places(path)))
+    except (ValueError, OSError, RuntimeError) as error:  # RuntimeError: links that lead to themselves
+        raise ProvenanceError(f"`{path}` can be no workspace: {error}") from error
 
 
 def _id(key: Key, place: Path) -> str:

@@ -16,6 +16,7 @@ from wrapper.review.timeline import Row
 
 _KIND_WIDTH: Final = 12
 _INDENT: Final = 26
+_LONGEST: Final = 1e10  # seconds from a session's start, 300 years: what is further off is no time
 
 
 def printable(text: str) -> str:
@@ -44,10 +45,13 @@ def lines(row: Row) -> list[str]:
 
 
 def clock(seconds: float) -> str:
-    """Say how long after the start, to the millisecond."""
-    minutes, rest = divmod(max(seconds, 0.0) if math.isfinite(seconds) else 0.0, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"+{hours}:{minutes:02d}:{rest:06.3f}" if hours else f"+{minutes}:{rest:06.3f}"
+    """Say how long after the start, to the millisecond; `-` where the clock was set back since, `?` for no time."""
+    if not abs(seconds) < _LONGEST:
+        return "?"
+    minutes, rest = divmod(abs(round(seconds * 1000)), 60_000)
+    hours, minutes = divmod(minutes, 60)
+    said = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{'-' if round(seconds * 1000) < 0 else '+'}{said}:{rest // 1000:02d}.{rest % 1000:03d}"
 
 
 def json_line(sequence: int, event: Event) -> str:

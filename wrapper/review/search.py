@@ -22,7 +22,7 @@ from wrapper.review import wire
 from wrapper.review.cells import Line
 from wrapper.review.controls import Control, Controls
 from wrapper.review.screen import Screen
-from wrapper.review.texts import texts
+from wrapper.review.texts import Earlier, texts
 
 _AROUND: Final = 200  # characters of a line that are shown on either side of a match
 _MOST_FOUND: Final = 1 << 17  # hits that are remembered
@@ -91,6 +91,7 @@ class _Searching:
         self._size = (0, 0)
         self._plain: dict[str, _Lines] = {}
         self._record: Record | None = None
+        self._earlier: Earlier = {}  # what came before was searched: a hit in it would be no new one
 
     def feed(self, record: Record) -> Iterator[Hit]:
         self._record = record
@@ -133,7 +134,7 @@ class _Searching:
     def _body(self, event: events.Request | events.Response, kind: str) -> Iterator[tuple[str, str, re.Match[str]]]:
         address = [("url", event.url)] if isinstance(event, events.Request) else []
         heads = [(f"header {name}", value) for name, value in event.headers.items()]
-        for where, text in (*address, *heads, *texts(event.body)):
+        for where, text in (*address, *heads, *texts(event.body, self._earlier)):
             for found in self._wanted.finditer(text):
                 yield f"{kind} #{event.number} {where}".rstrip(), text, found
 

@@ -25,7 +25,7 @@ def test_a_row_says_what_a_session_was_newest_first(user: Home) -> None:
         await show.sees("open     1970-01-01 00:33  codex", "sealed   1970-01-01 00:16  claude")
         rows = [line for line in show.text.splitlines() if "1970" in line and "project" in line]
         assert "codex" in rows[0]
-        assert rows[1].split()[-4:] == ["3", "-", *rows[1].split()[-2:]]
+        assert rows[1].split()[-4:] == ["3", "uncounted", *rows[1].split()[-2:]]
         await show.sees("its recorder was killed")
 
     showing(desk(user, Asked()), act)
@@ -108,7 +108,7 @@ def test_what_was_masked_is_counted_once_the_session_was_read(user: Home) -> Non
     user.write("s-1", STORY)
 
     async def act(show: Show) -> None:
-        await show.sees("claude")
+        await show.sees("claude", "uncounted", "masked values are not counted yet")
         await show.reads()
         await show.sees("3 masked")
         await show.press("escape")

@@ -7,7 +7,16 @@ from wrapper.review.export.clock import clock, sound
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0:00"), (7.9, "0:07"), (750, "12:30"), (3_723, "1:02:03"), (-5, "0:00"), (math.inf, "0:00")],
+    [
+        (0, "0:00"),
+        (7.9, "0:07"),
+        (750, "12:30"),
+        (3_723, "1:02:03"),
+        (-5, "-0:05"),
+        (-0.5, "0:00"),
+        (-3_723, "-1:02:03"),
+        (math.inf, "0:00"),
+    ],
 )
 def test_a_time_in_the_session_is_said_as_on_a_clock(seconds: float, said: str) -> None:
     assert clock(seconds) == said

@@ -150,7 +150,7 @@ def test_a_dot_of_the_chart_seeks_too(page: Page, tmp_path: Path) -> None:
 def test_what_left_as_it_is_is_counted_apart() -> None:
     text = exported().decode()
     assert '<li class="alarm"><b>1</b><span>noted, not masked</span></li>' in text
-    assert "<b>5</b><span>values masked</span>" in text
+    assert "<b>5</b><span>times a value was masked</span>" in text
 
 
 def test_search_finds_in_titles_and_in_what_is_folded(page: Page, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 import posixpath
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import click
@@ -13,7 +13,7 @@ from wrapper.audit import reader
 from wrapper.audit.seal import Opener
 from wrapper.cli.auditing.opening import identity_here, record_reading
 from wrapper.errors import AuditError
-from wrapper.messages import say
+from wrapper.messages import report, say
 from wrapper.plan.places import Places
 from wrapper.review import render
 from wrapper.review.sizes import size
@@ -48,7 +48,8 @@ def command(
     """Print a line per session."""
     places = Places.from_environment()
     wanted = _Wanted(_since(since), agent, _folder(repo), user, state)
-    sessions = [session for session in reader.list_sessions(places.state) if wanted.outside(session)]
+    found = reader.list_sessions(places.state)
+    sessions = [session for session in found if wanted.outside(session)]
     identity = identity_here(places)
     if identity is None and sessions:
         say("the private key is not on this machine: only what stands outside the encrypted logs is shown")
@@ -59,8 +60,18 @@ def command(
         for row in rows:
             click.echo(_json(row))
         return
-    for line in _table(list(rows)):
+    listed = list(rows)
+    for line in _table(listed):
         click.echo(line)
+    if not listed:
+        _say_none(found, places)
+
+
+def _say_none(found: Sequence[reader.Session], places: Places) -> None:
+    if not found:
+        report(reader.nothing_yet(places.state))
+    else:
+        say(f"none of {len(found)} session{'' if len(found) == 1 else 's'} is such a one")
 
 
 class _Listed(msgspec.Struct, frozen=True):

@@ -44,9 +44,14 @@ def opened(session: str, verb: str) -> Opened:
 
 
 def every(verb: str) -> Sequence[Opened]:
-    """Return all sessions for `verb`, which reads them, oldest first; damaged ones, too. Raises as `opened` does."""
+    """Return all sessions for `verb`, which reads them, oldest first; damaged ones, too. Raises as `opened` does.
+
+    Also where there is none: that nothing was found in no session says nothing.
+    """
     places = Places.from_environment()
     found = reader.list_sessions(places.state)
+    if not found:
+        raise reader.nothing_yet(places.state)
     identity = Keys(places.config).load_identity()
     record_reading(places, [session.id for session in found], verb)
     return [Opened(session, identity, places) for session in found]

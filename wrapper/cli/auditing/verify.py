@@ -63,6 +63,8 @@ def command(
     """Print a verdict per session."""
     places = Places.from_environment()
     chosen = reader.list_sessions(places.state) if every else (reader.find_session(places.state, session),)
+    if every and not chosen and not (places.state / LEDGER).is_dir():
+        raise reader.nothing_yet(places.state)  # a folder that was mistyped proves nothing
     ledger = _ledger(places, anchors, must_be_anchored=require == "anchored")
     opener = _required_key(places) if decrypt else identity_here(places)
     code, counts = 0, Counter[str]()

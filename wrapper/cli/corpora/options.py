@@ -67,4 +67,7 @@ def compared_with(index: tuple[Path, ...], key: Path | None) -> "Against":
             say(f"hint: {fault.hint}")
     if len(against.faults) > _MOST_TOLD:
         say(f"the index does not tell everything: {len(against.faults) - _MOST_TOLD} more faults")
+    if against.anew:
+        say(f"the index of {against.anew} sessions was made after their end: only their logs prove it")
+        say("hint: `safe-agent provenance verify --logs` compares")
     return against

@@ -8,7 +8,7 @@ from wrapper.audit import reader
 from wrapper.audit.keys import Keys
 from wrapper.audit.reader import State
 from wrapper.cli.auditing.opening import record_reading
-from wrapper.cli.indexing.opening import key_path
+from wrapper.cli.indexing.opening import doubts, key_path
 from wrapper.errors import SafeAgentError
 from wrapper.messages import report, say
 from wrapper.plan.places import Places
@@ -23,7 +23,8 @@ from wrapper.provenance.rebuilding import lacking, rebuild
     help="""Make the index of SESSION (an id, its beginning, or `last`) anew from its log, in place of what it was.
 
     Needs the key that reads the logs; the ledger says that they were read. What the log does not hold cannot be made
-    again: a session whose keys were pruned, or whose recorder was killed, is told and stays as it is.
+    again: a session whose keys were pruned, or whose recorder was killed, is told and stays as it is. So is one whose
+    log is not the one that the ledger of this machine saw.
 
     \b
     Examples:
@@ -46,12 +47,13 @@ def command(ctx: click.Context, session: str | None, *, every: bool, missing: bo
     chosen = _chosen(places, key, session, missing=missing)
     if not chosen:
         say("there is nothing to rebuild")
+    doubt = doubts(places)
     record_reading(places, [one.id for one in chosen], "provenance rebuild")
     code = 0
     for one in chosen:
         try:
             records = reader.read_records(one.directory, identity)
-            done = rebuild(one.id, records, one.state, places.state, key)
+            done = rebuild(one.id, records, one.state, places.state, key, doubt=doubt(one))
         except SafeAgentError as error:
             say(f"session {one.id} is not rebuilt")
             report(error)

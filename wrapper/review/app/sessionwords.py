@@ -14,6 +14,7 @@ from wrapper.review.render import printable
 from wrapper.review.sizes import size
 from wrapper.review.times import moment, span
 
+_UNCOUNTED: Final = "uncounted"  # what was masked stands in the log, which is read when somebody opens it
 _WIDE: Final = 100  # columns from which the list has the logs' sizes, too
 _STATES: Final = {State.SEALED: "good", State.RUNNING: "accent", State.OPEN: "warn", State.DAMAGED: "bad"}
 _MEANING: Final = {
@@ -81,7 +82,7 @@ def listed(row: Listed, width: int) -> Line:
     figures = (
         span(row.lasted),
         "-" if row.end is None else str(row.end.exit_code),
-        "-" if row.masked is None else str(row.masked),
+        _UNCOUNTED if row.masked is None else str(row.masked),
         size(row.session.size),
     )
     failed = row.end is not None and row.end.exit_code != 0
@@ -94,7 +95,7 @@ def listed(row: Listed, width: int) -> Line:
 
 def _cells(words: tuple[str, str, str, str], figures: tuple[str, str, str, str], width: int) -> list[str]:
     state, began, agent, where = map(printable, words)
-    right = [f"{text:>{room}}" for text, room in zip(figures, (9, 4, 6, 9), strict=True)][: 4 if width >= _WIDE else 3]
+    right = [f"{text:>{room}}" for text, room in zip(figures, (9, 4, 9, 9), strict=True)][: 4 if width >= _WIDE else 3]
     fixed = [f"{state:<7}", f"{began:<16}", clipped(agent, 6)]
     room = width - sum(cell_len(text) + 2 for text in (*fixed, *right)) - 2
     return [*fixed, clipped(where, max(room, 4), left=where.startswith("/")), *right]
@@ -118,6 +119,8 @@ def about(row: Listed, closed: str) -> Iterator[Line]:
         yield (("ended because ", "dim"), said(row.end.reason, "warn"))
     if row.masked is not None:
         yield (("masked ", "dim"), (str(row.masked), "warn"), (" values, each counted where it was found", "dim"))
+    elif not closed:
+        yield (("masked values are not counted yet: that is done when the session is opened", "dim"),)
 
 
 def _begun(start: SessionStart) -> Iterator[Line]:

@@ -12,8 +12,9 @@ def sound(at: float) -> float:
 
 
 def clock(seconds: float) -> str:
-    """Say how far into the session: `0:07`, `12:30`, `1:02:03`."""
-    whole = int(max(seconds, 0.0)) if math.isfinite(seconds) else 0
-    minutes, rest = divmod(whole, 60)
+    """Say how far into the session: `0:07`, `12:30`, `1:02:03`; `-0:05` where the clock was set back since."""
+    whole = int(seconds) if math.isfinite(seconds) else 0
+    minutes, rest = divmod(abs(whole), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    sign = "-" if whole < 0 else ""
+    return f"{sign}{hours}:{minutes:02d}:{rest:02d}" if hours else f"{sign}{minutes}:{rest:02d}"

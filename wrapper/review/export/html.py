@@ -155,7 +155,7 @@ def _tiles(gathered: Gathering) -> Iterator[str]:
         (kinds["call"], "tool call", "tool calls", ""),
         (len(gathered.files), "file changed", "files changed", ""),
         (gathered.requests, "request", "requests", ""),
-        (masked.total - masked.left, "value masked", "values masked", ""),
+        (masked.total - masked.left, "time a value was masked", "times a value was masked", ""),
         (masked.left, "noted, not masked", "noted, not masked", "alarm"),
         (gathered.denied, "network refusal", "network refusals", ""),
     ]
