@@ -1,4 +1,6 @@
+import contextlib
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -42,6 +44,17 @@ def test_a_closed_stderr_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("sys.stderr", None)
     say("x")
     assert report(PolicyError("x", hint="y")) == 125
+
+
+def test_a_terminal_that_was_closed_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is to be told at a session's end is told after its terminal has gone, too."""
+    with Path("/dev/full").open("w") as gone:
+        monkeypatch.setattr("sys.stderr", gone)
+        say("x")
+        assert report(PolicyError("x", hint="y" * 100_000)) == 125
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):  # what is still in its buffer
+            gone.close()
 
 
 def test_a_strangers_file_name_does_nothing_to_the_terminal() -> None:

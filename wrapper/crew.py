@@ -6,6 +6,7 @@
 """
 
 import contextlib
+import select
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -29,11 +30,17 @@ from wrapper.view.binds import BindsView
 from wrapper.view.messages import LONGEST
 from wrapper.walker import Walker
 
+_SEALED = 3.0  # seconds; sealing takes a tenth of one, and what is far away (anchors) may take long
+
 
 class Recorder:
-    """The recorder's process: forked before anything secret is read, told where to write when that is known."""
+    """The recorder's process: forked before anything secret is read, told where to write when that is known.
+
+    `on_late` is called where its end takes long: it needs nobody to wait for it.
+    """
 
     def __init__(self) -> None:
+        self.on_late: Callable[[], None] = lambda: None
         self._word, word = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._relay, relay = socket.socketpair()
         self.guard, guard = socket.socketpair()
@@ -64,6 +71,8 @@ class Recorder:
         """Let the recorder end: it seals what it has, or goes without a trace where nothing began."""
         for connection in (self._word, self._relay, self.guard, self.view):
             connection.close()
+        if not select.select([self.process.pidfd], [], [], _SEALED)[0]:
+            self.on_late()
         self.process.wait()
 
 

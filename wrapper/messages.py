@@ -1,5 +1,6 @@
 """How safe-agent talks: lower case, no final period, a hint after an error; talk goes to stderr, data to stdout."""
 
+import contextlib
 import sys
 from collections.abc import Mapping
 from typing import TextIO
@@ -12,8 +13,9 @@ def say(text: str, *, to: TextIO | None = None) -> None:
     stream = sys.stderr if to is None else to
     if stream is None:  # the caller has closed it
         return
-    stream.write(f"safe-agent: {printable(text)}" + ("\r\n" if stream.isatty() else "\n"))
-    stream.flush()
+    with contextlib.suppress(OSError):  # who reads it has gone; what is done meanwhile goes on
+        stream.write(f"safe-agent: {printable(text)}" + ("\r\n" if stream.isatty() else "\n"))
+        stream.flush()
 
 
 def report(error: SafeAgentError) -> int:
@@ -21,7 +23,8 @@ def report(error: SafeAgentError) -> int:
     say(error.what)
     for line in error.hint.splitlines():
         if sys.stderr is not None:
-            sys.stderr.write(f"hint: {printable(line)}\n")
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"hint: {printable(line)}\n")
     return error.exit_code
 
 

@@ -101,6 +101,17 @@ class _Session:
         self._guard_is_awaited = False
 
     def run(self) -> int:
+        try:
+            return self._run()
+        except SessionError as error:
+            if Path(self._plan.workspace).is_dir():
+                raise
+            raise SessionError(
+                f"`{self._plan.workspace}` was taken away while the session ran: {error.what}",
+                hint="what was done in it is in the log: `safe-agent audit show last`",
+            ) from error
+
+    def _run(self) -> int:
         showing = Showing(self._prepared, self._view, self._log, self._recorder, self._folder)
         with contextlib.closing(showing):
             showing.begin()
@@ -115,6 +126,9 @@ class _Session:
                 self._announce()
                 return self._run_relay(child, guard, showing)
             finally:
+                # Who presses Ctrl-C twice to leave the client presses it a third time: files are put back now, and what
+                # the guard has to tell must not be lost. This ends by itself, within `_FINISH_WAIT`.
+                self._recorder.on_late = signals.ignore()
                 self._finish(guard)
 
     def _fork_guard(self, showing: Showing) -> Forked:

@@ -135,6 +135,19 @@ def test_a_long_chain_is_broken_by_a_whole_body() -> None:
     assert all(event.base == event.number - 1 for event in events_ if event.base)
 
 
+def test_the_end_of_a_chain_costs_one_whole_body_also_where_much_is_new_in_each() -> None:
+    """Claude Code's auto mode sends a growing list behind system and tools: no body takes its base's place."""
+    messages, checks, bodies = _noise(9_000, "first"), b"", []
+    for turn in range(600):
+        messages, checks = messages + _noise(40, turn), checks + _noise(20, -turn - 1)
+        bodies.append(messages + b"s" * 3_000 + checks + b"end")
+    written = _written(bodies)
+    assert [event.number for event in written if event.base == 0] == [1, 257, 513]
+    assert all(event.base == event.number - 1 for event in written if event.base)
+    whole = sum(len(bodies[number - 1]) for number in (1, 257, 513))
+    assert sum(len(event.body) for event in written) < whole + sum(3_100 + 20 * turn for turn in range(600))
+
+
 def test_one_lost_record_takes_its_own_bytes_and_the_chain_only_up_to_the_next_whole_body() -> None:
     parts = [f"<what turn {turn} said> ".encode() * 200 for turn in range(300)]
     bodies = [b"".join(parts[: turn + 1]) for turn in range(300)]

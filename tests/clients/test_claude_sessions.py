@@ -1,6 +1,7 @@
 """The real Claude Code through `safe-claude`, against a scripted provider that records every byte."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -279,6 +280,13 @@ def test_the_exit_code_and_the_version_are_the_clients(machine: Machine) -> None
     provider.stop()
     assert re.match(r"\d+\.\d+\.\d+ \(Claude Code\)", version.stdout)
     assert wrong.returncode == bare.returncode != 0
+
+
+def test_a_pipe_left_in_its_state_does_not_hold_the_next_start(machine: Machine) -> None:
+    """The inside can write there; what it leaves is read outside, before anything protects."""
+    (machine.home / ".claude").mkdir()
+    os.mkfifo(machine.home / ".claude" / "settings.json")
+    assert machine.host("timeout", "-k", "1", "60", "safe-claude", "--version").returncode == 0
 
 
 def test_without_the_client_the_code_is_127(machine: Machine) -> None:

@@ -13,6 +13,7 @@ from tests.clients.scene import PRY, asking_shell, assert_dotenv_is_real, assert
 from tests.clients.screen import Screen
 from tests.fakes.provider import Call, Fault, FaultyProvider, Script, Turn, Write
 from tests.machine import Machine, fake
+from wrapper.demo.responses import compaction, is_compacting
 
 PROMPT = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
 pytestmark = pytest.mark.timeout(120)
@@ -85,6 +86,34 @@ def test_on_the_screen_it_reads_everything_and_no_secret_gets_out(machine: Machi
         assert screen.run("stty -a | grep -c -- ' icanon'") == 0  # grep found it: the terminal is usable
     assert_nothing_got_out(machine, prier, screen.raw, screen.text)
     assert_dotenv_is_real(machine)
+
+
+@pytest.mark.parametrize("websocket", [True, False])
+def test_a_conversation_that_was_compacted_goes_on(machine: Machine, websocket: bool) -> None:  # noqa: FBT001
+    """What the provider made of it is opaque, looks like a secret, and must come back to it as it was."""
+    with FaultyProvider(saying("First answer.", "Second answer."), websocket=websocket) as provider:
+        with_key(machine, provider)
+        with Screen(machine.environ, machine.workspace) as screen:
+            screen.type("safe-codex\r")
+            screen.wait(PROMPT)
+            screen.rest(2)
+            screen.type("one\r")
+            screen.wait("Worked for")
+            screen.rest(1)
+            screen.type("/compact\r")
+            screen.until(lambda: any(is_compacting(one.json) for one in provider.requests))
+            screen.rest(2)
+            before = len(provider.model_requests())
+            screen.type("two\r")
+            screen.until(lambda: len(provider.model_requests()) > before)
+            screen.type("/quit\r")
+            screen.wait("OUTER> ")
+        items = provider.model_requests()[before].whole["input"]
+    made = [compaction(number)[0]["encrypted_content"] for number in range(5)]
+    kept = [item["encrypted_content"] for item in items if item["type"] == "compaction"]
+    assert len(kept) == 1
+    assert kept[0] in made
+    assert "two" in str(items)
 
 
 @pytest.mark.usefixtures("key")

@@ -232,7 +232,8 @@ def test_a_watched_process_that_dies_ends_the_session(tmp_path: Path) -> None:
             shown.wait_for(rb"UP")
             recorder.kill()
             assert shown.end() == 125
-            assert re.search(rb"safe-agent: the recorder ended unexpectedly.*hint: ", shown.seen, re.DOTALL)
+            below = rb"\x1b\[\?1049l.*\r\n\x1b\[J"  # on a line of its own, and nothing left of a picture around it
+            assert re.search(below + rb"safe-agent: the recorder ended unexpectedly.*hint: ", shown.seen, re.DOTALL)
             assert b"\x1b[?1049l" in shown.seen
             assert not shown.is_raw
             assert not is_alive(int(pids.read_text().split()[1]))

@@ -90,18 +90,24 @@ class Deltas:
         return delta
 
     def _best(self, body: bytes) -> Delta:
-        best, saved = Delta(0, 0, 0, body), _WORTH - 1
+        """Find what shares most. Where a chain is at its end the body is written whole, and the next ones build on it.
+
+        Passed over for an older body, the chain's last one would be passed over by all that follow, too: each of them
+        would hold all that was said since that older one.
+        """
+        whole = Delta(0, 0, 0, body)
+        best, saved, links = whole, _WORTH - 1, 0
         for number, kept in self._remembered.latest_first():
-            if kept.links + 1 >= _MOST_LINKS or not _may_share(kept.body, body, saved):
+            if not _may_share(kept.body, body, saved):
                 continue
             prefix = shared_start(kept.body, body)
             suffix = shared_end(kept.body, body, min(len(kept.body), len(body)) - prefix)
             if prefix + suffix > saved:
                 saved = prefix + suffix
-                best = Delta(number, prefix, suffix, body[prefix : len(body) - suffix])
+                best, links = Delta(number, prefix, suffix, body[prefix : len(body) - suffix]), kept.links + 1
             if saved >= len(body) - max(_CERTAIN, len(body) // _REPLACED):
                 break
-        return best
+        return best if links < _MOST_LINKS else whole
 
 
 class Bodies:

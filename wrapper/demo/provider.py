@@ -204,7 +204,10 @@ def _response(script: Script, asked: dict[str, Any]) -> dict[str, Any]:
     number = responses.turn_number(asked) or 0
     items: list[dict[str, Any]] = []
     if asked.get("generate", True):  # a client warms its connection up with a request that wants no answer
-        items = responses.output(responses.answer(script, asked), number, responses.tools(asked))
+        if responses.is_compacting(asked):
+            items = responses.compaction(number)
+        else:
+            items = responses.output(responses.answer(script, asked), number, responses.tools(asked))
     return responses.response(items, number, str(asked.get("model", "")))
 
 

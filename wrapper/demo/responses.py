@@ -9,6 +9,8 @@ the framing of SSE, one a message. A later request holds only the items that are
 they follow; a connection knows its own responses only.
 """
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -139,6 +141,17 @@ def _shell(command: str, offered: dict[str, str]) -> dict[str, Any]:
     return _function("shell", {"command": ["bash", "-c", command]})
 
 
+def is_compacting(request: dict[str, Any]) -> bool:
+    """Say whether the client wants the conversation in short, to go on from that alone."""
+    return any(item.get("type") == "compaction_trigger" for item in _items(request))
+
+
+def compaction(number: int) -> list[dict[str, Any]]:
+    """Return the one output item that answers it: opaque to all but the provider, as seen by Codex 0.169.0."""
+    opaque = base64.b64encode(hashlib.shake_128(b"%d" % number).digest(300)).decode()
+    return [{"type": "compaction", "id": f"cmp_{number:04d}", "encrypted_content": opaque}]
+
+
 def response(items: list[dict[str, Any]], number: int, model: str) -> dict[str, Any]:
     """Return the whole response object."""
     usage = {
@@ -229,4 +242,15 @@ def _reasoning(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"type": "response.reasoning_summary_text.delta", "delta": piece, "summary_index": 0}
 
 
-_DELTAS = {"message": _message, "function_call": _arguments, "custom_tool_call": _input, "reasoning": _reasoning}
+def _none(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    del item
+    yield from ()
+
+
+_DELTAS = {
+    "message": _message,
+    "function_call": _arguments,
+    "custom_tool_call": _input,
+    "reasoning": _reasoning,
+    "compaction": _none,
+}

@@ -33,6 +33,7 @@ _LINGER = 0.1  # seconds after the child's end, or after its last byte then, for
 _SETTLE = 1.0  # seconds that a stuck terminal may hold up a stop or an error
 _NEVER = float("inf")
 _CUT_SHORT = b"\x1b\\\x0f\x1b[0m"  # ends a control string, another character set and colours cut in their middle
+_BELOW = b"\r\n\x1b[J"  # a line of its own for what is said next, without the rest of a picture around it
 
 
 class Relay:
@@ -72,6 +73,7 @@ class Relay:
         self._flows: list[Flow] = []
         self._feed: Feed | None = None  # where the child's stdin is a pipe
         self._code: int | None = None
+        self._is_sandboxed = False  # known from the first signal on
         self._linger_until = self._kill_at = _NEVER
         self._poll = select.poll()
         self._polled: dict[int, int] = {}
@@ -87,11 +89,11 @@ class Relay:
                 self._open()
                 while self._code is None or not self._finished():
                     self._turn()
-                self._bring_back(b"")
+                self._bring_back()
             except BaseException:
                 self._kill()
                 self._dismiss()
-                self._bring_back(_CUT_SHORT)
+                self._bring_back(_CUT_SHORT, _BELOW)
                 raise
             finally:
                 self._close()
@@ -157,11 +159,12 @@ class Relay:
             self._console.shown(data)
         self._on_output(stream, data)
 
-    def _bring_back(self, first: bytes) -> None:
-        """Undo on the user's screen what the child has left on; `first` is sent where the screen was ours."""
+    def _bring_back(self, first: bytes = b"", last: bytes = b"") -> None:
+        """Undo on the user's screen what the child left on; between `first` and `last` where the screen was ours."""
         if self._console is not None and self._flows:
             screen = self._flows[0].outlet
-            screen.write((first if self._console.outer.is_raw else b"") + self._console.undo)
+            undo = self._console.undo
+            screen.write(first + undo + last if self._console.outer.is_raw else undo)
             self._drain([screen])
 
     def _close(self) -> None:
@@ -351,11 +354,14 @@ class Relay:
             jobs.send(agent, signal.SIGKILL)
 
     def _signal_child(self, number: int) -> None:
-        """Signal the child's foreground, sparing bubblewrap: its end would take the agent along unwarned."""
-        sandboxed = self._inner_pid() is not None
+        """Signal the child's foreground, sparing bubblewrap: its end would take the agent along unwarned.
+
+        Also where the agent has just ended: bubblewrap is about to tell with which code.
+        """
+        self._is_sandboxed = self._is_sandboxed or self._inner_pid() is not None
         groups = {self._child.pid, self._console.group if self._console is not None else self._child.pid}
         for group in groups:
-            jobs.send_within(group, number, but=self._child.pid if sandboxed else None)
+            jobs.send_within(group, number, but=self._child.pid if self._is_sandboxed else None)
 
     # Signals, stopping
 
@@ -393,7 +399,7 @@ class Relay:
         is_lost = False
         if self._console is not None and was_raw:
             is_lost = bool(self._console.undo)
-            self._bring_back(b"")
+            self._bring_back()
             self._console.outer.leave()
         self._signals.stop_here()
         self._resume(was_raw=was_raw, is_lost=is_lost)

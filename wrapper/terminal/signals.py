@@ -3,7 +3,7 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any, Self
 
@@ -18,6 +18,9 @@ _TAKEN = (
 )
 
 
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGTSTP)
+
+
 def _nothing(_number: int, _frame: FrameType | None) -> None:
     """Only the byte on the wake-up descriptor matters."""
 
@@ -27,12 +30,31 @@ def hold() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
 
 
+def ignore() -> Callable[[], None]:
+    """Take no notice of what would end or stop the wrapper, those that wait included: it ends in order already.
+
+    SIGQUIT stays a way out. Returns what has them heeded again, as they were before.
+    """
+    before: dict[int, Any] = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDING}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _TAKEN)
+    return lambda: _take_back(before)
+
+
+def _take_back(handlers: Mapping[int, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
 class Signals:
-    """While entered, the signals above arrive at `fd`. One that the caller ignores (`nohup`) stays ignored."""
+    """While entered, the signals above arrive at `fd`. One that the caller ignores (`nohup`) stays ignored.
+
+    Those that were held before wait again afterwards.
+    """
 
     def __init__(self) -> None:
         self.fd = self._wakeup = self._wakeup_before = -1
         self._before: dict[int, Any] = {}
+        self._blocked_before: set[int] = set()
         self._kept: list[int] = []
 
     def __enter__(self) -> Self:
@@ -44,12 +66,12 @@ class Signals:
         for number in _TAKEN:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, _nothing)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _TAKEN)
+        self._blocked_before = signal.pthread_sigmask(signal.SIG_UNBLOCK, _TAKEN)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked_before)  # first: no signal falls between two handlers
+        _take_back(self._before)
         signal.set_wakeup_fd(self._wakeup_before)
         os.close(self.fd)
         os.close(self._wakeup)
