@@ -329,3 +329,9 @@ def test_of_two_logins_that_were_renewed_at_once_the_one_that_lasts_longer_stays
     shown = oauth("one", NEVER)
     assert merged(oauth("outside", 9), oauth("inside", 5), shown) == oauth("outside", 9)
     assert merged(oauth("outside", 5), oauth("inside", 9), shown) == oauth("inside", 9)
+
+
+@pytest.mark.parametrize("command", ["update", "install"])
+def test_who_wants_a_newer_client_is_told_where_to_get_it(command: str) -> None:
+    assert any(f"`command claude {command}`" in note for note in launch((command,)).notes)
+    assert not any("command claude" in note for note in launch(("-p", command)).notes)

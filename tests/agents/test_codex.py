@@ -318,3 +318,8 @@ def test_a_login_and_a_logout_are_taken_over_and_a_look_changes_nothing() -> Non
     assert json.loads(room.merged(real, new, real) or b"") == json.loads(new)
     assert room.merged(real, None, real) is None
     assert room.merged(None, None, None) is None
+
+
+def test_who_wants_a_newer_codex_is_told_where_to_get_it() -> None:
+    assert any("`command codex update`" in note for note in launch(("update",)).notes)
+    assert not any("command codex" in note for note in launch(("exec", "update")).notes)

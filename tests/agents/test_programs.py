@@ -94,3 +94,42 @@ def test_what_is_not_there_or_cannot_run_is_not_found(tmp_path: Path) -> None:
             Codex().find(path, tmp_path)
         assert refused.value.exit_code == 127
         assert "npm install" in refused.value.hint
+
+
+@pytest.mark.parametrize("place", [".", "tools", ".local/share", ".local"])
+def test_a_package_file_that_lies_about_above_the_program_makes_no_package(tmp_path: Path, place: str) -> None:
+    native = program(tmp_path / f"{place}/claude/versions/2.1.197")
+    package(tmp_path / place)
+    package(tmp_path)
+    found = ClaudeCode().find([str(link(tmp_path / "b/claude", native).parent)], tmp_path)
+    assert (found.roots, found.version) == ((native.parent,), "2.1.197")
+
+
+@pytest.mark.parametrize("folder", [".", "Downloads", ".local", ".local/share", ".config/tools", ".ssh"])
+def test_a_program_beside_the_users_own_things_is_shown_alone(tmp_path: Path, folder: str) -> None:
+    native = program(tmp_path / folder / "codex-x86_64")
+    found = Codex().find([str(link(tmp_path / "b/codex", native).parent)], tmp_path)
+    assert found.roots == (native,)
+
+
+def test_a_checkout_that_says_the_program_is_its_own_is_a_package(tmp_path: Path) -> None:
+    script = program(package(tmp_path / "src/tool/cli") / "bin/claude.js", b"#!/usr/bin/env node\n")
+    link(tmp_path / "b/claude", script)
+    for told, root in (
+        ({"bin": {"claude": "bin/claude.js"}}, "src/tool/cli"),
+        ({"bin": "./bin/claude.js"}, "src/tool/cli"),
+        ({"bin": {"other": "bin/other.js"}}, "src/tool/cli/bin"),
+        ({"bin": [7]}, "src/tool/cli/bin"),
+        ([], "src/tool/cli/bin"),
+    ):
+        (tmp_path / "src/tool/cli/package.json").write_text(json.dumps(told))
+        assert ClaudeCode().find([str(tmp_path / "b")], tmp_path).roots == (tmp_path / root,)
+
+
+def test_a_package_within_a_package_does_not_hide_it(tmp_path: Path) -> None:
+    own = package(tmp_path / "lib/node_modules/@anthropic-ai/claude-code")
+    script = program(own / "dist/cli.js", b"#!/usr/bin/env node\n")
+    (own / "dist/package.json").write_text('{"type": "module"}')
+    link(tmp_path / "b/claude", script)
+    found = ClaudeCode().find([str(tmp_path / "b")], tmp_path)
+    assert (found.roots, found.version) == ((own,), "9.8.7")

@@ -144,7 +144,7 @@ def test_trust_says_what_it_grants_and_holds_until_the_file_changes(run: Run, pr
     file = write(project / ".safe-agent.toml", '[network]\nallow = ["a.test"]\n[files]\ndeny = ["x"]')
     granted = run("trust", folder=project / "deep")
     assert granted.returncode == 0
-    assert granted.stdout.startswith("granted: line 3: `network.allow`\n")
+    assert granted.stdout.startswith('granted: line 3: `network.allow` = ["a.test"]\n')
     assert f"{file}: trusted as it is (SHA-256 " in granted.stdout
     assert "a.test" in run("show").stdout
     listed = json.loads(run("trust", "--list", "--json").stdout)
@@ -157,7 +157,7 @@ def test_trust_says_what_it_grants_and_holds_until_the_file_changes(run: Run, pr
 def test_trust_never_grants_what_is_not_a_projects_to_say(run: Run, project: Path) -> None:
     write(project / ".safe-agent.toml", '[network]\nallow = ["a.test"]\n[[loopback]]\nport = 5432')
     said = run("trust").stdout.splitlines()
-    assert said[:2] == ["granted: line 3: `network.allow`", "never granted: line 4: `loopback`"]
+    assert said[:2] == ['granted: line 3: `network.allow` = ["a.test"]', "never granted: line 4: `loopback`"]
     shown = run("show", "--origin")
     assert "5432" not in shown.stdout
     assert "`loopback` is about the user's own" in shown.stderr

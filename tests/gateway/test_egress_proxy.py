@@ -61,6 +61,21 @@ async def test_a_refusal_names_the_host_the_rule_and_how_to_allow_it() -> None:
 
 
 @in_loop
+async def test_this_machines_own_name_is_never_asked_about_and_the_way_to_a_service_is_told() -> None:
+    class Nobody:
+        async def heard(self, host: str, port: int) -> None:
+            raise AssertionError(f"the user was asked about {host}:{port}")
+
+    async with site(unnamed=Nobody()) as place:
+        for name in ("localhost:3000", "LOCALHOST.:443", "app.localhost:443"):
+            out = await place.connect(name)
+            assert out.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+            assert b"[network] loopback" in out
+            assert b"safe-agent allow" not in out
+        assert (place.asked, place.reached) == ([], [])
+
+
+@in_loop
 async def test_a_plain_request_is_told_what_the_proxy_does() -> None:
     async with site() as place:
         out = await place.say(b"GET http://allowed.example/x HTTP/1.1\r\nHost: allowed.example\r\n\r\n")

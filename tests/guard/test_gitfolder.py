@@ -72,6 +72,33 @@ def test_another_folder_in_its_place_is_not_asked(tmp_path: Path) -> None:
         folder.ask("version")
 
 
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_folder_that_names_another_repository_is_not_asked(tmp_path: Path, *, is_link: bool) -> None:
+    place = tmp_path / "git"
+    git(tmp_path, "init", "-q", "--bare", str(place))
+    folder = GitFolder(place)
+    if is_link:
+        (place / "commondir").symlink_to("nowhere")
+    else:
+        (place / "commondir").write_text("../other\n")
+    with pytest.raises(OSError, match="names another repository"):
+        folder.ask("for-each-ref")
+    (place / "commondir").unlink()
+    assert folder.ask("for-each-ref") == b""
+
+
+def test_git_stays_in_a_folder_whose_settings_name_a_work_tree(tmp_path: Path) -> None:
+    place = tmp_path / "work/.git"
+    git(tmp_path, "init", "-q", "work")
+    git(tmp_path, "init", "-q", "--bare", "other")
+    git(tmp_path, "--git-dir", str(place), "config", "core.worktree", str(tmp_path))
+    folder = GitFolder(place)
+    place.rename(tmp_path / "moved")
+    place.symlink_to(tmp_path / "other")
+    (tmp_path / "moved/refs/heads/main").write_text("1" * 40 + "\n")
+    assert folder.ask("rev-parse", "refs/heads/main") == b"1" * 40 + b"\n"
+
+
 def test_a_link_is_taken_away_and_nothing_else(tmp_path: Path) -> None:
     place = tmp_path / "git"
     place.mkdir()

@@ -1,6 +1,7 @@
 """What is read of the host: which folder becomes the workspace, and what else of HOME and git is shown."""
 
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -112,6 +113,35 @@ def test_a_toolchain_in_path_is_shown_with_what_it_needs(home: Path, places: Pla
     assert set(facts.toolchains) == {str(node), str(node.parent), str(cargo), str(cargo.parent), str(home / ".rustup")}
 
 
+def test_of_a_toolchain_the_folders_of_keys_and_logins_are_private(home: Path, places: Places) -> None:
+    made(home / ".dotnet/corefx/cryptography", home / ".julia/servers", home / ".foundry/bin")
+    (home / ".foundry/keystores").write_text("a file")
+    facts = gathered(home, places, made(home / "p"), made(home / ".dotnet/tools"), home / ".foundry/bin")
+    assert facts.private == (str(home / ".dotnet/corefx"),)  # Julia is not shown at all
+
+
+@pytest.mark.parametrize("name", [".rd", ".orbstack"])
+def test_beside_what_runs_containers_nothing_is_shown_though_it_does_not_run_yet(
+    home: Path, places: Places, name: str
+) -> None:
+    folder = made(home / name / "bin")
+    assert gathered(home, places, made(home / "p"), folder).toolchains == (str(folder),)
+
+
+def test_a_toolchain_with_a_socket_in_it_is_shown_by_that_folder_alone(home: Path, places: Places) -> None:
+    folder, run = made(home / ".tool/bin"), made(home / ".tool/run")
+    with socket.socket(socket.AF_UNIX) as deep, socket.socket(socket.AF_UNIX) as left:
+        deep.bind(str(run / "s"))
+        facts = gathered(home, places, made(home / "p"), folder)
+        assert facts.toolchains == (str(folder),)
+        assert str(run / "s") in facts.sockets
+        (run / "s").unlink()
+        left.bind(str(home / ".tool/s"))
+    assert gathered(home, places, home / "p", folder).toolchains == (str(folder),)  # though nobody listens any more
+    (home / ".tool/s").unlink()
+    assert str(home / ".tool") in gathered(home, places, home / "p", folder).toolchains
+
+
 def test_a_project_in_path_is_shown_by_that_folder_alone(home: Path, places: Places) -> None:
     """Its parent may hold another project's secrets."""
     other = made(home / "other/bin")
@@ -159,6 +189,8 @@ def test_a_program_behind_a_link_in_path_is_shown_with_its_package(home: Path, p
         ("lib/node_modules/a/bin/x", ["lib/node_modules"]),
         (".local/share/claude/versions/1/claude", [".local/share/claude"]),
         ("tools/x", ["tools"]),
+        ("Downloads/x", ["Downloads/x"]),
+        ("Documents/tools/x", ["Documents/tools"]),
         ("x", ["x"]),
         (".ssh/x", []),
         (".local/share/x", [".local/share/x"]),

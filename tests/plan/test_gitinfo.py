@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.repository import fill, git, repository
 from wrapper.errors import WorkspaceError
 from wrapper.plan import gitinfo
-from wrapper.plan.gitinfo import git_layout, tracked
+from wrapper.plan.gitinfo import git_layout, layout_at, leads_astray, tracked
 from wrapper.plan.indexformat import IndexFormatError, index_names
 
 
@@ -213,3 +213,42 @@ def test_any_names_come_back_as_git_gives_them(
         assert tracked(layout) == listed(folder)
     finally:
         shutil.rmtree(folder)
+
+
+def test_a_git_folder_that_names_another_repository_is_none(tmp_path: Path) -> None:
+    work, other = repository(tmp_path / "work"), repository(tmp_path / "other")
+    assert not leads_astray(work)
+    for named in ("../../other/.git", f"{other}/.git", ".", "nowhere"):
+        (work / ".git/commondir").write_text(f"{named}\n")
+        assert leads_astray(work)
+        assert layout_at(work) is None
+    (work / "own").mkdir()
+    (work / "own/HEAD").write_text("ref: refs/heads/main\n")
+    (work / "own/commondir").write_text(f"{other}/.git\n")
+    shutil.rmtree(work / ".git")
+    (work / ".git").write_text("gitdir: own\n")
+    assert layout_at(work) is None
+
+
+@pytest.mark.parametrize("is_bare", [False, True])
+def test_a_linked_working_tree_has_the_folders_of_its_repository(tmp_path: Path, *, is_bare: bool) -> None:
+    main = repository(tmp_path / "main", *(["--bare"] if is_bare else []))
+    tree = git(main, "hash-object", "-t", "tree", "-w", "--stdin").decode().strip()
+    commit = git(main, "commit-tree", "-m", "x", tree).decode().strip()
+    git(main, "worktree", "add", "-q", str(tmp_path / "tree"), commit)
+    common = main if is_bare else main / ".git"
+    found = layout_at(tmp_path / "tree")
+    assert found is not None
+    assert (found.git_dir, found.common_dir) == (common / "worktrees/tree", common)
+    assert not leads_astray(tmp_path / "tree")
+
+
+def test_an_index_that_would_fill_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = repository(tmp_path / "repo")
+    (folder / ".git/index").write_bytes(b"DIRC" + bytes(4097))
+    monkeypatch.setattr(gitinfo, "_LARGEST_INDEX", 4096)
+    layout = git_layout(folder)
+    assert layout is not None
+    with pytest.raises(WorkspaceError, match="larger than any") as refused:
+        tracked(layout)
+    assert "git reset" in refused.value.hint

@@ -183,3 +183,26 @@ def test_nothing_of_home_is_seen_that_is_not_listed(
     depths = [mount.target.count("/") for mount in mounts[len(planned()) - 1 :]]
     assert depths == sorted(depths)
     assert all(posixpath.isabs(mount.target) for mount in mounts)
+
+
+def test_a_socket_of_the_machine_is_covered_wherever_it_would_stand_inside() -> None:
+    home = FACTS.home
+    covered = (f"{home}/.tool/bin/a.sock", f"{home}/.claude/b.sock", "/opt/db/mysql.sock", f"{home}/data/c.sock")
+    others = (f"{home}/own/d.sock", "/run/docker.sock", "/tmp/x", f"{home}/p/e.sock", f"{home}/named.sock", "/sys/x")
+    facts = replace(FACTS, sockets=(*covered, *others), toolchains=(f"{home}/.tool/bin",))
+    mounts = planned(
+        facts, state=(f"{home}/.claude",), read_only=(f"{home}/data", f"{home}/named.sock"), roots=("/opt/db",)
+    )
+    assert {mount.target for mount in mounts if mount.source == "/dev/null"} == set(covered)
+    for path in covered:
+        assert seen(mounts, path) == Mount("read-only", path, "/dev/null", "a socket of this machine")
+    assert shown(mounts, f"{home}/named.sock") == "read-only"  # policy says so
+    assert shown(mounts, f"{home}/own/d.sock") == shown(mounts, "/run/docker.sock") == "empty"
+
+
+def test_the_private_folders_of_a_toolchain_are_empty_but_where_policy_names_them() -> None:
+    net = f"{FACTS.home}/.dotnet"
+    facts = replace(FACTS, toolchains=(net,), private=(f"{net}/corefx",))
+    assert shown(planned(facts), f"{net}/corefx/my/a.pfx") == "empty"
+    assert shown(planned(facts), f"{net}/tools") == "read-only"
+    assert shown(planned(facts, read_only=(f"{net}/corefx",)), f"{net}/corefx/my/a.pfx") == "read-only"

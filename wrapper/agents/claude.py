@@ -42,6 +42,7 @@ from wrapper.agents.client import (
     Secret,
     header_safe,
     proxies,
+    read_only,
 )
 from wrapper.agents.logins import beside, document, granted, masked, running, secrets_of, usable
 from wrapper.errors import SessionError
@@ -93,6 +94,7 @@ _NOT_SETTABLE = (*_KEYS, *clouds.VARIABLES, "ANTHROPIC_UNIX_SOCKET", "CLAUDE_COD
 _NOBODY = Credential("no key", {}, ())
 _PRINTING = {"-p", "--print", "--version", "-v", "--help", "-h"}
 _NO_LOGIN = {"mcp", "plugin", "plugins", "doctor", "update", "upgrade", "install", "agents", "completion"}
+_UPDATING = ("update", "upgrade", "install")
 _ENTRY = "claudeAiOauth"
 _CONSOLE_KEY = "primaryApiKey"  # of the state file
 _TOKENS = ("accessToken", "refreshToken", "expiresAt")
@@ -108,9 +110,9 @@ class ClaudeCode:
 
     name = "claude"
 
-    def find(self, path: Sequence[str], home: Path) -> Program:  # noqa: ARG002 - the face of every adapter
+    def find(self, path: Sequence[str], home: Path) -> Program:
         """Find `claude`: a native installation, or the platform's package behind npm's script."""
-        return programs.find("claude", path, _native, _INSTALL)
+        return programs.find("claude", path, home, _native, _INSTALL)
 
     def launch(self, program: Program, arguments: Sequence[str], facts: ClientFacts) -> ClientLaunch:
         """Say how to start it. Raises SessionError if it is set to a provider that cannot be served."""
@@ -152,7 +154,7 @@ class ClaudeCode:
             unneeded=_UNNEEDED,
             early=_EARLY,
             outward=settings | given | imposed,
-            notes=tuple(_notes(settings, folder, facts)),
+            notes=(*_notes(settings, folder, facts), *read_only("claude", arguments, _UPDATING)),
         )
 
     def stand_ins(self, secrets: Mapping[bytes, str]) -> dict[bytes, bytes]:

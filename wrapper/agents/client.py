@@ -11,7 +11,7 @@ Rules that all adapters keep:
 4. What the project says (its `.claude` or `.codex` folder) is never asked where the provider is.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeGuard
@@ -238,6 +238,12 @@ def _over_settings(facts: ClientFacts) -> Iterator[tuple[str, str]]:
 
 def _names_proxy(facts: ClientFacts, path: str) -> bool:
     return b"proxy" in (facts.read(facts.home / path) or b"").lower()
+
+
+def read_only(name: str, arguments: Sequence[str], commands: Iterable[str]) -> Iterator[str]:
+    """Yield what the user is told where `arguments` ask a client for a newer one of itself."""
+    if arguments and arguments[0] in commands:
+        yield f"{name} is read-only inside: `command {name} {arguments[0]}` brings it up to date, outside"
 
 
 def header_safe(value: object) -> TypeGuard[str]:

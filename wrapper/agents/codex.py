@@ -38,6 +38,7 @@ from wrapper.agents.client import (
     Secret,
     header_safe,
     proxies,
+    read_only,
 )
 from wrapper.agents.logins import beside, document, granted, masked, running, secrets_of, usable
 from wrapper.errors import SessionError
@@ -86,9 +87,9 @@ class Codex:
 
     name = "codex"
 
-    def find(self, path: Sequence[str], home: Path) -> Program:  # noqa: ARG002 - the face of every adapter
+    def find(self, path: Sequence[str], home: Path) -> Program:
         """Find `codex`: the native program, which needs no node, behind npm's script."""
-        return programs.find("codex", path, _native, _INSTALL)
+        return programs.find("codex", path, home, _native, _INSTALL)
 
     def launch(self, program: Program, arguments: Sequence[str], facts: ClientFacts) -> ClientLaunch:
         """Say how to start it. Raises SessionError for a provider or a state folder that cannot be had inside."""
@@ -125,7 +126,11 @@ class Codex:
             runs=dict(_runs(folder, config, facts)),
             unneeded=_UNNEEDED,
             early=_EARLY,
-            notes=tuple(_login_notes(by_code) if room else _notes(config, credential, may_login=may_login)) + lacking,
+            notes=(
+                *(_login_notes(by_code) if room else _notes(config, credential, may_login=may_login)),
+                *lacking,
+                *read_only("codex", (command,), ("update",)),
+            ),
         )
 
     def stand_ins(self, secrets: Mapping[bytes, str]) -> dict[bytes, bytes]:  # noqa: ARG002 - the face of every adapter

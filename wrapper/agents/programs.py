@@ -6,15 +6,17 @@ import platform
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from wrapper.agents.client import Program
 from wrapper.errors import ClientNotFoundError
+from wrapper.plan.facts import holds_more
 
 _OURS = "safe-"  # a link `claude -> safe-claude` must not start a session in a session
 _VERSION = re.compile(r"\d+\.\d+\.\d+[\w.+-]*")
 
 
-def find(name: str, path: Sequence[str], native: Callable[[Path], Path | None], hint: str) -> Program:
+def find(name: str, path: Sequence[str], home: Path, native: Callable[[Path], Path | None], hint: str) -> Program:
     """Find `name` in the absolute folders of `path`; `native` may name the real program behind a package's script.
 
     Raises ClientNotFoundError, with `hint` saying how to install it.
@@ -23,7 +25,7 @@ def find(name: str, path: Sequence[str], native: Callable[[Path], Path | None], 
     for candidate in _candidates(name, path):
         program = native(candidate) or candidate
         if _is_binary(program) or _is_script(program):
-            return Program(program, _roots(program), version(program))
+            return Program(program, _roots(program, home), version(program))
         broken = broken or str(candidate)
     if broken:
         raise ClientNotFoundError(f"`{broken}` is not a complete installation of {name}", hint=hint)
@@ -40,19 +42,46 @@ def _candidates(name: str, path: Sequence[str]) -> Iterator[Path]:
             yield resolved
 
 
-def _roots(program: Path) -> tuple[Path, ...]:
-    """Name the package's folder, else the file's: a native installation keeps its versions beside each other."""
-    package = _package(program)
-    return (package,) if package else (program.parent,)
+def _roots(program: Path, home: Path) -> tuple[Path, ...]:
+    """Name the package's folder, else the file's: a native installation keeps its versions beside each other.
+
+    The file alone where that folder holds more than programs: `~/package.json` makes no package of HOME.
+    """
+    folder = _package(program) or program.parent
+    return (program,) if holds_more(folder, home) else (folder,)
 
 
 def _package(program: Path) -> Path | None:
     for folder in program.parents:
         if folder.name == "node_modules":
             return None
-        if (folder / "package.json").is_file():
+        if _is_package(folder, program):
             return folder
     return None
+
+
+def _is_package(folder: Path, program: Path) -> bool:
+    """Whether a package manager put this folder where it is, or it is a checkout whose program this is (`npm link`)."""
+    if not (folder / "package.json").is_file():
+        return False
+    above = folder.parent.parent if folder.parent.name.startswith("@") else folder.parent
+    return above.name == "node_modules" or program in _programs_of(folder)
+
+
+def _programs_of(package: Path) -> Iterator[Path]:
+    """Yield what a package says it installs (package.json(5), "bin")."""
+    found = _told(package).get("bin", {})
+    for name in found.values() if isinstance(found, dict) else (found,):
+        if isinstance(name, str):
+            yield (package / name).resolve()
+
+
+def _told(package: Path) -> dict[str, Any]:
+    try:
+        told = json.loads((package / "package.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def modules(program: Path) -> Iterator[Path]:
@@ -68,11 +97,7 @@ def version(program: Path) -> str:
     """Return the version that the package (or the file's name, for native installations) says, else `""`."""
     package = _package(program)
     if package:
-        try:
-            found = json.loads((package / "package.json").read_bytes()).get("version", "")
-        except (OSError, ValueError, AttributeError):
-            found = ""
-        return str(found)
+        return str(_told(package).get("version", ""))
     return program.name if _VERSION.fullmatch(program.name) else ""
 
 

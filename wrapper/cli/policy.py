@@ -1,8 +1,11 @@
 """`safe-agent policy`: what is in effect, whether a file is valid, and which projects' files are trusted."""
 
+import json
 import os
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -193,6 +196,15 @@ def _list_trusted(projects: dict[str, str], *, as_json: bool) -> None:
         click.echo(f"{digest}  {printable(path)}")
 
 
+def _said(content: bytes, notice: Notice) -> str:
+    """Give what a file says under a key, all of it, letters beyond ASCII as escapes: some look like others."""
+    value: Any = tomllib.loads(content.decode())
+    for name in notice.key.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    line = content.splitlines()[notice.line - 1].decode().strip()
+    return json.dumps(line if value is None else value, default=str)
+
+
 def _trust(config_home: Path, workspace: Path) -> None:
     """Trust what was read, not what the file holds a moment later."""
     file = workspace / PROJECT_FILE
@@ -201,7 +213,8 @@ def _trust(config_home: Path, workspace: Path) -> None:
         raise PolicyError(f"{file}: no such file", hint=f"only a project with a `{PROJECT_FILE}` can be trusted")
     for notice in beyond_tightening(content, str(file)):
         granted = notice.hint != OWN
-        click.echo(f"{'granted' if granted else 'never granted'}: line {notice.line}: `{notice.key}`")
+        said = f" = {_said(content, notice)}" if granted else ""
+        click.echo(f"{'granted' if granted else 'never granted'}: line {notice.line}: `{notice.key}`{said}")
     trust.trust(config_home, workspace, content)
     click.echo(f"{file}: trusted as it is (SHA-256 {trust.digest(content)})")
 

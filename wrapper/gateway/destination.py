@@ -5,9 +5,9 @@ Rules of this file:
    some resolver or URL library reads as an address is no name: a last label of digits or `0x…` (WHATWG URL, "ends in a
    number"), brackets, percent signs. So an allow-list of names is never met by an address in disguise.
 2. An address may be dialled if it is global unicast (IANA special-purpose registries, RFC 6890), and so is every
-   IPv4 address written inside it (mapped, compatible, 6to4, Teredo, NAT64). Where policy says that a host is of the
-   user's own network, also one that such networks give their hosts, this machine's own among them; never loopback or
-   the link, where clouds answer with credentials.
+   IPv4 address written inside it (mapped, compatible, 6to4, Teredo, NAT64, ISATAP). Where policy says that a host is
+   of the user's own network, also one that such networks give their hosts, this machine's own among them; never
+   loopback or the link, where clouds answer with credentials.
 """
 
 import ipaddress
@@ -31,12 +31,14 @@ _DIGITS = re.compile(r"[0-9]{1,5}")
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 _COMPATIBLE = ipaddress.IPv6Network("::/96")  # RFC 4291 section 2.5.5.1, deprecated
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})  # RFC 5214 section 6.1: above the IPv4 address, in any prefix
 _REFUSED_EVEN_IF_GLOBAL = (
     ipaddress.ip_network("192.88.99.0/24"),  # 6to4 relays, RFC 7526
     ipaddress.ip_network("100.64.0.0/10"),  # carrier-grade NAT, RFC 6598
     ipaddress.ip_network("64:ff9b:1::/48"),  # local NAT64, RFC 8215
     ipaddress.ip_network("fec0::/10"),  # site-local, RFC 3879
     ipaddress.ip_network("fc00::/7"),  # unique local, RFC 4193
+    ipaddress.ip_network("3fff::/20"),  # documentation, RFC 9637
     ipaddress.ip_network("168.63.129.16/32"),  # Azure's host, from each of its machines
 )
 # where clouds tell their machines' credentials, in ranges that networks otherwise use as their own
@@ -151,7 +153,7 @@ def _readings(address: _Address) -> Iterator[_Address]:
             yield address.sixtofour
         if address.teredo is not None:
             yield from address.teredo
-        if address in _NAT64 or address in _COMPATIBLE:
+        if address in _NAT64 or address in _COMPATIBLE or int(address) >> 32 & 0xFFFFFFFF in _ISATAP:
             yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
 
 

@@ -49,6 +49,10 @@ _MOST_TUNNELS = 512  # a package manager opens some 50
 _STILL_THERE = 0.5  # seconds: how soon a client is missed that left while it waited for the user
 _LONGEST_SHOWN = 300
 _OWN_NETWORK = "a host of your own network is listed under `[network] internal` in your policy"
+_LOOPBACK = (
+    "here it is the sandbox's own: go there without a proxy; a port of the user's machine stands here too where "
+    "`[network] loopback` in your policy names it"
+)
 _ANY_PROTOCOL = "to let anything but TLS for it pass, name the port too, under `[network] allow` in your policy"
 
 
@@ -225,6 +229,8 @@ class EgressProxy:
             rule = "its requests are inspected, and plain text would go round that"
             self._denied(destination, rule, "use `https://`")
         verdict = self._decide(host, port)
+        if verdict.action != "allow" and f".{host}".endswith(".localhost"):  # nobody is asked: no answer would open it
+            self._denied(destination, verdict.text, _LOOPBACK)
         if verdict.action != "allow":
             verdict = await self._heard(reader, destination) or verdict
         if verdict.action != "allow":

@@ -10,10 +10,12 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from wrapper.plan.plumbing import ask
+from wrapper.guard.confining import confined
+from wrapper.plan.plumbing import ask_within
 from wrapper.view.beneath import FOLDER, open_below
 
 _MOST: Final = 256 << 20
@@ -21,6 +23,7 @@ _WAIT: Final = 2.0  # seconds for a git that holds a lock
 _NAP: Final = 0.02
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_COMMON: Final = "commondir"  # git makes it in folders of linked work trees only (gitrepository-layout(5))
 _OF_REFS: Final = ("refs", "reftable", "worktrees")
 
 Stamp = tuple[int, int, int, int]
@@ -35,11 +38,17 @@ class GitFolder:
     def ask(
         self, *arguments: str, given: bytes | None = None, extra: Mapping[str, str] | None = None, below: str = ""
     ) -> bytes:
-        """Ask git in this folder, or in one `below`. Raises OSError or SubprocessError, also where it is gone."""
-        path = self.path
-        if not os.path.samestat(os.fstat(self._descriptor), path.stat()):
-            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-        return ask(path / below, arguments, given=given, extra=extra)
+        """Ask git in this folder, or in one `below`. Raises OSError or SubprocessError, also where it is gone.
+
+        By a file `commondir` git would read and move another repository's refs in place of this one's: nothing is asked
+        where there is one. It may come between this look and git, and git then writes below this folder only.
+        """
+        if self.is_gone:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if self._names_another:
+            raise OSError(errno.EXDEV, f"its `{_COMMON}` names another repository")
+        asked = partial(ask_within, self._descriptor, arguments, below=below or ".", given=given, extra=extra)
+        return confined(self._descriptor, asked)
 
     def read(self, name: str) -> bytes | None:
         """Give a regular file's content; None where there is none."""
@@ -62,7 +71,7 @@ class GitFolder:
             return None
         found = os.fstat(opened)
         os.close(opened)
-        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+        return _stamp(found)
 
     def names(self, folder: str) -> list[str]:
         """Name what is in a folder; nothing where there is none."""
@@ -74,6 +83,22 @@ class GitFolder:
             return sorted(os.listdir(opened))  # noqa: PTH208 (a descriptor, not a path)
         finally:
             os.close(opened)
+
+    def stamped(self, folder: str) -> Iterator[tuple[str, Stamp]]:
+        """Yield the regular files below a folder, and which version of each stands there; through no link."""
+        try:
+            top = open_below(self._descriptor, folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            return
+        try:
+            for below, _, files, at in os.fwalk(".", dir_fd=top):
+                for name in files:
+                    with contextlib.suppress(FileNotFoundError):  # git outside is at work
+                        found = os.stat(name, dir_fd=at, follow_symlinks=False)
+                        if stat.S_ISREG(found.st_mode):
+                            yield os.path.normpath(f"{folder}/{below}/{name}"), _stamp(found)
+        finally:
+            os.close(top)
 
     def is_folder(self, name: str) -> bool:
         """Say whether a folder stands there, reached without a link."""
@@ -121,6 +146,14 @@ class GitFolder:
     def is_gone(self) -> bool:
         """Whether the folder was removed (proc(5): what `/proc/PID/fd` says of it then)."""
         return self.path.name.endswith(" (deleted)") and not self.path.exists()
+
+    @property
+    def _names_another(self) -> bool:
+        try:
+            os.stat(_COMMON, dir_fd=self._descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
 
     def unlock(self, name: str) -> None:
         """Take away a lock that is left over, after the time that a git which is alive may hold it."""
@@ -191,6 +224,10 @@ class Locked:
             os.rename(f"{self._name}.lock", self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         else:
             os.unlink(f"{self._name}.lock", dir_fd=self._folder)
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _remove(folder: int, name: str) -> None:

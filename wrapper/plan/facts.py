@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wrapper.errors import SessionError, WorkspaceError
-from wrapper.plan.gitinfo import first_line, layout_at, read_small
+from wrapper.plan.gitinfo import first_line, layout_at, leads_astray, read_small
 from wrapper.plan.places import Places, is_text
+from wrapper.plan.sockets import is_socket, standing
 
 NESTED = "SAFE_AGENT_SESSION"  # set inside, so that a session is never started in another
 
@@ -20,7 +21,22 @@ _NEVER = (".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".config", ".p
 _CLIENTS = (".claude", ".codex")  # their logins lie beside their programs; their adapters show what they need
 # shared by all programs: keyrings and logins of others lie there (pnpm puts ~/.local/share/pnpm into PATH)
 _MANY_PROGRAMS = (".local", ".local/share", ".local/state", ".cache", ".var", ".var/app")
+_USERS_OWN = (
+    "Desktop",
+    "Documents",
+    "Downloads",
+    "Music",
+    "Pictures",
+    "Public",
+    "Templates",
+    "Videos",
+)  # xdg-user-dirs
+# what runs containers has its socket beside its programs, sooner or later: Rancher Desktop, OrbStack, Colima, Lima
+_SERVING = (".rd", ".orbstack", ".colima", ".lima")
 _COMPANIONS = {".cargo": (".rustup",), ".local": (".local/lib",)}
+# of toolchains, deeper than their credential files: keys and logins of their users (.NET's certificate store, Foundry's
+# wallets, Julia's package servers); no program there needs them to build anything
+_PRIVATE = (".dotnet/corefx", ".foundry/keystores", ".julia/servers")
 # never a workspace: these alone (whoever keeps projects beneath them is right), and these with all beneath
 _SHARED = ("/home", "/root", "/tmp", "/var", "/var/tmp", "/usr", "/usr/local", "/opt", "/srv", "/mnt", "/media", "/lib")  # noqa: S108 (the host's)
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/proc", "/run", "/sbin", "/sys", "/usr/bin", "/usr/lib", "/usr/sbin")
@@ -32,8 +48,9 @@ class HostFacts:
     """The user, the folders and the system of this start; paths are absolute and resolved.
 
     `links` maps a system path that is a symbolic link to its text (`/bin` → `usr/bin`). `etc` are the entries of
-    `mounts.ETC` that exist. `toolchains` are folders under HOME that PATH needs. `git_folders` are folders of git
-    outside the workspace that a worktree or submodule needs.
+    `mounts.ETC` that exist. `toolchains` are folders under HOME that PATH needs, `private` those in them that nobody is
+    shown. `git_folders` are folders of git outside the workspace that a worktree or submodule needs. `sockets` are
+    those of this machine's processes.
     """
 
     uid: int
@@ -51,6 +68,8 @@ class HostFacts:
     path: tuple[str, ...]
     toolchains: tuple[str, ...]
     git_folders: tuple[str, ...]
+    private: tuple[str, ...] = ()
+    sockets: tuple[str, ...] = ()
 
 
 def gather(
@@ -68,9 +87,16 @@ def gather(
             hint="start the client itself here; it is protected by the session around it",
         )
     here, workspace = find_workspace(folder, places)
+    if leads_astray(workspace):
+        raise WorkspaceError(
+            f"`{workspace}/.git/commondir` names another repository, as git itself does in no such folder",
+            hint="it came with what was unpacked here: remove that file, and look at the rest before you go on",
+        )
     path = tuple(entry for entry in environ.get("PATH", os.defpath).split(":") if entry.startswith("/"))
     links, folders = _system(system)
     uid = os.getuid()
+    sockets = standing((str(places.home), *folders))
+    toolchains = tuple(dict.fromkeys(_toolchains(path, places.home, sockets)))
     return HostFacts(
         uid=uid,
         gid=os.getgid(),
@@ -85,8 +111,10 @@ def gather(
         system_folders=folders,
         etc=tuple(name for name in etc if os.path.exists(f"/etc/{name}")),  # noqa: PTH110 (see `_system`)
         path=path,
-        toolchains=tuple(dict.fromkeys(_toolchains(path, places.home))),
+        toolchains=toolchains,
         git_folders=tuple(_git_folders(workspace)),
+        private=tuple(_private(toolchains, places.home)),
+        sockets=sockets,
     )
 
 
@@ -148,7 +176,7 @@ def _system(paths: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
     return links, tuple(folders)
 
 
-def _toolchains(path: Iterable[str], home: Path) -> Iterator[str]:
+def _toolchains(path: Iterable[str], home: Path, sockets: Iterable[str]) -> Iterator[str]:
     for entry in path:
         at = Path(os.path.realpath(entry))
         if not at.is_relative_to(home) or at == home or not os.path.isdir(at):  # noqa: PTH112
@@ -158,12 +186,32 @@ def _toolchains(path: Iterable[str], home: Path) -> Iterator[str]:
             continue
         yield str(at)
         whole = (first.startswith(".") and first not in _CLIENTS) or first in _TOOLCHAIN_FOLDERS
-        if whole and at.parent not in (home, *(home / name for name in _MANY_PROGRAMS)):
+        alone = at.parent in (home, *(home / name for name in _MANY_PROGRAMS)) or first in _SERVING
+        if whole and not alone and not _serves(str(at.parent), sockets):
             yield str(at.parent)
         for companion in _COMPANIONS.get(first, ()):
             if (home / companion).is_dir():
                 yield str(home / companion)
         yield from _behind_links(at, home)
+
+
+def _serves(folder: str, sockets: Iterable[str]) -> bool:
+    """Whether a process of this machine listens in a folder, or has left its socket at the top of it."""
+    if any(one.startswith(f"{folder}/") for one in sockets):
+        return True
+    try:
+        with os.scandir(folder) as entries:
+            return any(is_socket(entry.path) for entry in entries)
+    except OSError:  # it may be searched, but not listed
+        return False
+
+
+def _private(toolchains: Iterable[str], home: Path) -> Iterator[str]:
+    shown = [Path(folder) for folder in toolchains]
+    for name in _PRIVATE:
+        folder = home / name
+        if any(folder.is_relative_to(one) for one in shown) and folder.resolve() == folder and os.path.isdir(folder):  # noqa: PTH112
+            yield str(folder)
 
 
 def _behind_links(folder: Path, home: Path) -> Iterator[str]:
@@ -188,10 +236,18 @@ def program_roots(program: Path, home: Path) -> Iterator[str]:
         yield str(home.joinpath(*parts[: parts.index("node_modules") + 1]))
     elif parts[:2] == (".local", "share") and len(parts) > 3:
         yield str(home.joinpath(*parts[:3]))
-    elif program.parent in (home, home / ".local", home / ".local/share"):
-        yield str(program)  # beside everything else
     else:
-        yield str(program.parent)
+        yield str(program if holds_more(program.parent, home) else program.parent)
+
+
+def holds_more(folder: Path, home: Path) -> bool:
+    """Whether a folder with a program in it holds the user's own things beside: then the program is shown alone."""
+    if home.is_relative_to(folder):
+        return True
+    if not folder.is_relative_to(home):
+        return False
+    parts = folder.relative_to(home).parts
+    return parts[0] in _NEVER or "/".join(parts) in (*_MANY_PROGRAMS, *_USERS_OWN)
 
 
 def _git_folders(workspace: Path) -> Iterator[str]:

@@ -23,6 +23,7 @@ _PROGRAMS = (
     "worktrees/*/config.worktree", "worktrees/*/commondir", "worktrees/*/gitdir",
     "modules/**/config", "modules/**/hooks",
 )  # fmt: skip
+_LARGEST_INDEX = 512 << 20  # the index of four million files; what is said to be larger would fill the memory
 _SMALL = 1 << 20  # `.git` files, `commondir` and `config` are a few lines; more is not one of them
 
 
@@ -49,7 +50,10 @@ def git_layout(workspace: Path) -> GitLayout | None:
 
 
 def layout_at(toplevel: Path) -> GitLayout | None:
-    """Describe the repository whose working tree begins at `toplevel`, by its `.git` folder or `.git` file."""
+    """Describe the repository whose working tree begins at `toplevel`, by its `.git` folder or `.git` file.
+
+    None also where `leads_astray`: the files of another repository must not be taken for this one's.
+    """
     dot_git = toplevel / ".git"
     if dot_git.is_dir():
         git_dir = dot_git
@@ -61,19 +65,44 @@ def layout_at(toplevel: Path) -> GitLayout | None:
     if not (git_dir / "HEAD").exists() and not (git_dir / "HEAD").is_symlink():
         return None
     common = first_line(git_dir / "commondir")
-    return GitLayout(toplevel, git_dir, _join(git_dir, common) if common else git_dir)
+    if not common:
+        return GitLayout(toplevel, git_dir, git_dir)
+    shared = _join(git_dir, common)
+    return GitLayout(toplevel, git_dir, shared) if _is_linked(git_dir, shared) else None
+
+
+def leads_astray(toplevel: Path) -> bool:
+    """Say whether a `.git` folder names a repository elsewhere as the one that it belongs to (`commondir`).
+
+    git makes that file for linked working trees only, in a folder of that repository's own. Written anywhere else, it
+    has whoever works here read and move another repository's refs.
+    """
+    git_dir = toplevel / ".git"
+    common = first_line(git_dir / "commondir") if git_dir.is_dir() else ""
+    return bool(common) and not _is_linked(git_dir, _join(git_dir, common))
+
+
+def _is_linked(git_dir: Path, common: Path) -> bool:
+    """Say whether git itself puts a linked working tree's folder here (gitrepository-layout(5), "worktrees")."""
+    own = git_dir.resolve()
+    return own == common / "worktrees" / own.name
 
 
 def tracked(layout: GitLayout) -> frozenset[str]:
     """Name every path in the index. Raises WorkspaceError if neither this reader nor git can tell."""
     try:
-        data = _read(layout.git_dir / "index")
+        data = _read(layout.git_dir / "index", _LARGEST_INDEX + 1)
     except FileNotFoundError:
         return frozenset()  # nothing added yet
     except OSError as error:
         raise WorkspaceError(
             f"cannot read the git index: {error.strerror}", hint="make the repository's `.git` folder readable"
         ) from error
+    if len(data) > _LARGEST_INDEX:
+        raise WorkspaceError(
+            f"the git index `{layout.git_dir / 'index'}` is larger than any that git makes",
+            hint="remove it: `git reset` makes it anew",
+        )
     try:
         names = frozenset(index_names(data, object_id_bytes(read_small(layout.common_dir / "config"))))
     except IndexFormatError:

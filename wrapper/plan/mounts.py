@@ -66,6 +66,7 @@ def plan_mounts(  # noqa: PLR0913 (what is shown, each for a reason of its own)
     toolchains = (path for path in facts.toolchains if not _below(path, (facts.workspace,)))
     bound = [
         *(Mount("read-only", path, path, "toolchain in PATH") for path in toolchains),
+        *(Mount("empty", path, reason="keys and logins of a toolchain's user") for path in facts.private),
         *(Mount("read-only", path, path, "the client's program") for path in roots),
         *(Mount("read-only", path, path, "policy `home.read_only`") for path in read_only),
         *(Mount("read-write", path, path, "policy `home.read_write`") for path in read_write),
@@ -85,9 +86,10 @@ def plan_mounts(  # noqa: PLR0913 (what is shown, each for a reason of its own)
         *_shown(settings, "settings for all of this machine"),
     )
     why = "safe-agent's own, for this session"
+    host = (*_system(facts, hosts_file, of_etc), *sorted(outside_system, key=_depth))
     return (
-        *_system(facts, hosts_file, of_etc),
-        *sorted(outside_system, key=_depth),
+        *host,
+        *_without_sockets(host, facts),
         *_shown(own, why),
         *_shown(written, why, "read-write"),
     )
@@ -96,6 +98,19 @@ def plan_mounts(  # noqa: PLR0913 (what is shown, each for a reason of its own)
 def _shown(files: Mapping[str, str] | None, reason: str, kind: Kind = "read-only") -> Iterable[Mount]:
     """Give a mount for each path inside of what is shown there."""
     return (Mount(kind, path, source, reason) for path, source in (files or {}).items())
+
+
+def _without_sockets(mounts: Iterable[Mount], facts: HostFacts) -> Iterable[Mount]:
+    """Cover the sockets of the machine that would stand inside; one that policy names by itself stands.
+
+    The view answers for those of the workspace and of git's folders.
+    """
+    shown = tuple(mount for mount in mounts if mount.kind != "seal")
+    views = (facts.workspace, *facts.git_folders)
+    for path in facts.sockets:
+        over = next((mount for mount in reversed(shown) if _below(path, (mount.target,))), None)
+        if over is not None and over.kind in ("read-only", "read-write") and over.target not in (path, *views):
+            yield Mount("read-only", path, "/dev/null", "a socket of this machine")
 
 
 def _system(facts: HostFacts, hosts_file: str | None, more: Iterable[Mount]) -> Iterable[Mount]:

@@ -41,10 +41,30 @@ def ask(
 ) -> bytes:
     """Run git in a repository's folder and give what it says. Raises OSError or SubprocessError."""
     tree = [] if work_tree is None else ["--work-tree", str(work_tree)]
+    return _run(["--git-dir", str(git_dir), *tree, *arguments], str(work_tree or git_dir), given, extra)
+
+
+def ask_within(
+    folder: int,
+    arguments: Sequence[str],
+    *,
+    below: str = ".",
+    given: bytes | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> bytes:
+    """Do the same in the repository's folder that this descriptor stands for, or in a work tree's own `below` it.
+
+    For one that somebody hostile may move: git begins in it and, whatever `core.worktree` says, stays there.
+    """
+    fixed = {**(extra or {}), "GIT_WORK_TREE": "."}
+    return _run(["--git-dir", below, *arguments], f"/proc/self/fd/{folder}", given, fixed)
+
+
+def _run(arguments: Sequence[str], folder: str, given: bytes | None, extra: Mapping[str, str] | None) -> bytes:
     return subprocess.run(
-        [*COMMAND, "--git-dir", str(git_dir), *tree, *arguments],
+        [*COMMAND, *arguments],
         env={**ENVIRONMENT, **(extra or {})},
-        cwd=work_tree or git_dir,
+        cwd=folder,
         input=given,
         stdin=subprocess.DEVNULL if given is None else None,
         capture_output=True,

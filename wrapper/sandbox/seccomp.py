@@ -1,8 +1,10 @@
-"""A filter on system calls, for what namespaces do not hold: the kernel's keys, and sockets to the machine around.
+"""A filter on system calls, for what namespaces do not hold: the kernel's keys, and sockets that no network holds.
 
 - Keys (keyrings(7)) belong to a user, and the kernel shows and links them across user namespaces: what the user's
   login, Kerberos or an encrypted disk keeps there could be read inside.
-- AF_VSOCK (vsock(7)) reaches the machine that runs this one, whatever network namespace the caller is in.
+- Families of sockets: those that programs use by IP, by path and to ask the kernel of its network, and no other, as
+  Flatpak has it. AF_VSOCK (vsock(7)) reaches the machine that runs this one, AF_QIPCRTR a radio beside it, whatever
+  network namespace the caller is in; and old or rare families are where the kernel itself was broken into.
 - io_uring (io_uring_setup(2)) opens sockets without the call that is filtered here.
 Calls of another architecture's numbers have the same list where programs of the kind run on this one, and fail
 otherwise. The calls fail as on a kernel that does not have them. Built as seccomp(2) describes: classic BPF over
@@ -16,7 +18,8 @@ from dataclasses import dataclass
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_JMP|JGE|K, BPF_RET|K
 _NUMBER, _ARCHITECTURE, _ARGUMENT = 0, 4, 16
 _ALLOW, _FAIL = 0x7FFF0000, 0x00050000  # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO
-_VSOCK = 40
+_FAMILIES = (0, 1, 2, 10, 16)  # AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
+_LEFT = range(len(_FAMILIES), 0, -1)  # from each of them so many instructions to the one that allows
 _X32 = 0x40000000  # added to the numbers of the x32 ABI, under the same architecture
 
 
@@ -46,7 +49,8 @@ def program(machine: str) -> bytes:
         for number in abi.forbidden:
             calls += [_step(_EQUAL, number, 0, 1), fail]
         calls += [_step(_EQUAL, abi.socket, 1, 0), _return(_ALLOW)]
-        calls += [_load(_ARGUMENT), _step(_EQUAL, _VSOCK, 0, 1), missing, _return(_ALLOW)]
+        families = (_step(_EQUAL, family, left, 0) for left, family in zip(_LEFT, _FAMILIES, strict=True))
+        calls += [_load(_ARGUMENT), *families, missing, _return(_ALLOW)]
         code += [_step(_EQUAL, abi.audit, 0, len(calls)), *calls]
     return b"".join([*code, fail])
 
