@@ -5,6 +5,7 @@ either case. All of it stands before anything runs.
 """
 
 import contextlib
+import errno
 import importlib
 import os
 import signal
@@ -257,9 +258,14 @@ class Showing:
             if protection in self._plan.degraded:
                 self._log.append_durable(Warned(at=time.time(), text=f"degraded: {what}: {error.strerror}"))
                 return
-            raise ProtectionError(
-                protection, f"{what}: {error.strerror}", hint=f"`--allow-degraded {protection}` goes on without"
-            ) from error
+            raise ProtectionError(protection, f"{what}: {error.strerror}", hint=_remedy(error, protection)) from error
+
+
+def _remedy(error: OSError, protection: str) -> str:
+    """Say what helps: where a cover finds no room the log finds none either, and without it the file would be shown."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free space where the state of sessions lies (XDG_STATE_HOME, by default `~/.local/state`)"
+    return f"`--allow-degraded {protection}` goes on without"
 
 
 def _is_beneath(root: Path, folder: str) -> Callable[[str], bool]:
