@@ -4,6 +4,7 @@ It is forked before anything else and knows neither policy nor rules: it compare
 what they are worth. What changes after its look is seen by the watcher, or by the guard's second look.
 """
 
+import contextlib
 import os
 import signal
 from collections.abc import Collection, Mapping
@@ -47,6 +48,6 @@ def _walk(write: int, environ: Mapping[str, str]) -> int:
         return 0  # the session is about to say so
     cache = load_any(place(places.cache, workspace))
     found = () if cache is None else unchanged(Path(workspace), cache)
-    with open(write, "wb") as pipe:
+    with contextlib.suppress(BrokenPipeError), open(write, "wb") as pipe:  # the session may have been killed meanwhile
         pipe.write(b"\0".join(os.fsencode(path) for path in found))
     return 0

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tests.machine import Machine
+from tests.machine import Machine, fake
 
 _FIND = r"""
 import os, re
@@ -121,3 +121,23 @@ time.sleep(2.5)
     real = dotenv.read_text()
     assert "DEBUG=false" in real
     assert all(f"\n{name}={value}\n" in real for name, value in values.items())
+
+
+def test_what_a_credential_file_held_in_commits_is_not_sent_or_shown(machine: Machine) -> None:
+    """Promise 1: the inside can read it in git's objects, though it stands in no file any more."""
+    kept = (machine.workspace / ".env").read_text()
+    former = {"ODD": fake("", 20), "NICK": fake("", 18)}
+    (machine.workspace / ".env").write_text("".join(f"{name}={value}\n" for name, value in former.items()))
+    for content in (None, kept):
+        if content is not None:
+            (machine.workspace / ".env").write_text(content)
+        machine.give()
+        machine.git("add", "-f", ".env")
+        machine.git("-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "x")
+    show = "sleep 3; git show HEAD~:.env"
+    read = machine.seen(show)
+    assert all(value in read for value in former.values())  # by whoever runs inside
+    shown = machine.inside(show).stdout
+    assert "NICK=MASKED-VALUE-" in shown
+    assert not any(value in shown for value in former.values())
+    assert not any(value in machine.log() for value in former.values())

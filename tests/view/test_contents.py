@@ -8,6 +8,7 @@ import pytest
 
 from tests.view.served import PLACEHOLDER, SECRET, PlainJudge, Scribe
 from wrapper.view import contents as module
+from wrapper.view import wire
 from wrapper.view.contents import YOUNG, Contents, Mode
 from wrapper.view.history import History
 from wrapper.view.lower import Lower
@@ -47,6 +48,7 @@ class _Scene:
             self.judge,
             history,
             tell=self.told.append,
+            tell_now=self.told.append,
             masked_changed=lambda: None,
             clock=lambda: self.now,
         )
@@ -104,3 +106,24 @@ def test_a_young_file_is_not_taken_for_clean_unread(scene: _Scene) -> None:
     scene.now = _STAMP + 2 * YOUNG
     scene.contents.changed_outside(scene.node)
     assert scene.read() == _HIDDEN  # as the judge says
+
+
+def test_a_read_under_way_gets_what_was_shown_until_the_size_is_asked_again(scene: _Scene) -> None:
+    """The kernel cuts what is read at the size that it knows."""
+    scene.read()
+    scene.file.write_bytes(_HIDDEN)
+    scene.contents.wrote(scene.node)
+    assert scene.contents.look(scene.node)
+    assert scene.told[-1] == wire.invalidate_attributes(scene.node.number)
+    assert scene.read() == _HIDDEN  # as the inside wrote it
+    assert scene.contents.size(scene.node, scene.file.stat()) == 2 + len(PLACEHOLDER)
+    assert scene.read() == b"A=" + PLACEHOLDER
+
+
+def test_what_the_host_put_there_meanwhile_is_not_read_as_what_was_shown(scene: _Scene) -> None:
+    scene.read()
+    scene.file.write_bytes(_HIDDEN)
+    scene.contents.wrote(scene.node)
+    scene.contents.look(scene.node)
+    scene.contents.changed_outside(scene.node)
+    assert scene.read() == b"A=" + PLACEHOLDER

@@ -13,6 +13,7 @@ from tests.machine import until
 from tests.view.served import PLACEHOLDER, SECRET, PlainJudge, served
 from tests.view.told import Told
 from wrapper.view import changes
+from wrapper.view.contents import Mode
 from wrapper.view.daemon import Daemon
 
 CUT = PLACEHOLDER[:-3]
@@ -61,6 +62,74 @@ def test_a_placeholder_in_a_binary_stays_and_is_told_once(view: View) -> None:
         file.write(PLACEHOLDER)
     assert (view.real / "image.bin").read_bytes() == data + PLACEHOLDER
     assert view.told.rows("left") == [(b"image.bin", "it is a binary file")]
+
+
+_LONG = b"a-value-that-is-longer-than-its-placeholder-" + b"0123456789" * 4
+
+
+class _OtherLength(PlainJudge):
+    """One whose secret is longer than the placeholder; the plain one's is shorter."""
+
+    def masked(self, path: bytes, data: bytes, mode: Mode) -> bytes | None:
+        del path, mode
+        return data.replace(_LONG, PLACEHOLDER)
+
+    def restored(self, data: bytes) -> bytes:
+        return data.replace(PLACEHOLDER, _LONG) if PLACEHOLDER in data else data
+
+
+@pytest.mark.parametrize(("judge", "secret"), [(PlainJudge(), SECRET), (_OtherLength(), _LONG)])
+@pytest.mark.parametrize("name", ["server.log", "made.env"])
+def test_who_writes_on_after_the_file_came_to_rest_writes_to_its_end(
+    top: Path, judge: PlainJudge, secret: bytes, name: str
+) -> None:
+    with served(top / "real", judge) as inside:
+        real, wanted = top / "real" / name, b""
+        with (inside / name).open("wb", buffering=0) as file:
+            for number in range(4):
+                line = b"%d PASSWORD=%b\n%d\n" % (number, secret, number)
+                file.write(line)
+                file.write(b"more\n")
+                wanted += line + b"more\n"
+                shown = wanted.replace(secret, PLACEHOLDER)
+                _soon(lambda shown=shown: (inside / name).read_bytes() == shown)  # type: ignore[misc]
+                assert real.read_bytes() == wanted
+        with (inside / name).open("r+b", buffering=0) as file:
+            file.seek(0, os.SEEK_END)
+            file.write(b"end\n")
+            file.seek(0)
+            file.write(b"9")
+        assert real.read_bytes() == b"9" + wanted[1:] + b"end\n"
+        assert (inside / name).read_bytes() == real.read_bytes().replace(secret, PLACEHOLDER)
+
+
+@pytest.mark.parametrize(("judge", "secret"), [(PlainJudge(), SECRET), (_OtherLength(), _LONG)])
+@pytest.mark.parametrize("pause", [0.0, 0.3])
+def test_a_copy_of_what_was_just_written_is_whole(top: Path, judge: PlainJudge, secret: bytes, pause: float) -> None:
+    """The kernel copies as much as it takes the file to hold, and does not ask for that anew."""
+    data = b"A=1\nPASSWORD=" + secret + b"\nB=2\n"
+    (top / "real/old.env").write_bytes(data)
+    with served(top / "real", judge) as inside:
+        assert (inside / "old.env").read_bytes() == data.replace(secret, PLACEHOLDER)
+        for name, wanted in (("new.env", data), ("old.env", data + data)):
+            with (inside / name).open("ab") as file:
+                file.write(data)
+            with (inside / name).open("rb") as source, (inside / "copy").open("wb") as copy:
+                time.sleep(pause)
+                while os.copy_file_range(source.fileno(), copy.fileno(), 1 << 20):
+                    pass
+            assert (top / "real/copy").read_bytes() == wanted
+            _soon(lambda wanted=wanted: (inside / "copy").read_bytes() == wanted.replace(secret, PLACEHOLDER))  # type: ignore[misc]
+
+
+def test_who_writes_on_after_what_was_copied_came_to_rest_writes_to_its_end(view: View) -> None:
+    (view.inside / "new.env").write_bytes(DOTENV)
+    with (view.inside / "new.env").open("rb") as source, (view.inside / "copy").open("wb", buffering=0) as copy:
+        assert os.copy_file_range(source.fileno(), copy.fileno(), 1 << 20) == len(DOTENV)
+        _soon(lambda: (view.inside / "copy").read_bytes() == SHOWN)
+        copy.write(b"more\n")
+        assert (view.real / "copy").read_bytes() == DOTENV + b"more\n"
+        assert (view.inside / "copy").read_bytes() == SHOWN + b"more\n"
 
 
 def test_a_nul_that_is_written_over_does_not_make_a_binary(view: View) -> None:

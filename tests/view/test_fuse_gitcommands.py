@@ -98,6 +98,27 @@ def test_a_repository_made_inside_does_not_name_objects_that_only_another_one_ha
         repository.run("git", "-C", name, "fsck", "--strict")
 
 
+@pytest.mark.parametrize("prune", ["gc -q --prune=now", "prune --expire=now"])
+def test_what_git_has_thrown_away_is_not_named_in_a_commit(repository: Workplace, prune: str) -> None:
+    guard = Commits(repository.real, lambda data: data.replace(PLACEHOLDER, SECRET), refuse=False)
+    if prune.startswith("gc"):
+        _outside(repository, "gc", "-q")
+    repository.run("git", "status")
+    repository.run("sh", "-ec", f"""
+        echo MORE=1 >>secret.env; echo MORE=1 >>deep/er/settings.env; git add -u; git commit -q --amend -m other
+        git reflog expire --expire=now --all
+        git {prune}
+        sed -i /MORE/d secret.env; git add secret.env; git commit -qm back
+    """)  # fmt: skip
+    assert repository.run("git", "show", "HEAD:secret.env") == SEEN
+    repository.run("git", "fsck", "--strict")
+    assert repository.run("git", "status", "--porcelain") == ""
+    assert [outcome for outcome in guard.check(ended=True) if outcome.done == "failed"] == []
+    assert _outside(repository, "show", "HEAD:secret.env") == DOTENV
+    assert _outside(repository, "status", "--porcelain") == ""
+    _outside(repository, "fsck", "--strict")
+
+
 def test_git_with_an_untracked_cache_sees_what_is_made_right_behind_its_last_look(repository: Workplace) -> None:
     _outside(repository, "config", "core.untrackedCache", "true")
     _outside(repository, "status")

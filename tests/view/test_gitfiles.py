@@ -60,6 +60,10 @@ class Folder:
         file = self.root / os.fsdecode(path)
         return file.read_bytes() if file.is_file() else None
 
+    def stamp(self, path: bytes) -> object:
+        file = self.root / os.fsdecode(path)
+        return file.stat().st_mtime_ns if file.exists() else None
+
 
 class Inside:
     """A repository seen from inside, at one moment."""

@@ -3,6 +3,8 @@
 import errno
 import os
 import re
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ import pytest
 
 from tests.view.served import PLACEHOLDER, SECRET, PlainJudge, Scribe
 from tests.view.test_binds import inside
+from wrapper.errors import ProtectionError
 from wrapper.processes import Forked, fork
 from wrapper.view.binds import BindsView
 from wrapper.view.daemon import Daemon
@@ -127,3 +130,28 @@ def test_where_the_device_cannot_be_had_the_reason_is_given_and_the_folder_is_bo
     )
     assert done.returncode == 0, done.stderr
     assert "Invalid argument []" in done.stdout
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_mounter_that_is_killed_while_it_starts_is_a_plain_refusal(
+    workspace: Path, tmp_path: Path, *, asked: bool
+) -> None:
+    (tmp_path / "staging").mkdir(mode=0o700)
+    made = BindsView([workspace], tmp_path / "staging", served=[workspace])
+    if asked and os.getuid() == 0:
+        select.select([made.connection], [], [])  # as root it asks for ids before it mounts
+    signal.pidfd_send_signal(made.pidfd, signal.SIGKILL)
+    select.select([made.pidfd], [], [])
+    with pytest.raises(ProtectionError, match="the mounter died"):
+        made.ready()
+    made.close()
+
+
+def test_what_is_only_to_be_read_early_does_not_matter_when_the_mounter_is_gone(
+    view: BindsView, workspace: Path
+) -> None:
+    signal.pidfd_send_signal(view.pidfd, signal.SIGKILL)
+    select.select([view.pidfd], [], [])
+    view.warm(workspace, ["."])
+    with pytest.raises(OSError):  # noqa: PT011 (whatever the socket says)
+        view.protect(str(workspace))

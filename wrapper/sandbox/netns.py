@@ -1,5 +1,6 @@
 """Sockets that listen inside the sandbox's network namespace and are served from outside it."""
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -47,7 +48,8 @@ def _listen(connection: socket.socket, pid: int, ports: Sequence[int]) -> int:
         sockets = [_bound(port) for port in ports]
         linux.send_descriptors(connection, b"listening", [opened.fileno() for opened in sockets])
     except OSError as error:
-        connection.send(os.fsencode(f"{error.filename or ''}: {error.strerror}".lstrip(": ")))
+        with contextlib.suppress(OSError):  # a session that was killed meanwhile listens no more
+            connection.send(os.fsencode(f"{error.filename or ''}: {error.strerror}".lstrip(": ")))
     return 0
 
 

@@ -9,6 +9,7 @@ Rules of this adapter:
   watcher does that, and there is a window. A covered file can not be renamed or removed inside (EBUSY).
 """
 
+import contextlib
 import errno
 import os
 import signal
@@ -23,6 +24,7 @@ from wrapper.processes import fork
 from wrapper.view.mounter import SEPARATOR, be_mounter
 
 _MOST_DESCRIPTORS = 8
+_NAMESPACES = 2  # the first of them
 
 
 class BindsView:
@@ -120,16 +122,20 @@ class BindsView:
         self._ask(b"native", os.fsencode(root), os.fsencode(path))
 
     def warm(self, root: Path, paths: Iterable[str]) -> None:
-        """Let these folders and files of a served root be read once, in the background. Raises OSError."""
+        """Let these folders and files of a served root be read once, in the background.
+
+        Nothing stands on it: that the mounter is gone is noticed elsewhere.
+        """
         listed = os.memfd_create("folders")
         try:
             with open(listed, "wb", closefd=False) as file:
                 file.write(SEPARATOR.join(map(os.fsencode, paths)))
             os.lseek(listed, 0, os.SEEK_SET)
-            linux.send_descriptors(self.connection, SEPARATOR.join((b"warm", os.fsencode(root))), [listed])
+            with contextlib.suppress(OSError):
+                linux.send_descriptors(self.connection, SEPARATOR.join((b"warm", os.fsencode(root))), [listed])
+                self._hear("warm")
         finally:
             os.close(listed)
-        self._hear("warm")
 
     def close(self) -> None:
         """End the mounter; with it and the sandbox the namespaces and all mounts are gone."""
@@ -141,15 +147,20 @@ class BindsView:
         self._process.wait()
 
     def _started(self) -> list[int]:
-        message, _ = linux.receive_descriptors(self.connection, 0)
-        if message == b"map":  # only a root outside may map more than its own id (user_namespaces(7))
-            _map_all(self._process.pid)
-            self.connection.send(b"mapped")
+        message = b""
+        with contextlib.suppress(OSError):  # it died meanwhile
             message, _ = linux.receive_descriptors(self.connection, 0)
-        if message == b"ready":
-            said, descriptors = linux.receive_descriptors(self.connection, _MOST_DESCRIPTORS)
-            self.refusal, self.devices = os.fsdecode(said[1:]), descriptors[2:]
-            return descriptors[:2]
+            if message == b"map":  # only a root outside may map more than its own id (user_namespaces(7))
+                message = b""
+                _map_all(self._process.pid)
+                self.connection.send(b"mapped")
+                message, _ = linux.receive_descriptors(self.connection, 0)
+            if message == b"ready":
+                message = b""
+                said, descriptors = linux.receive_descriptors(self.connection, _MOST_DESCRIPTORS)
+                self.refusal, self.devices = os.fsdecode(said[1:]), descriptors[_NAMESPACES:]
+                if len(descriptors) >= _NAMESPACES:
+                    return descriptors[:_NAMESPACES]
         raise ProtectionError(
             "view",
             f"cannot make a user and mount namespace: {os.fsdecode(message) or 'the mounter died'}",

@@ -4,7 +4,8 @@ Rules:
 1. A file is looked at before its first byte or its size is told, and again when it has changed: its real content never
    passes by unseen, however it came there. Bytes that were read count only if the file is still as it was looked at.
 2. What the inside wrote itself it may read back as it is until the file has come to rest; then new secrets are masked.
-   Before, the kernel may have it in its pages anyway, and a size that suits them.
+   Before, the kernel may have it in its pages anyway, and a size that suits them. So has who reads or writes on: a read
+   that was under way gets what was shown, as long as that size is; a write behind what was the end goes to the end.
 3. Kernels before 6.13 stamp a file with a clock that ticks every 10 ms at most, so two states of one file can bear the
    same times. A state that was young when it was looked at is compared byte for byte with the next one.
 """
@@ -35,6 +36,7 @@ _WRITTEN_BACK: Final = 40_000_000_000
 _MOST_COMPARED: Final = 256 << 10
 """Nanoseconds: two ticks of the slowest clock that stamps files (HZ=100)."""
 _TRIES: Final = 8
+_MOST_FORMER: Final = 256 << 10  # bytes kept of one file for reads that were under way
 
 
 class Mode(enum.Enum):
@@ -120,10 +122,23 @@ class Content:
     `signature` is that of the state that was looked at or that we wrote, `shown` what is shown in its place, None for
     the file as it is. `is_closed`: its content cannot be shown. `is_written`: the inside has written to it since it was
     looked at, `has_left` it left a placeholder where none becomes a value so far. `young` is the digest of a state that
-    may look like the next one.
+    may look like the next one. `doubted` is a state that was looked at, with its `young`, and is to be looked at again.
+    `former` is what was shown until the kernel asks for the size again, `former_end` where who wrote before the file
+    came to rest takes its end to be.
     """
 
-    __slots__ = ("has_left", "has_told_left", "is_closed", "is_written", "shown", "signature", "young")
+    __slots__ = (
+        "doubted",
+        "former",
+        "former_end",
+        "has_left",
+        "has_told_left",
+        "is_closed",
+        "is_written",
+        "shown",
+        "signature",
+        "young",
+    )
 
     def __init__(self) -> None:
         self.signature: Signature | None = None
@@ -133,16 +148,19 @@ class Content:
         self.has_left = False
         self.has_told_left = False
         self.young: bytes | None = None
+        self.doubted: tuple[Signature, bytes | None] | None = None
+        self.former: bytes | None = None
+        self.former_end: int | None = None
 
 
 class Contents:
     """Sizes, reads and writes of regular files.
 
-    `tell` takes what the kernel must be told; `masked_changed` is called when a file that shows placeholders is
-    another; `clock` gives nanoseconds since 1970.
+    `tell` takes what the kernel must be told, `tell_now` tells it at once (see `Indexes`); `masked_changed` is called
+    when a file that shows placeholders is another; `clock` gives nanoseconds since 1970.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is one part of the view)
         self,
         lower: Lower,
         verdicts: "Verdicts",
@@ -150,6 +168,7 @@ class Contents:
         history: History,
         *,
         tell: Callable[[bytes], None],
+        tell_now: Callable[[bytes], None],
         masked_changed: Callable[[], None],
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -158,9 +177,11 @@ class Contents:
         self._judge = judge
         self._history = history
         self._tell = tell
+        self._tell_now = tell_now
         self._masked_changed = masked_changed
         self._clock = clock
         self._showing: set[Node] = set()
+        self._asked: Node | None = None  # whose attributes are asked for
         self.begun = 0
         """How often a file has begun to show placeholders."""
 
@@ -192,14 +213,20 @@ class Contents:
         return age < YOUNG or (age < _WRITTEN_BACK and signature[2] <= _MOST_COMPARED)
 
     def judged_anew(self, node: Node) -> bool:
-        """Take notice of another verdict; True when what the kernel knows of the file may be wrong now."""
+        """Take notice of another verdict; True when what the kernel has of the file may be wrong now.
+
+        Of its attributes it is told here.
+        """
+        if node.reported is not None:
+            self._tell_now(wire.invalidate_attributes(node.number))
         if node.content is None:
             return node.reported is not None
         self.changed_outside(node)
         if self._verdicts.of(node) is Mode.PASS:
             self.show(node, node.content, None)
             node.content = None
-        return True
+            return True
+        return False
 
     def size(self, node: Node, about: os.stat_result) -> int:
         """Give the size that is shown, looking at the file if that was not done. Raises OSError.
@@ -211,8 +238,21 @@ class Contents:
             return about.st_size
         content = content_of(node)
         if content.signature != signature_of(about) or (content.young is not None and not content.is_written):
-            self._look(node, content, about)
+            self._asked = node
+            try:
+                self._look(node, content, about)
+            finally:
+                self._asked = None
+        content.former = None
         return about.st_size if content.shown is None else len(content.shown)
+
+    def see(self, node: Node, about: os.stat_result) -> None:
+        """Look at a file in this state unless that was done, or it is as the inside wrote it. Raises OSError."""
+        if self._verdicts.of(node) in (Mode.PASS, *CLOSED):
+            return
+        content = content_of(node)
+        if content.signature != signature_of(about) or (content.young is not None and not content.is_written):
+            self._look(node, content, about)
 
     def knows(self, node: Node, about: os.stat_result, path: bytes) -> bool:
         """Tell whether the size can be given without reading the file, whose path this is."""
@@ -238,10 +278,7 @@ class Contents:
                 seen = self.settle(node, content)
             if content.is_closed:
                 raise forbidden()
-            if content.shown is None:
-                size = os.preadv(descriptor, (buffer,), offset)
-            else:
-                size = _copy(content.shown, offset, buffer)
+            size = _shown_in(content, descriptor, offset, buffer)
             about = os.fstat(descriptor)
             if content.signature == signature_of(about) and (content.young is None or self._is_same(node, content)):
                 return size
@@ -249,7 +286,7 @@ class Contents:
                 return size
             if seen is not None:
                 return _copy(seen, offset, buffer)  # someone writes to it all the time: this was looked at
-            content.signature = None
+            content.signature = content.former = None
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     def wrote(self, node: Node) -> None:
@@ -258,6 +295,7 @@ class Contents:
         content = node.content
         if content is not None:
             content.signature, content.is_written, content.young = node.written, True, None
+            content.former = None
             if content.shown is not None:
                 self._masked_changed()
 
@@ -266,8 +304,24 @@ class Contents:
         node.is_insides = False
         if node.content is not None:
             node.content.signature, node.content.is_written, node.content.has_left = None, False, False
+            node.content.doubted = node.content.former = node.content.former_end = None
             if node.content.shown is not None:
                 self._masked_changed()
+
+    def doubted(self, node: Node) -> bool:
+        """Take notice that other values are known; True when what the kernel knows of the file may be wrong now.
+
+        What the inside has just written is looked at when it rests.
+        """
+        content = node.content
+        if content is None or content.is_written:
+            return False
+        if content.signature is not None:
+            content.doubted = content.signature, content.young
+        content.signature = None
+        if content.shown is not None:
+            self._masked_changed()
+        return True
 
     def restated(self, node: Node, before: Signature, after: Signature) -> None:
         """Keep in mind that a change of name, mode or times is ours: what is in the file is what it was."""
@@ -356,13 +410,26 @@ class Contents:
         return True
 
     def _found(self, node: Node, content: Content, state: Signature, shown: bytes | None, *, is_closed: bool) -> None:
-        """Keep what was found; tell the kernel where it was told something else."""
+        """Keep what was found; tell the kernel where it was told something else.
+
+        Of another size it hears at once, or as the answer for which it waits: then it drops what it has by itself. What
+        it is told later would have it not take an answer that is on its way, and cut the next read.
+        """
         is_other = content.shown != shown or content.is_closed != is_closed
+        if is_other and content.is_written and node.written == state and content.former_end is None:
+            content.former_end = state[2] if content.shown is None else len(content.shown)
+        was = (node.reported or state)[2] if content.shown is None else len(content.shown)
+        now = state[2] if shown is None else len(shown)
+        was_closed = content.is_closed
         content.is_closed, content.is_written = is_closed, False
         self.show(node, content, None if shown is None else bytearray(shown))
         content.signature = state
-        if is_other and node.reported is not None:
+        if not is_other or node.reported is None:
+            return
+        if was == now or content.is_closed or was_closed:
             self._tell(wire.invalidate_node(node.number))
+        elif node is not self._asked:
+            self._tell_now(wire.invalidate_attributes(node.number))
 
     def _is_same(self, node: Node, content: Content) -> bool:
         """Tell whether a young state is still the one that was looked at."""
@@ -378,7 +445,9 @@ class Contents:
         """Read a file and find out what is shown for it, and give that; None for what need not be looked at."""
         path = node.path()
         descriptor = self._lower.reading(node)
-        content.signature = None  # whatever is raised from here on: it was not looked at
+        stood = (content.signature, None) if content.is_written else content.doubted
+        shown = content.shown
+        content.signature = content.doubted = None  # whatever is raised from here on: it was not looked at
         if self._takes_as_clean(node, content, os.fstat(descriptor), path):
             return None
         data, state = _read_still(descriptor)
@@ -387,6 +456,9 @@ class Contents:
         is_whole, is_same = len(data) <= MOST_BYTES, masked == data
         is_closed = masked is None or (not is_whole and (not is_same or node.mode is Mode.MASK))
         self._found(node, content, state, None if is_same or is_closed else masked, is_closed=is_closed)
+        if content.shown != shown and stood in ((state, None), (state, content.young)) and len(data) <= _MOST_FORMER:
+            # All of it was shown before: a read that is under way is cut at the size that the kernel knows of it.
+            content.former = data if shown is None else bytes(shown)
         return masked
 
     def show(self, node: Node, content: Content, shown: bytearray | None) -> None:
@@ -409,6 +481,11 @@ def content_of(node: Node) -> Content:
     if node.content is None:
         node.content = Content()
     return node.content
+
+
+def _shown_in(content: Content, descriptor: int, offset: int, buffer: memoryview) -> int:
+    shown = content.shown if content.former is None else content.former
+    return os.preadv(descriptor, (buffer,), offset) if shown is None else _copy(shown, offset, buffer)
 
 
 def _copy(content: bytes | bytearray, offset: int, buffer: memoryview) -> int:

@@ -178,7 +178,9 @@ class Daemon:
         verdicts = Verdicts(nodes, judge, lambda path: history.put(witness.refused, path))
         prefix = b"" if beside is None else self._place[1:] + b"/"
         indexes = Indexes(lower, verdicts, tell, self._tell_one, prefix)
-        contents = Contents(lower, verdicts, judge, history, tell=tell, masked_changed=indexes.stale)
+        contents = Contents(
+            lower, verdicts, judge, history, tell=tell, tell_now=self._tell_one, masked_changed=indexes.stale
+        )
         self._real = RealFiles(nodes, lower, verdicts, contents, judge, self._tell_one)
         if beside is None:
             indexes.knows(GitFiles(self._real, self._place))
@@ -333,12 +335,8 @@ class Daemon:
             self._complain(error)
 
     def _judge_anew(self) -> None:
-        told = []
         with self._lock:
-            for node in self._parts.nodes:
-                if node.content is not None:
-                    self._parts.contents.changed_outside(node)
-                    told.append(wire.invalidate_node(node.number))
+            told = [wire.invalidate_node(one.number) for one in self._parts.nodes if self._parts.contents.doubted(one)]
         self._tell(told)
 
     def _tell_witness(self) -> None:

@@ -143,9 +143,15 @@ class Files:
         about = parts.writing.ready(node)
         if how & wire.WRITE_KILLS and about.st_mode & _SET_IDS:
             self._kill_set_ids(node, about.st_mode)
-        if flags & os.O_APPEND and not how & wire.WRITE_CACHED and offset != (end := parts.writing.end_of(node)):
-            offset = end  # someone outside has written behind, too
-            parts.tell(wire.invalidate_node(number))
+        is_behind = flags & os.O_APPEND
+        if (
+            is_behind or (node.content is not None and node.content.former_end is not None)
+        ) and not how & wire.WRITE_CACHED:
+            # someone outside has written behind, too; or the end is elsewhere, now that values are masked
+            place = parts.writing.end_of(node) if is_behind else parts.writing.place(node, offset, size)
+            if place != offset:
+                offset = place
+                parts.tell(wire.invalidate_node(number))
         parts.resting.begin(node, wire.caller(message)[2])
         parts.writing.write(node, offset, self._request, self._written, self._written + size)
         self._wrote(node, offset, size)

@@ -8,7 +8,8 @@ What holds:
 1. A masked file looks unchanged inside only if it is outside: its content has the object id that the index holds, or
    its state is to the nanosecond the one that git has seen (a file that is changed on check-in: line ends, filters).
 2. The inside never brings a value into git's objects, which it can read: `git add` of a masked file stages its
-   placeholders, unless git has the real content already. What is staged so is made real outside, by the guard.
+   placeholders, unless git has the real content already. What is staged so is made real outside, by the guard. Whether
+   git has it still (git-gc(1), git-prune(1)) is seen by its file, or by the folder of packs being as it was.
 3. git compares whole seconds and reads a file again that is as young as its index, and would find placeholders. So an
    index is shown as younger than the masked files that are unchanged. What git would have read again besides is read
    here; if it has changed it is marked as git itself marks such entries, with size 0. Folders that are as young as the
@@ -77,6 +78,9 @@ class Files(Protocol):
     def read(self, path: bytes) -> bytes | None:
         """Give a small file of git's as it really is, never through a link; None where there is none."""
 
+    def stamp(self, path: bytes) -> object:
+        """Give what is equal as long as a file or folder of git's is as it is; None where there is none."""
+
 
 class GitFiles:
     """Says which files are git's, and what the inside sees of an index.
@@ -89,8 +93,8 @@ class GitFiles:
         self._files = files
         self._root = root.rstrip(b"/")
         self._repository = repository + b"/" if repository else b""
-        # by the repository's folder, ids of real contents that an index of it held: git has these there, not elsewhere
-        self._held: dict[bytes, set[bytes]] = {}
+        # by the repository's folder, what an index of it held of real contents: git has these there, not elsewhere
+        self._held: dict[bytes, _Held] = {}
 
     def is_index(self, path: bytes) -> bool:
         """Say whether a path is an index: of a repository, a worktree of it or a submodule."""
@@ -203,18 +207,19 @@ class GitFiles:
         folder = posixpath.dirname(path)
         return object_id_bytes(self._files.read(posixpath.join(self._common(folder), b"config")) or b"")
 
-    def _held_by(self, path: bytes) -> set[bytes]:
-        """Give the ids that git is known to have where an index lies."""
-        return self._held.setdefault(self._common(posixpath.dirname(path)), set())
+    def _held_by(self, path: bytes) -> "_Held":
+        """Give what git is known to have where an index lies."""
+        common = self._common(posixpath.dirname(path))
+        return self._held.setdefault(common, _Held(self._files, common + b"/objects/"))
 
-    def _as_inside(self, held: set[bytes], entry: Entry, file: Masked) -> Entry | None:
+    def _as_inside(self, held: "_Held", entry: Entry, file: Masked) -> Entry | None:
         if entry.object_id == _id_of(file.real, entry) or _is_exactly(entry, file.about):
             held.add(entry.object_id)
         elif entry.object_id != _id_of(file.shown, entry):
             return None
         return _stated(entry, file.about, len(file.shown))
 
-    def _as_outside(self, held: set[bytes], entry: Entry, file: Masked) -> Entry | None:
+    def _as_outside(self, held: "_Held", entry: Entry, file: Masked) -> Entry | None:
         found = entry
         for real, shown in _as_stored(file):
             if entry.object_id == _id_of(shown, entry) and _id_of(real, entry) in held:
@@ -253,6 +258,28 @@ class GitFiles:
 
 
 _Change = Callable[[Entry, Masked], Entry | None]
+
+
+class _Held:
+    """Ids of objects that git is known to have, below the folder `objects`, since an index named them."""
+
+    def __init__(self, files: Files, objects: bytes) -> None:
+        self._files = files
+        self._objects = objects
+        self._packs: dict[bytes, object] = {}  # by an id, what the packs were like; None for one with a file of its own
+
+    def add(self, object_id: bytes) -> None:
+        self._packs[object_id] = None if self._is_loose(object_id) else self._files.stamp(self._objects + b"pack")
+
+    def __contains__(self, object_id: bytes) -> bool:
+        if object_id not in self._packs:
+            return False
+        packs = self._packs[object_id]
+        return self._is_loose(object_id) or (packs is not None and packs == self._files.stamp(self._objects + b"pack"))
+
+    def _is_loose(self, object_id: bytes) -> bool:
+        name = object_id.hex().encode()
+        return self._files.stamp(self._objects + name[:2] + b"/" + name[2:]) is not None
 
 
 def _below_git(path: bytes) -> bytes:

@@ -120,6 +120,18 @@ class RealFiles:
         finally:
             os.close(opened)
 
+    def stamp(self, path: bytes) -> object:
+        """Give what is equal as long as a file or folder of git's is as it is; None where there is none."""
+        try:
+            opened = open_below(self._lower.root, os.fsdecode(path), os.O_PATH)
+        except OSError:
+            return None
+        try:
+            about = os.fstat(opened)
+            return about.st_ino, about.st_mtime_ns, about.st_ctime_ns
+        finally:
+            os.close(opened)
+
     def _keep(self, paths: Iterable[bytes]) -> None:
         self._seen.update((path, None) for path in paths)
         while len(self._seen) > _MOST_SEEN:
@@ -333,6 +345,10 @@ class FilesOfTwo:
     def read(self, path: bytes) -> bytes | None:
         """Give a small file of git's as it really is."""
         return self._own.read(path[len(self._place) :]) if path.startswith(self._place) else None
+
+    def stamp(self, path: bytes) -> object:
+        """Give what is equal as long as a file or folder of git's is as it is."""
+        return self._own.stamp(path[len(self._place) :]) if path.startswith(self._place) else None
 
 
 def place_of(root: int) -> bytes:

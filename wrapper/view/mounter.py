@@ -37,7 +37,8 @@ def be_mounter(connection: socket.socket, roots: Sequence[str], served: Sequence
         with contextlib.suppress(OSError):  # a session that was refused meanwhile listens no more
             connection.send(os.fsencode(_said(error)))
         return 1
-    mounter.serve()
+    with contextlib.suppress(ConnectionError):  # a session that was killed hears no answer
+        mounter.serve()
     return 0
 
 

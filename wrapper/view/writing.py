@@ -91,6 +91,22 @@ class Writing:
             self._write_shown(node, content, offset, bytes(data))
         self._contents.wrote(node)
 
+    def place(self, node: Node, offset: int, size: int) -> int:
+        """Say where a write at `offset` into a file that is `ready` belongs. Raises OSError.
+
+        Who writes on after the file came to rest means its end, wherever that is now. Who starts at the beginning knows
+        what is shown.
+        """
+        content = node.content
+        if content is None or content.former_end is None:
+            return offset
+        if not offset:
+            content.former_end = None
+        if offset != content.former_end:
+            return offset
+        content.former_end += size
+        return self.end_of(node)
+
     def copy(self, source: Node, offset: int, node: Node, start: int, length: int) -> int:
         """Copy bytes of one file into another that is `ready`; give how many.
 
@@ -98,7 +114,7 @@ class Writing:
         meanwhile, so that the bytes come through us as a write. What was copied is the source's, not the inside's: it
         is looked at before it is read.
         """
-        self._contents.look(source)
+        self._contents.see(source, os.fstat(self._lower.reading(source)))
         if self._verdicts.of(source) in CLOSED or self._contents.is_closed(source):
             raise forbidden()
         content = node.content
@@ -118,11 +134,14 @@ class Writing:
         self._contents.wrote(node)
         content.signature, content.is_written = None, False
         content.has_left = start + copied <= MOST_BYTES
+        content.former_end = start + copied if start + copied == self._contents.size_now(node) else None
         return copied
 
     def cut(self, node: Node, size: int) -> None:
         """Set the size (truncate(2)); the file must be `ready`. Raises OSError."""
         content = node.content
+        if content is not None:
+            content.former_end = None
         if content is None or content.shown is None or size == 0:
             os.ftruncate(self._lower.writing(node), size)
             if content is not None:
@@ -182,7 +201,7 @@ class Writing:
             if content.has_left:
                 self._restore_left(node, content)
             if content.is_written:
-                self._contents.settle(node, content)
+                self._contents.look(node)
 
     def _look_for_placeholder(
         self, node: Node, content: Content, offset: int, buffer: bytearray, start: int, end: int
