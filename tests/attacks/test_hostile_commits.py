@@ -182,6 +182,24 @@ def test_a_link_in_place_of_refs_or_logs_is_not_written_through(folder: Path, el
     assert "rewritten" not in {one.done for one in outcomes if one.ref.startswith("refs")}
 
 
+@pytest.mark.parametrize("place", ["ORIG_HEAD", "logs/refs/kept/one", "rebase-merge", "worktrees/x", "worktrees"])
+def test_a_link_in_place_of_what_else_names_commits_is_not_written_through(
+    folder: Path, tmp_path: Path, place: str
+) -> None:
+    commits = watching(folder)
+    made_inside = commit(folder)
+    elsewhere = tmp_path / "elsewhere"
+    for name in ("file", "ORIG_HEAD", "refs/one", "logs/HEAD", "x/ORIG_HEAD"):
+        (elsewhere / name).parent.mkdir(parents=True, exist_ok=True)
+        (elsewhere / name).write_text(made_inside)
+    there = folder / ".git" / place
+    there.parent.mkdir(parents=True, exist_ok=True)
+    there.symlink_to(elsewhere / "file" if place in {"ORIG_HEAD", "logs/refs/kept/one"} else elsewhere)
+    before = listing(elsewhere)
+    commits.check(ended=True)
+    assert listing(elsewhere) == before
+
+
 def test_a_link_in_place_of_an_objects_folder_is_not_written_through(folder: Path, elsewhere: Path) -> None:
     commits = watching(folder)
     commit(folder)

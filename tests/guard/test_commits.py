@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 
@@ -200,7 +201,7 @@ def test_a_rebased_branch_of_ten_commits_is_made_anew(folder: Path) -> None:
     main = commit(folder, "main")
     git(folder, "checkout", "-q", "work")
     git(folder, "rebase", "-q", "main")
-    assert done(finish(commits)) == {"refs/heads/work": "rewritten", "index": "rewritten"}
+    assert done(finish(commits)) == {"refs/heads/work": "rewritten", "index": "rewritten", "logs": "rewritten"}
     assert said(folder, "rev-parse", "HEAD~10") == main
     assert {show(folder, f"HEAD:{number}.env") for number in range(10)} == {REAL}
     whole(folder)
@@ -376,6 +377,145 @@ def test_a_stash_comes_back_with_values_from_anywhere_in_the_list(folder: Path) 
         assert (folder / f"untracked{number}.env").read_bytes() == REAL
         git(folder, "checkout", "-q", ".env")
     assert said(folder, "stash", "list") == ""
+
+
+def leads_to_no_placeholder(folder: Path) -> None:
+    """Look at all that a user can name: refs, logs, pseudo-refs."""
+    logged = said(folder, "reflog", "--all", "--format=%H").split()
+    refs = said(folder, "for-each-ref", "--format=%(objectname)").split()
+    pseudo = [
+        said(folder, "rev-parse", one.name) for one in (folder / ".git").glob("*_HEAD") if one.name != "FETCH_HEAD"
+    ]
+    objects = git(folder, "rev-list", "--objects", *logged, *refs, *pseudo).split(b"\n")
+    ids = b"".join(line[: line.find(b" ")] + b"\n" if b" " in line else line + b"\n" for line in objects if line)
+    assert PLACEHOLDER not in git(folder, "cat-file", "--batch", given=ids)
+
+
+def test_what_a_filter_leaves_behind_holds_the_value(folder: Path) -> None:
+    commits = watching(folder)
+    put(folder, ".env", MASKED)
+    commit(folder)
+    quiet = {"FILTER_BRANCH_SQUELCH_WARNING": "1"}
+    git(folder, "filter-branch", "-f", "--msg-filter", "cat; echo x", "--", "--all", extra=quiet)
+    assert done(finish(commits))["refs/original/refs/heads/main"] == "rewritten"
+    assert show(folder, "refs/original/refs/heads/main:.env") == REAL
+    leads_to_no_placeholder(folder)
+    whole(folder)
+
+
+def test_what_only_the_log_leads_to_holds_the_value(folder: Path) -> None:
+    first = said(folder, "rev-parse", "HEAD")
+    commits = watching(folder)
+    put(folder, ".env", MASKED)
+    commit(folder, "given up")
+    git(folder, "reset", "-q", "--hard", first)
+    put(folder, "b/.env", MASKED)
+    commit(folder, "amended")
+    put(folder, "b/more", b"more\n")
+    commit(folder, "amended", "--amend")
+    git(folder, "branch", "packed")
+    git(folder, "pack-refs", "--all")
+    before = said(folder, "reflog", "--format=%gd %gs %cd")
+    assert done(finish(commits))["logs"] == "rewritten"
+    assert (
+        said(folder, "reflog", "--format=%gd %gs %cd").split("\n")[-4:]
+        == [line.replace(f"@{{{at}}}", f"@{{{at + 1}}}") for at, line in enumerate(before.split("\n"))][-4:]
+    )
+    leads_to_no_placeholder(folder)
+    assert show(folder, "HEAD@{4}:.env") == REAL
+    whole(folder)
+
+
+@pytest.mark.parametrize("refuse", [False, True])
+def test_a_commit_that_was_taken_back_inside_holds_the_value_in_the_log(folder: Path, *, refuse: bool) -> None:
+    first = said(folder, "rev-parse", "HEAD")
+    commits = watching(folder, refuse=refuse)
+    put(folder, ".env", MASKED)
+    commit(folder)
+    git(folder, "reset", "-q", "--hard", first)
+    assert done(finish(commits)) == {"logs": "rewritten"}
+    assert said(folder, "rev-parse", "HEAD") == first
+    assert show(folder, "ORIG_HEAD:.env") == REAL
+    leads_to_no_placeholder(folder)
+    assert finish(commits) == []
+
+
+def test_a_refused_commit_is_found_in_the_log_with_its_value(folder: Path) -> None:
+    commits = watching(folder, refuse=True)
+    put(folder, ".env", MASKED)
+    commit(folder)
+    commits.check()
+    finish(commits)
+    leads_to_no_placeholder(folder)
+    assert show(folder, "HEAD@{1}:.env") == REAL
+
+
+def test_what_replaces_an_object_and_what_names_a_file_holds_the_value(folder: Path) -> None:
+    first = said(folder, "rev-parse", "HEAD")
+    code = said(folder, "rev-parse", "HEAD:src/code.py")
+    commits = watching(folder)
+    put(folder, ".env", MASKED)
+    new = commit(folder)
+    git(folder, "reset", "-q", "--hard", first)
+    blob = said(folder, "rev-parse", f"{new}:.env")
+    tree = said(folder, "rev-parse", f"{new}^{{tree}}")
+    git(folder, "replace", code, blob)
+    git(folder, "update-ref", "refs/kept/commit", new)
+    git(folder, "tag", "tree", tree)
+    git(folder, "tag", "-am", "x", "file", blob)
+    found = done(finish(commits))
+    names = (f"refs/replace/{code}", "refs/kept/commit", "refs/tags/tree", "refs/tags/file")
+    assert [found[name] for name in names] == ["rewritten"] * 4
+    leads_to_no_placeholder(folder)
+    assert show(folder, "tree:.env") == show(folder, "file^{}") == REAL
+
+
+def test_notes_are_those_of_the_new_commit_and_stay_as_they_are(folder: Path) -> None:
+    commits = watching(folder)
+    put(folder, ".env", MASKED)
+    commit(folder)
+    git(folder, "notes", "add", "-m", f"about {PLACEHOLDER.decode()}")
+    git(folder, "notes", "--ref=ai", "add", "-m", "made inside")
+    assert done(finish(commits)) == {"refs/heads/main": "rewritten", "index": "rewritten"}
+    assert said(folder, "notes", "show") == f"about {PLACEHOLDER.decode()}"
+    assert said(folder, "notes", "--ref=ai", "show") == "made inside"
+
+
+def test_what_another_repository_had_stays(folder: Path) -> None:
+    commits = watching(folder)
+    put(folder, ".env", MASKED)
+    new = commit(folder)
+    git(folder, "update-ref", "refs/remotes/origin/main", new)
+    finish(commits)
+    assert said(folder, "rev-parse", "origin/main") == new != said(folder, "rev-parse", "main")
+
+
+def test_a_rebase_that_stands_goes_on_with_values(plain: Path) -> None:
+    commits = watching(plain)
+    git(plain, "checkout", "-qb", "work")
+    for number in range(3):
+        put(plain, ".env", MASKED + b"%d\n" % number)
+        commit(plain, str(number))
+    with pytest.raises(CalledProcessError):
+        git(plain, "rebase", "-q", "-f", "--exec", "test -e ../stop || { touch ../stop; exit 1; }", "main")
+    finish(commits)
+    put(plain, ".env", REAL + b"0\n")  # what the view has on disk
+    git(plain, "rebase", "--continue", extra={"GIT_EDITOR": "true"})
+    assert show(plain, "work:.env") == REAL + b"2\n"
+    leads_to_no_placeholder(plain)
+
+
+def test_what_a_work_tree_keeps_for_itself_holds_the_value(plain: Path, tmp_path: Path) -> None:
+    git(plain, "worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
+    first = said(plain, "rev-parse", "HEAD")
+    commits = watching(plain)
+    put(tmp_path / "side", ".env", MASKED)
+    new = commit(tmp_path / "side")
+    git(tmp_path / "side", "update-ref", "refs/worktree/kept", new)
+    git(tmp_path / "side", "reset", "-q", "--hard", first)
+    assert done(finish(commits)) == {"logs": "rewritten"}
+    for name in ("refs/worktree/kept", "ORIG_HEAD", "HEAD@{1}"):
+        assert show(tmp_path / "side", f"{name}:.env") == REAL
 
 
 def test_packed_refs_and_packed_objects_are_understood(folder: Path) -> None:

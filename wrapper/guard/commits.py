@@ -7,6 +7,8 @@ What holds:
 2. Nothing of the repository's settings runs a program, reaches a network or leads out of it: `plumbing`, `objects`,
    `gitfolder`.
 3. Refs move together and only from where they were seen; who is quicker wins, and we look again.
+4. What else names a commit that was made anew names the new one in the end: logs of refs, pseudo-refs, what is under
+   way (`traces`); its notes are the new one's, too. Where refs are taken back, it is found there with its values.
 """
 
 import os
@@ -22,10 +24,13 @@ from wrapper.guard.objectforms import ObjectFormError
 from wrapper.guard.objects import Objects, ObjectsError
 from wrapper.guard.refs import STASH, Refs, RefsError, Standing
 from wrapper.guard.rewriting import Finds, Rewriting
+from wrapper.guard.traces import Traces
 from wrapper.plan.gitinfo import layout_at
 from wrapper.plan.indexformat import IndexFormatError, object_id_bytes
 from wrapper.view.gitindex import find, patched
 
+LOGS: Final = "logs"
+"""What an outcome is about that is about no ref: see `traces`."""
 _MOST: Final = 10_000  # commits in one look
 _TRIES: Final = 5
 _UNSIGNED: Final = "signatures of what was made anew are gone"
@@ -35,7 +40,7 @@ _FAILURES: Final = (ObjectFormError, ObjectsError, RefsError, IndexFormatError, 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one ref, or of an index (`ref` is its path in the repository's folder, the ids are empty).
+    """What became of one ref, of an index (`ref` is its path in the repository's folder), or of `LOGS`, without ids.
 
     `old` is where the inside had put it, `new` where it stands now, empty if it is gone. `waiting`: it will be made
     anew when nothing is left inside. `failed`: it is as it was, and `why` says why; an empty `ref` means all.
@@ -70,6 +75,7 @@ class Commits:
             self._refs = Refs(self._common)
             self._before = Standing({}, (), frozenset()) if is_new else self._refs.read()
             self._staged = {} if is_new else self._stamps()
+            self._traces = Traces(self._common, is_new=is_new)
         except (OSError, RefsError) as error:
             hint = f"run `git -C {toplevel} for-each-ref` to see why"
             raise WorkspaceError(f"cannot read the repository of `{toplevel}`", hint=hint) from error
@@ -152,7 +158,32 @@ class Commits:
         self._before = self._refs.read()
         for name, head in self._indexes():
             outcomes.extend(self._restage(look.work, name, head))
+        outcomes.extend(self._retrace(look.work))
         return True
+
+    def _retrace(self, work: Rewriting) -> Iterator[Outcome]:
+        """Let what else names commits name those that were made anew; what only that leads to is made anew before."""
+        try:
+            found = self._objects.new_commits(self._traces.new_ids(), self._before.reachable, _MOST)
+            alone = [one for one in found if one not in work.commits]
+            for commit in alone:
+                work.commit(commit)
+            self._objects.store()
+            changed = {old: new for old, new in work.commits.items() if old != new}
+            if not changed:
+                return
+            if not self._refuse:
+                self._refs.copy_notes(changed)
+            finds = Finds()
+            for one in alone:
+                finds |= work.finds[one]
+            self._traces.rename(changed)
+            if finds.text:  # of the others it has been told
+                yield Outcome(LOGS, "", "", _named(finds.text), "rewritten")
+        except FileExistsError as error:
+            yield Outcome(LOGS, "", "", (), "failed", f"{error}: another git is at work, or was")
+        except _FAILURES as error:
+            yield Outcome(LOGS, "", "", (), "failed", str(error))
 
     def _restash(self, look: "_Look", outcomes: list[Outcome]) -> bool:
         changed = {old: new for old, new in look.work.commits.items() if old != new}
@@ -174,7 +205,10 @@ class Commits:
             yield f"worktrees/{one}/index", f"worktrees/{one}/HEAD"
 
     def _stamps(self) -> Mapping[str, Stamp | None]:
-        return {name: self._common.stamp(name) for name, _ in self._indexes()}
+        """Say which versions of each index, and of the log beside it, stand there: git writes what is done to both."""
+        names = [name for name, _ in self._indexes()]
+        logs = [f"{name.removesuffix('index')}logs/HEAD" for name in names]
+        return {name: self._common.stamp(name) for name in (*names, *logs)}
 
     def _restage(self, work: Rewriting, name: str, head: str) -> Iterator[Outcome]:
         """Let an index name the blobs with values: of what was made anew, and of what is only staged."""

@@ -80,7 +80,8 @@ class Objects:
         Raises ObjectsError where git cannot tell, or there are more than `most`.
         """
         asked = "".join([*(f"{tip}\n" for tip in tips), *(f"^{one}\n" for one in known)])
-        arguments = ("--stdin", "--ignore-missing", "--topo-order", "--reverse", f"--max-count={most + 1}")
+        # git does what it is told of missing ones only to what it reads after that: what was known may be gone by now
+        arguments = ("--ignore-missing", "--stdin", "--topo-order", "--reverse", f"--max-count={most + 1}")
         commits = self._asked("rev-list", *arguments, given=asked.encode()).decode().split()
         if len(commits) > most:
             raise ObjectsError(f"more than {most:,} new commits")

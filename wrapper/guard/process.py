@@ -51,6 +51,7 @@ _MOST_SOCKETS = 250  # SCM_MAX_FD is 253
 # of what the inside can cause without end; the summary is one packet, and the log has all
 _MOST_TOLD, _LONGEST_TOLD = 50, 1000
 _WEB_PORTS = (443, 80)
+_MOST_FORMER = 10  # repositories whose commits are asked for former secrets: a second each, in long histories
 
 
 class _Tally:
@@ -118,6 +119,7 @@ class _Guard:
         self._recorder = AsyncRecorderClient(duties.audit, on_failure=self._failed)
         self._tally = _Tally(self._recorder, lambda *where: self._leaves(*where) and not self._clients_own(*where))
         publisher = Publisher(duties.vault, duties.engine.known, duties.updates, duties.view)
+        self._publish = publisher.publish
         self._appearing = Appearing(duties.policy, duties.protected, self._warn)
         self._files = FileThread(duties, publisher, self._appearing, tell=self._tell, failed=self._failed)
         self._asking = AtTerminal(
@@ -261,6 +263,8 @@ class _Guard:
             self._ask_again()
         except Exception as error:  # noqa: BLE001 (nothing stands on it; the user hears of it)
             self._loop.call_soon_threadsafe(self._warn, f"no second opinion on credential files: {reason(error)}")
+        with contextlib.suppress(Exception):  # as above: what it adds is beyond what files hold
+            self._know_former()
         gc.freeze()  # what was loaded stays: looking for garbage in it takes 35 ms, for which every stream waits
 
     def _ask_again(self) -> None:
@@ -269,6 +273,20 @@ class _Guard:
             from wrapper.guard.opinion import ask_second_opinion  # noqa: PLC0415 (nothing waits for it)
 
             ask_second_opinion(self._duties.credentials(), known, cache=self._duties.cache)
+
+    def _know_former(self) -> None:
+        """Know what credential files held in commits."""
+        from redactors.documents import mask_document  # noqa: PLC0415 (nothing waits for it)
+        from wrapper.guard.former import former  # noqa: PLC0415 (as above)
+        from wrapper.plan.learning import learner  # noqa: PLC0415 (as above)
+
+        duties, engine = self._duties, learner(self._duties.engine)
+        paths = [duties.workspace / path for path, _ in duties.credentials()]
+        for tree in duties.repositories[:_MOST_FORMER]:
+            names = [str(path.relative_to(tree)) for path in paths if path.is_relative_to(tree)]
+            for name, content in former(tree, names):
+                mask_document(name, content, engine, whole=True)
+        self._publish()
 
     async def _end_sandbox(self) -> None:
         """End whatever still runs inside, and wait for that: what is restored from now on must not be seen there."""

@@ -1,7 +1,9 @@
 """Where a repository's refs stand, read and moved by git; the stash's list, which git keeps in a log.
 
-Two questions are asked. `read`: where is work done? Branches, tags, the stash and each HEAD that stands on a commit of
-its own. `everything`: by what does git find a commit at all? Any ref, of remotes, notes and replacements too.
+Two questions are asked. `read`: what leads to work of this repository's own? Branches, tags, the stash, each HEAD that
+stands on a commit of its own, and whatever else a tool keeps commits by (`refs/original`, `refs/replace`): not what
+another repository had (`refs/remotes`), nor notes, which are no files but messages. `everything`: by what does git find
+a commit at all? Any ref.
 """
 
 import contextlib
@@ -16,12 +18,15 @@ from wrapper.guard.gitfolder import GitFolder
 
 STASH: Final = "refs/stash"
 _LOG: Final = f"logs/{STASH}"
-_OURS: Final = ("refs/heads/", "refs/tags/", STASH)
+_NOTES: Final = "refs/notes/"
+_NO_WORK: Final = ("refs/remotes/", _NOTES)
+_MOST_NOTES: Final = 20  # refs of notes: each is asked of by itself
 _ID: Final = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?\s*\Z")
 _HEAD_OF_A_BRANCH: Final = re.compile(rb"ref:\s*(\S+)\s*\Z")
 _HEAD: Final = re.compile(r"(?:worktrees/[^/]+/)?HEAD\Z")
 _MOST_FOLDERS: Final = 1000  # of one work tree's own refs: git makes three
 _WE: Final = {"GIT_COMMITTER_NAME": "safe-agent", "GIT_COMMITTER_EMAIL": "safe-agent@localhost"}  # in git's logs
+_WE_ALONE: Final = {**_WE, "GIT_AUTHOR_NAME": "safe-agent", "GIT_AUTHOR_EMAIL": "safe-agent@localhost"}
 
 
 class RefsError(Exception):
@@ -53,7 +58,7 @@ class Refs:
         refs, reachable = {}, set()
         for object_id, name, symbolic in self._listed():
             reachable.add(object_id)
-            if name.startswith(_OURS) and not symbolic:
+            if not symbolic and not name.startswith(_NO_WORK):
                 refs[name] = object_id
         refs.update(self._heads())
         stashed = list(self._stashed())
@@ -155,6 +160,21 @@ class Refs:
                     log.replace(b"".join(_renamed(line, known) for line in content.splitlines(keepends=True)))
             ref.replace(changed.get(expected, expected).encode() + b"\n")
         return True
+
+    def copy_notes(self, changed: Mapping[str, str]) -> None:
+        """Have what is noted of old commits noted of those that stand for them, as git-rebase(1) can.
+
+        The notes themselves stay as they are, those of the old commits too. Raises RefsError.
+        """
+        pairs = "".join(f"{old} {new}\n" for old, new in changed.items()).encode()
+        names = [name for _, name, symbolic in self._listed() if name.startswith(_NOTES) and not symbolic]
+        for name in names[:_MOST_NOTES]:
+            if self._common.leads_elsewhere(name) or self._common.leads_elsewhere(f"logs/{name}"):
+                raise RefsError(f"`{name}` in the repository's folder is a link, or lies behind one")
+            try:
+                self._common.ask("notes", f"--ref={name}", "copy", "--stdin", given=pairs, extra=_WE_ALONE)
+            except (OSError, SubprocessError) as error:
+                raise RefsError("git could not copy the notes of commits that were made anew") from error
 
     def _heads(self) -> Iterator[tuple[str, str]]:
         """Yield each HEAD, of worktrees too, that names a commit instead of a branch."""

@@ -99,13 +99,19 @@ class Rewriting:
         self.finds[commit] = finds
 
     def tip(self, object_id: str) -> tuple[str, Finds]:
-        """Say what stands for that which a ref names: a commit, or a tag of one (of a tag …)."""
+        """Say what stands for that which a ref names: a commit, or a tag of one (of a tag …), or a file or folder."""
         if object_id in self.commits:
             return self.commits[object_id], self.finds[object_id]
         chain: list[tuple[str, bytes]] = []
         named = object_id
         while named not in self.commits:
             found = self.store.read(named)
+            if found is not None and found[0] == b"blob":
+                self.commits[named], self.finds[named] = self._blob(named, named.encode())
+                continue
+            if found is not None and found[0] == b"tree":
+                self.commits[named], self.finds[named] = self._tree(named, [], 0)
+                continue
             if found is None or found[0] != b"tag" or len(chain) > _DEEPEST:
                 return object_id, _NOTHING
             chain.append((named, found[1]))

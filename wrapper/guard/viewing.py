@@ -174,10 +174,14 @@ _DONE: Final = {
 }
 
 
+_UNREFERRED: Final = "what `git reflog` leads to"
+
+
 def _said(folder: Path, outcome: "Outcome") -> str:
     paths = ", ".join(f"`{path}`" for path in outcome.paths[:_MOST_NAMED])
     more = f" and {len(outcome.paths) - _MOST_NAMED} more" if len(outcome.paths) > _MOST_NAMED else ""
     why = f": {outcome.why}" if outcome.why else ""
     what = "what is staged" if outcome.ref.endswith("index") else f"`{outcome.ref}`" if outcome.ref else "a commit"
+    what = _UNREFERRED if outcome.ref == "logs" else what
     held = f" held placeholders in {paths}{more} and" if paths else ""
     return f"git in `{folder.name}`: {what}{held} {_DONE[outcome.done]}{why}"
