@@ -64,7 +64,8 @@ def _repository(machine: Machine) -> None:
 
 
 def _seen(view: str) -> Both:
-    left = "git status --short; git log --branches --format=%s | sort; git show main:.env; git diff; cat .env; git fsck --strict"
+    left = "git status --short; git log --branches --format=%s | sort; git show main:.env; git diff; cat .env"
+    left += "; git fsck --strict --no-dangling"  # commits that were made anew: nothing leads to the old ones
     return compared(SCRIPTS, _repository, view=view, left=left)
 
 
