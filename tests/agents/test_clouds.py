@@ -120,8 +120,12 @@ def test_nothing_in_settings_inside_leads_to_another_cloud() -> None:
         found = launch(environ=dict(environ))
         assert found.above is not None
         (content,) = found.above(found.environment).values()
-        for name in (VERTEX, FOUNDRY, "ANTHROPIC_FOUNDRY_BASE_URL", "ANTHROPIC_VERTEX_BASE_URL"):
+        for name in (VERTEX, FOUNDRY, MANTLE):
             assert f'"{name}": ""'.encode() in content
+        for name in ("ANTHROPIC_FOUNDRY_BASE_URL", "CLAUDE_CODE_SKIP_BEDROCK_AUTH", "AWS_ENDPOINT_URL_BEDROCK"):
+            assert (f'"{name}": ""'.encode() in content) is bool(environ)
+        # else a variable that the user's own scripts may want would be empty for them
+        assert b"AWS_BEARER_TOKEN_BEDROCK" not in content or environ
         assert (f'"{BEDROCK}": "1"'.encode() in content) is bool(environ)
     assert launch().upstream == UPSTREAM
     assert not launch().asks

@@ -90,7 +90,7 @@ _MANAGED = Path("/etc/claude-code")
 _DROPPED_IN = _MANAGED / "managed-settings.d"
 _ABOVE = str(_DROPPED_IN / "zz-safe-agent.json")
 # What a project's settings may not say either: another provider, another credential, another way to it.
-_NOT_SETTABLE = (*_KEYS, *clouds.VARIABLES, "ANTHROPIC_UNIX_SOCKET", "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST")
+_NOT_SETTABLE = (*_KEYS, *clouds.SWITCHES, "ANTHROPIC_UNIX_SOCKET", "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST")
 _NOBODY = Credential("no key", {}, ())
 _PRINTING = {"-p", "--print", "--version", "-v", "--help", "-h"}
 _NO_LOGIN = {"mcp", "plugin", "plugins", "doctor", "update", "upgrade", "install", "agents", "completion"}
@@ -230,7 +230,8 @@ def _env_of(files: Iterable[Path], facts: ClientFacts) -> dict[str, str]:
 
 def _above(inside: Mapping[str, str]) -> dict[str, bytes]:
     """Give the settings by which the client is led to the gateway, whatever other settings say."""
-    variables = dict.fromkeys(_NOT_SETTABLE, "") | dict(inside)
+    of_cloud = clouds.VARIABLES if any(inside.get(name) for name in clouds.SWITCHES) else ()
+    variables = dict.fromkeys((*_NOT_SETTABLE, *of_cloud), "") | dict(inside)
     return {_ABOVE: json.dumps({"env": variables}, indent=2).encode()}
 
 

@@ -50,11 +50,13 @@ _SKIPS: Final = {
     VERTEX: "CLAUDE_CODE_SKIP_VERTEX_AUTH",
     FOUNDRY: "CLAUDE_CODE_SKIP_FOUNDRY_AUTH",
 }
+SWITCHES: Final = (*_BASES, *_REFUSED)
+"""What no settings inside may say: which cloud."""
 VARIABLES: Final = (
-    *_BASES, *_REFUSED, *_BASES.values(), *_SKIPS.values(), _KEY_OF_AWS, *_KEYS_OF_FOUNDRY,
+    *SWITCHES, *_BASES.values(), *_SKIPS.values(), _KEY_OF_AWS, *_KEYS_OF_FOUNDRY,
     "ANTHROPIC_FOUNDRY_RESOURCE", "AWS_ENDPOINT_URL_BEDROCK", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
 )  # fmt: skip
-"""What no settings inside may say: which cloud, where it is, by which key."""
+"""What they may not say either where the client is set to one: where it is, by which key."""
 _ON: Final = frozenset({"1", "true", "yes", "on"})
 _REGION: Final = re.compile(r"[a-z]{2,}(?:-[a-z]+)*(?:-?\d+)?")
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
