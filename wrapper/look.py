@@ -21,7 +21,7 @@ from wrapper.messages import printable
 from wrapper.plan import facts as host
 from wrapper.plan.chosen import load_chosen
 from wrapper.plan.containers import Container, container, spellings
-from wrapper.plan.gitinfo import layout_at
+from wrapper.plan.gitinfo import layout_at, read_regular
 from wrapper.plan.launch import EGRESS_PORT, GATEWAY_PORT
 from wrapper.plan.mounts import ETC, SYSTEM
 from wrapper.plan.places import Places
@@ -147,24 +147,11 @@ def make_state(looked: Looked) -> None:
 
 
 def read_file(path: Path) -> bytes | None:
-    """Give a file's content, None where there is none or it cannot be read.
-
-    What is no regular file is not read: where the inside can write, a pipe would hold the next start for ever, and a
-    device would fill the memory.
-    """
+    """Give a regular file's content, None where there is none or it cannot be read."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        return read_regular(path)
     except OSError:
         return None
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        with open(descriptor, "rb", closefd=False) as file:
-            return file.read()
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
 
 
 def names_in(folder: Path) -> tuple[str, ...]:

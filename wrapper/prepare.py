@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from redactors.documents import mask_document
 from redactors.engine import Engine
 from redactors.vault import Origin, Vault
+from wrapper.agents import clouds
 from wrapper.agents.client import ClientLaunch, Credential
 from wrapper.clientlogin import ClientLogin
 from wrapper.disguises import ClientState, Denied, Document, Fixed, OwnDocument, WorkspaceFile
@@ -44,13 +45,7 @@ if TYPE_CHECKING:  # aiohttp: 200 ms, and only the guard needs it
 
 
 _MOUNTS = Path("/proc/self/mountinfo")
-_BASE_URLS = {
-    "anthropic": (
-        "ANTHROPIC_BASE_URL", "ANTHROPIC_BEDROCK_BASE_URL", "ANTHROPIC_BEDROCK_MANTLE_BASE_URL",
-        "ANTHROPIC_FOUNDRY_BASE_URL", "ANTHROPIC_VERTEX_BASE_URL",
-    ),
-    "openai": ("OPENAI_BASE_URL",),
-}  # fmt: skip
+_BASE_URLS = {"anthropic": ("ANTHROPIC_BASE_URL", *clouds.BASES.values()), "openai": ("OPENAI_BASE_URL",)}
 _LOGINS = ("auth.json", ".credentials.json")  # the clients' files of nothing but logins, MCP servers' too
 
 

@@ -87,7 +87,7 @@ def test_of_several_switches_the_clients_own_order_counts() -> None:
     other = chosen(AZURE | GOOGLE, facts())
     assert one is not None
     assert other is not None
-    assert (one.name, other.name) == ("Amazon Bedrock", "Microsoft Foundry")
+    assert (one.base, other.base) == ("ANTHROPIC_BEDROCK_BASE_URL", "ANTHROPIC_FOUNDRY_BASE_URL")
     assert chosen({BEDROCK: "0", VERTEX: ""}, facts()) is None
 
 

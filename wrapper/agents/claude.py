@@ -122,7 +122,7 @@ class ClaudeCode:
         imposed = _env_of(managed, facts)
         settings, given = _settings(folder, facts) | imposed, _given_settings(arguments, facts)
         environ = {**facts.environ, **settings}
-        cloud = clouds.cloud({**facts.environ, **_settings(folder, facts), **given, **imposed}, facts)
+        cloud = clouds.cloud({**environ, **given, **imposed}, facts)
         _refuse_to_show_a_token(arguments)
         login = _keys_folder(folder, environ) / _FILE
         may_login = _may_login(arguments)

@@ -13,7 +13,6 @@ Hosts of the clouds: "Amazon Bedrock endpoints and quotas" in the AWS General Re
 guide, "Locations" of Vertex AI, and "Claude Code on Microsoft Foundry" in the client's documentation.
 """
 
-import configparser
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,7 +37,7 @@ _KEYS_OF_FOUNDRY: Final = {
     "ANTHROPIC_FOUNDRY_API_KEY": ("x-api-key", ""),
 }
 _TOKEN_OF_GOOGLE: Final = "gcloud auth application-default print-access-token"  # noqa: S105 (a command)
-_BASES: Final = {
+BASES: Final = {
     BEDROCK: "ANTHROPIC_BEDROCK_BASE_URL",
     MANTLE: "ANTHROPIC_BEDROCK_MANTLE_BASE_URL",
     VERTEX: "ANTHROPIC_VERTEX_BASE_URL",
@@ -50,10 +49,10 @@ _SKIPS: Final = {
     VERTEX: "CLAUDE_CODE_SKIP_VERTEX_AUTH",
     FOUNDRY: "CLAUDE_CODE_SKIP_FOUNDRY_AUTH",
 }
-SWITCHES: Final = (*_BASES, *_REFUSED)
+SWITCHES: Final = (*BASES, *_REFUSED)
 """What no settings inside may say: which cloud."""
 VARIABLES: Final = (
-    *SWITCHES, *_BASES.values(), *_SKIPS.values(), _KEY_OF_AWS, *_KEYS_OF_FOUNDRY,
+    *SWITCHES, *BASES.values(), *_SKIPS.values(), _KEY_OF_AWS, *_KEYS_OF_FOUNDRY,
     "ANTHROPIC_FOUNDRY_RESOURCE", "AWS_ENDPOINT_URL_BEDROCK", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
 )  # fmt: skip
 """What they may not say either where the client is set to one: where it is, by which key."""
@@ -82,7 +81,6 @@ class Cloud:
     cloud's opens more than models.
     """
 
-    name: str
     base: str
     own: str
     upstream: str
@@ -109,8 +107,7 @@ def _bedrock(environ: Mapping[str, str], facts: ClientFacts) -> Cloud:
     own = f"https://bedrock-runtime.{_aws(region)}"
     upstream = _said(environ, BEDROCK) or own
     return Cloud(
-        "Amazon Bedrock",
-        _BASES[BEDROCK],
+        BASES[BEDROCK],
         own,
         upstream,
         {BEDROCK: "1", "AWS_REGION": region, **_skip(environ, BEDROCK)},
@@ -124,8 +121,7 @@ def _mantle(environ: Mapping[str, str], facts: ClientFacts) -> Cloud:
     region = _region_of_aws(environ, facts)
     own = f"https://bedrock-mantle.{region}.api.aws/anthropic"
     return Cloud(
-        "Amazon Bedrock (Mantle)",
-        _BASES[MANTLE],
+        BASES[MANTLE],
         own,
         _said(environ, MANTLE) or own,
         {MANTLE: "1", "AWS_REGION": region, **_skip(environ, MANTLE)},
@@ -147,8 +143,7 @@ def _vertex(environ: Mapping[str, str], facts: ClientFacts) -> Cloud:
         )
     own = f"https://{_google(region)}/v1"
     return Cloud(
-        "Google Vertex AI",
-        _BASES[VERTEX],
+        BASES[VERTEX],
         own,
         _said(environ, VERTEX) or own,
         # One region for all models: the gateway's upstream is one.
@@ -169,8 +164,7 @@ def _foundry(environ: Mapping[str, str], facts: ClientFacts) -> Cloud:
         )
     own = f"https://{resource}.services.ai.azure.com/anthropic" if _NAME.fullmatch(resource) else ""
     return Cloud(
-        "Microsoft Foundry",
-        _BASES[FOUNDRY],
+        BASES[FOUNDRY],
         own,
         said or own,
         {FOUNDRY: "1", **_skip(environ, FOUNDRY)},
@@ -206,7 +200,7 @@ def _skip(environ: Mapping[str, str], name: str) -> dict[str, str]:
 
 
 def _said(environ: Mapping[str, str], name: str) -> str:
-    return environ.get(_BASES[name], "").rstrip("/")
+    return environ.get(BASES[name], "").rstrip("/")
 
 
 def _is_on(environ: Mapping[str, str], name: str) -> bool:
@@ -222,6 +216,8 @@ def _region_of_aws(environ: Mapping[str, str], facts: ClientFacts) -> str:
 
 def _region_of_profile(environ: Mapping[str, str], facts: ClientFacts) -> str:
     """Read the region in the settings of the AWS tools ("Configuration and credential file settings")."""
+    import configparser  # noqa: PLC0415 (2 ms: where no variable says it)
+
     file = Path(environ.get("AWS_CONFIG_FILE") or facts.home / ".aws/config")
     profile = environ.get("AWS_PROFILE") or "default"
     settings = configparser.RawConfigParser(strict=False)

@@ -3,7 +3,7 @@
 import json
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -196,9 +196,9 @@ def _list_trusted(projects: dict[str, str], *, as_json: bool) -> None:
         click.echo(f"{digest}  {printable(path)}")
 
 
-def _said(content: bytes, notice: Notice) -> str:
+def _said(document: Mapping[str, Any], content: bytes, notice: Notice) -> str:
     """Give what a file says under a key, all of it, letters beyond ASCII as escapes: some look like others."""
-    value: Any = tomllib.loads(content.decode())
+    value: Any = document
     for name in notice.key.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     line = content.splitlines()[notice.line - 1].decode().strip()
@@ -211,9 +211,11 @@ def _trust(config_home: Path, workspace: Path) -> None:
     content = read(file)
     if content is None:
         raise PolicyError(f"{file}: no such file", hint=f"only a project with a `{PROJECT_FILE}` can be trusted")
-    for notice in beyond_tightening(content, str(file)):
+    notices = beyond_tightening(content, str(file))
+    document = tomllib.loads(content.decode())
+    for notice in notices:
         granted = notice.hint != OWN
-        said = f" = {_said(content, notice)}" if granted else ""
+        said = f" = {_said(document, content, notice)}" if granted else ""
         click.echo(f"{'granted' if granted else 'never granted'}: line {notice.line}: `{notice.key}`{said}")
     trust.trust(config_home, workspace, content)
     click.echo(f"{file}: trusted as it is (SHA-256 {trust.digest(content)})")

@@ -193,12 +193,17 @@ def _named(path: str, query: str) -> str:
 
 def is_packed(target: str) -> bool:
     """Whether a request holds what it asks in base64, in which nothing can be replaced: Bedrock's counting does."""
-    return _parts_of(target.partition("?")[0].rstrip("/"))[-1] == "count-tokens"
+    return _verb(target) == "count-tokens"
 
 
 def in_frames(target: str) -> bool:
     """Whether what `target` asks for is answered in frames of Amazon's encoding."""
-    return _parts_of(target.partition("?")[0].rstrip("/"))[-1] == "invoke-with-response-stream"
+    return _verb(target) == "invoke-with-response-stream"
+
+
+def _verb(target: str) -> str:
+    """Return what stands last in the path, which says what a cloud is asked to do."""
+    return _parts_of(target.partition("?")[0].rstrip("/"))[-1]
 
 
 def _is_asking(dialect: str, path: str) -> bool:

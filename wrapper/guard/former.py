@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from wrapper.plan.gitinfo import layout_at
-from wrapper.plan.plumbing import COMMAND, ENVIRONMENT
+from wrapper.plan.gitinfo import GitLayout, layout_at
+from wrapper.plan.plumbing import ask
 
 _SECONDS: Final = 1.0  # for each question: a start must not cost a core for long, however long the history is
 _MOST_FILES: Final = 50
@@ -27,7 +27,7 @@ def former(toplevel: Path, names: Collection[str]) -> Iterator[tuple[str, bytes]
     layout = layout_at(toplevel)
     if layout is None:
         return
-    asked = partial(_asked, toplevel, (f"--git-dir={layout.git_dir}", f"--work-tree={toplevel}"))
+    asked = partial(_asked, layout)
     wanted = [name for name in sorted(names) if "\n" not in name][:_MOST_FILES]
     limits = ("--all", "--reflog", f"--max-count={_MOST_COMMITS}")
     commits = asked(("rev-list", *limits, "--", *wanted)).decode().split() if wanted else []
@@ -48,19 +48,12 @@ def former(toplevel: Path, names: Collection[str]) -> Iterator[tuple[str, bytes]
         yield name, data[start : at - 1]
 
 
-def _asked(toplevel: Path, folders: Sequence[str], arguments: Sequence[str], given: str = "") -> bytes:
+def _asked(layout: GitLayout, arguments: Sequence[str], given: str = "") -> bytes:
     """Give what git says, or has said when its time is over."""
+    text = given.encode("utf-8", "surrogateescape")
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         try:
-            return subprocess.run(
-                [*COMMAND, *folders, *arguments],
-                cwd=toplevel,
-                env=ENVIRONMENT,
-                input=given.encode("utf-8", "surrogateescape"),
-                capture_output=True,
-                timeout=_SECONDS,
-                check=True,
-            ).stdout
+            return ask(layout.git_dir, arguments, work_tree=layout.toplevel, given=text, seconds=_SECONDS)
         except subprocess.TimeoutExpired as late:
             return late.output or b""
     return b""

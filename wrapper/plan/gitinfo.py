@@ -91,7 +91,7 @@ def _is_linked(git_dir: Path, common: Path) -> bool:
 def tracked(layout: GitLayout) -> frozenset[str]:
     """Name every path in the index. Raises WorkspaceError if neither this reader nor git can tell."""
     try:
-        data = _read(layout.git_dir / "index", _LARGEST_INDEX + 1)
+        data = read_regular(layout.git_dir / "index", _LARGEST_INDEX + 1)
     except FileNotFoundError:
         return frozenset()  # nothing added yet
     except OSError as error:
@@ -143,18 +143,24 @@ def first_line(path: Path) -> str:
 def read_small(path: Path) -> bytes:
     """Give up to 1 MiB of a regular file; nothing where there is none."""
     try:
-        return _read(path, _SMALL)
+        return read_regular(path, _SMALL)
     except OSError:
         return b""
 
 
-def _read(path: Path, limit: int = -1) -> bytes:
-    """Read a regular file. Raises OSError for anything else: a FIFO in its place must not block the start."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+def read_regular(path: Path, limit: int = -1) -> bytes:
+    """Read a regular file. Raises OSError for anything else.
+
+    Where others can write, a pipe in its place would hold the start for ever, and a device would fill the memory.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        return file.read(limit)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(limit)
+    finally:
+        os.close(descriptor)
 
 
 def _join(base: Path, named: str) -> Path:

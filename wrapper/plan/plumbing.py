@@ -38,10 +38,11 @@ def ask(
     work_tree: Path | None = None,
     given: bytes | None = None,
     extra: Mapping[str, str] | None = None,
+    seconds: float = SECONDS,
 ) -> bytes:
     """Run git in a repository's folder and give what it says. Raises OSError or SubprocessError."""
     tree = [] if work_tree is None else ["--work-tree", str(work_tree)]
-    return _run(["--git-dir", str(git_dir), *tree, *arguments], str(work_tree or git_dir), given, extra)
+    return _run(["--git-dir", str(git_dir), *tree, *arguments], str(work_tree or git_dir), given, extra, seconds)
 
 
 def ask_within(
@@ -60,7 +61,13 @@ def ask_within(
     return _run(["--git-dir", below, *arguments], f"/proc/self/fd/{folder}", given, fixed)
 
 
-def _run(arguments: Sequence[str], folder: str, given: bytes | None, extra: Mapping[str, str] | None) -> bytes:
+def _run(
+    arguments: Sequence[str],
+    folder: str,
+    given: bytes | None,
+    extra: Mapping[str, str] | None,
+    seconds: float = SECONDS,
+) -> bytes:
     return subprocess.run(
         [*COMMAND, *arguments],
         env={**ENVIRONMENT, **(extra or {})},
@@ -68,6 +75,6 @@ def _run(arguments: Sequence[str], folder: str, given: bytes | None, extra: Mapp
         input=given,
         stdin=subprocess.DEVNULL if given is None else None,
         capture_output=True,
-        timeout=SECONDS,
+        timeout=seconds,
         check=True,
     ).stdout
